@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Residual backbones out of torchvision's blocks, under the published tensor names."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from yolact_ros.presets import ResNetSpec
+
+_BLOCKS: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+class ResNetBackbone(nn.Module):
+    """A ResNet without its classifier (He et al., CVPR 2016; stride in the 3x3 convolution).
+
+    torchvision's own `ResNet` names its stages `layer1` to `layer4`; published YOLACT checkpoints
+    say `layers.0` to `layers.3`, and inside a stage both agree.
+
+    Args:
+        spec: Block kind, depth and width.
+
+    Attributes:
+        channels: Channels of C3, C4 and C5.
+    """
+
+    def __init__(self, spec: ResNetSpec) -> None:
+        super().__init__()
+        if spec.block not in _BLOCKS:
+            raise ValueError(
+                f"backbone block: expected one of {', '.join(_BLOCKS)}, got {spec.block!r}"
+            )
+        block = _BLOCKS[spec.block]
+        self.conv1 = nn.Conv2d(3, spec.width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(spec.width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layers = nn.ModuleList()
+        channels = spec.width
+        outputs = []
+        for stage, depth in enumerate(spec.blocks):
+            width = spec.width * 2**stage
+            stride = 1 if stage == 0 else 2
+            self.layers.append(_make_stage(block, channels, width, depth, stride))
+            channels = width * block.expansion
+            outputs.append(channels)
+        self.channels = tuple(outputs[1:])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) to C3, C4, C5 at strides 8, 16, 32."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        outputs = []
+        for stage in self.layers:
+            x = stage(x)
+            outputs.append(x)
+        return outputs[1:]
+
+
+def _make_stage(
+    block: type[BasicBlock | Bottleneck], channels: int, width: int, depth: int, stride: int
+) -> nn.Sequential:
+    expanded = width * block.expansion
+    downsample = None
+    if stride != 1 or channels != expanded:
+        downsample = nn.Sequential(
+            nn.Conv2d(channels, expanded, 1, stride=stride, bias=False), nn.BatchNorm2d(expanded)
+        )
+    first = block(channels, width, stride=stride, downsample=downsample)
+    return nn.Sequential(first, *(block(expanded, width) for _ in range(depth - 1)))

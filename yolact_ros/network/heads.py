@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two parallel branches: image-wide prototypes, and predictions for each prior."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Protonet(nn.Sequential):
+    """P3 to prototype masks at twice its resolution (YOLACT paper, section 3.1 and figure 3).
+
+    The layers' positions are part of the published tensor names: `proto_net.0`, `.2`, `.4`, `.8`
+    and `.10` are the convolutions.
+
+    Args:
+        channels: Channels of P3 and of the hidden layers.
+        prototypes: Number k of prototypes.
+    """
+
+    def __init__(self, channels: int, prototypes: int) -> None:
+        hidden: list[nn.Module] = []
+        for _ in range(3):
+            hidden += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+        super().__init__(
+            *hidden,
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, prototypes, 1),
+        )
+
+    def forward(self, p3: Tensor) -> Tensor:
+        """(B, channels, h, w) to (B, 2h, 2w, k), after ReLU."""
+        return F.relu(super().forward(p3)).permute(0, 2, 3, 1).contiguous()
+
+
+class HeadOutputs(NamedTuple):
+    """Predictions of one pyramid level (or of all, joined), P priors.
+
+    Attributes:
+        offsets: (B, P, 4).
+        class_logits: (B, P, C), background first.
+        coefficients: (B, P, k) after tanh.
+    """
+
+    offsets: Tensor
+    class_logits: Tensor
+    coefficients: Tensor
+
+
+class PredictionHead(nn.Module):
+    """The head that all pyramid levels share (YOLACT paper, figure 4).
+
+    Args:
+        channels: Channels of the pyramid levels.
+        priors_per_cell: Priors at each position.
+        num_classes: With background.
+        prototypes: Number k of mask coefficients.
+    """
+
+    def __init__(
+        self, channels: int, priors_per_cell: int, num_classes: int, prototypes: int
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.prototypes = prototypes
+        self.upfeature = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)
+        )
+        self.bbox_layer = nn.Conv2d(channels, priors_per_cell * 4, 3, padding=1)
+        self.conf_layer = nn.Conv2d(channels, priors_per_cell * num_classes, 3, padding=1)
+        self.mask_layer = nn.Conv2d(channels, priors_per_cell * prototypes, 3, padding=1)
+
+    def forward(self, levels: list[Tensor]) -> HeadOutputs:
+        """P3 to P7 to the predictions of all their priors, in the order of `make_priors`."""
+        outputs = [self._predict_level(level) for level in levels]
+        return HeadOutputs(*(torch.cat(parts, dim=1) for parts in zip(*outputs, strict=True)))
+
+    def _predict_level(self, level: Tensor) -> HeadOutputs:
+        x = self.upfeature(level)
+        return HeadOutputs(
+            offsets=_rows_of_priors(self.bbox_layer(x), 4),
+            class_logits=_rows_of_priors(self.conf_layer(x), self.num_classes),
+            coefficients=torch.tanh(_rows_of_priors(self.mask_layer(x), self.prototypes)),
+        )
+
+
+def _rows_of_priors(x: Tensor, components: int) -> Tensor:
+    # (B, A * K, H, W) to (B, H * W * A, K)
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, components)
