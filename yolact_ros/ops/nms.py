@@ -50,7 +50,7 @@ def cross_class_fast_nms(
 
 
 def exact_nms(
-    boxes: Tensor, class_scores: Tensor, iou_threshold: float, score_floor: float = 0.05
+    boxes: Tensor, class_scores: Tensor, iou_threshold: float, score_floor: float
 ) -> Kept:
     """Greedy NMS, each class for itself, through torchvision.
 

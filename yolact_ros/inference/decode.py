@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From raw predictions to the kept detections of one image."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from yolact_ros.ops.boxes import decode_boxes
+from yolact_ros.ops.nms import cross_class_fast_nms, exact_nms, fast_nms
+from yolact_ros.structures import Detections, RawPredictions
+
+from .options import SegmenterOptions
+
+CANDIDATE_THRESHOLD = 0.05
+"""A prior takes part in suppression if its best class scores above this, as published."""
+
+
+def detect(
+    predictions: RawPredictions,
+    image: int,
+    options: SegmenterOptions,
+    class_ids: tuple[int, ...] = (),
+) -> Detections:
+    """Decodes, suppresses and cuts to the best detections above the score threshold.
+
+    Args:
+        predictions: Of a batch.
+        image: Index of the image in the batch.
+        options: Kind of suppression and limits.
+        class_ids: Classes to keep; empty for all. The others take no part in suppression.
+    """
+    scores = predictions.class_scores[image, :, 1:].float()
+    if class_ids:
+        # Zeros rather than columns taken out, so that class ids stay what they are.
+        wanted = scores.new_zeros(scores.shape[1])
+        wanted[list(class_ids)] = 1
+        scores = scores * wanted
+    # A prior that passes here takes part with all its classes, the low scores too.
+    candidates = (scores.amax(dim=1) > CANDIDATE_THRESHOLD).nonzero()[:, 0]
+    scores = scores[candidates]
+    boxes = decode_boxes(
+        predictions.offsets[image, candidates].float(), predictions.priors[candidates]
+    )
+    kept, classes, kept_scores = _suppress(boxes, scores, options)
+    above = kept_scores > options.score_threshold
+    kept, classes, kept_scores = (
+        values[above][: options.max_instances] for values in (kept, classes, kept_scores)
+    )
+    return Detections(
+        boxes=boxes[kept],
+        scores=kept_scores,
+        class_ids=classes,
+        coefficients=predictions.coefficients[image, candidates[kept]].float(),
+    )
+
+
+def _suppress(
+    boxes: Tensor, scores: Tensor, options: SegmenterOptions
+) -> tuple[Tensor, Tensor, Tensor]:
+    if options.nms == "fast":
+        return fast_nms(boxes, scores, options.nms_iou)
+    if options.nms == "cross_class":
+        return cross_class_fast_nms(boxes, scores, options.nms_iou)
+    floor = max(options.score_threshold, CANDIDATE_THRESHOLD)
+    return exact_nms(boxes, scores, options.nms_iou, score_floor=floor)

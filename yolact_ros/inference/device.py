@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of devices and precisions, as parameters give them, to torch's."""
+
+from __future__ import annotations
+
+import torch
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ValueError: The name is another, or there is no such device.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    kind, _, index = name.partition(":")
+    if name != "cpu" and (kind != "cuda" or (name != "cuda" and not index.isdecimal())):
+        raise ValueError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
+    if kind == "cuda" and int(index or 0) >= count:
+        raise ValueError(
+            f"device: expected one that this machine has (cpu, {count} CUDA devices), got {name!r}"
+        )
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> tuple[str, torch.dtype]:
+    """The precision to use and its torch type; "auto" is fp16 on CUDA and fp32 elsewhere.
+
+    Raises:
+        ValueError: The name is not in `PRECISIONS`.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {name!r}")
+    if name == "auto":
+        name = "fp16" if device.type == "cuda" else "fp32"
+    return name, _DTYPES[name]

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be changed between two images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+NMS_KINDS = ("fast", "cross_class", "exact")
+
+
+@dataclass(frozen=True)
+class SegmenterOptions:
+    """Which detections are kept.
+
+    Attributes:
+        score_threshold: Detections with a score above this are kept; 0 to 1.
+        max_instances: At most so many, the best ones; 1 or more.
+        nms: "fast" (published), "cross_class" or "exact"; see `yolact_ros.ops.nms`.
+        nms_iou: Box IoU above which the worse of two detections falls; 0 to 1.
+        classes: Names of the classes to keep; empty for all.
+
+    Raises:
+        ValueError: A value is out of its range.
+    """
+
+    score_threshold: float = 0.15
+    max_instances: int = 100
+    nms: str = "fast"
+    nms_iou: float = 0.5
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "nms_iou"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value <= 1):
+                raise ValueError(f"{name}: expected 0 to 1, got {value}")
+        if self.max_instances < 1:
+            raise ValueError(f"max_instances: expected 1 or more, got {self.max_instances}")
+        if self.nms not in NMS_KINDS:
+            raise ValueError(f"nms: expected one of {', '.join(NMS_KINDS)}, got {self.nms!r}")
+
+    def class_ids(self, class_names: tuple[str, ...]) -> tuple[int, ...]:
+        """The ids of `classes` among a preset's names; empty for all.
+
+        Raises:
+            ValueError: A name is not among them.
+        """
+        if unknown := [name for name in self.classes if name not in class_names]:
+            raise ValueError(
+                f"classes: expected names among {', '.join(class_names)}, got {', '.join(unknown)}"
+            )
+        return tuple(class_names.index(name) for name in self.classes)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From images to the network's input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from yolact_ros.presets import Preset
+
+CHANNEL_ORDERS = ("bgr", "rgb")
+
+
+def check_image(image: Any) -> npt.NDArray[np.uint8]:
+    """Returns the image if it is a non-empty (H, W, 3) uint8 array.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        got = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"image: expected a NumPy array of uint8, got {got}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"image: expected shape (H, W, 3) with H, W >= 1, got {image.shape}")
+    return image
+
+
+class Preprocessor:
+    """Resizes to the network's square input, normalises, and puts channels in RGB order.
+
+    As published: bilinear without anti-aliasing and without keeping the aspect ratio, in float,
+    never rounded. Fractions of the input are therefore fractions of the image, which is all the
+    inverse that boxes and masks need.
+
+    Args:
+        preset: Input size and normalisation.
+        device: Where the images are uploaded to (as uint8) and resized.
+        dtype: Of the result.
+    """
+
+    def __init__(self, preset: Preset, device: torch.device, dtype: torch.dtype) -> None:
+        self._side = preset.input_size
+        self._device = device
+        self._dtype = dtype
+        self._mean = torch.tensor(preset.normalization.mean, device=device).view(3, 1, 1)
+        self._std = torch.tensor(preset.normalization.std, device=device).view(3, 1, 1)
+
+    def __call__(self, images: Sequence[npt.NDArray[np.uint8]], channel_order: str) -> Tensor:
+        """Prepares a batch.
+
+        Args:
+            images: B arrays (H, W, 3) uint8, of any sizes and memory layout.
+            channel_order: "bgr" or "rgb".
+
+        Returns:
+            (B, 3, S, S), channels last in memory.
+        """
+        if channel_order not in CHANNEL_ORDERS:
+            raise ValueError(
+                f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {channel_order!r}"
+            )
+        batch = torch.stack([self._resize(check_image(image)) for image in images])
+        if channel_order == "bgr":
+            batch = batch.flip(1)
+        batch = (batch - self._mean) / self._std
+        return batch.to(self._dtype).contiguous(memory_format=torch.channels_last)
+
+    def _resize(self, image: npt.NDArray[np.uint8]) -> Tensor:
+        # torch takes neither negative strides nor arrays that must not be written to.
+        if not image.flags.writeable or min(image.strides) < 0:
+            image = image.copy()
+        pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float()
+        size = (self._side, self._side)
+        return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]

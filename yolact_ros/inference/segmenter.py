@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images in, instances out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from yolact_ros.network import Yolact, build_network, load_checkpoint
+from yolact_ros.network.priors import make_priors
+from yolact_ros.ops.masks import assemble_masks
+from yolact_ros.presets import Preset, get_preset
+from yolact_ros.structures import Detections, Instances, PackedMask, RawPredictions
+
+from .decode import detect
+from .device import resolve_device, resolve_precision
+from .options import SegmenterOptions
+from .preprocess import Preprocessor
+
+STAGES = ("preprocess", "network", "decode", "masks")
+
+
+def shipped_weights(preset: Preset) -> Path | None:
+    """The weights that come with the package for this preset, if any do."""
+    path = resources.files("yolact_ros") / "weights" / f"{preset.name}.safetensors"
+    return Path(str(path)) if path.is_file() else None
+
+
+class Segmenter:
+    """A loaded network with everything around it.
+
+    Not for concurrent calls: one thread at a time. `options` may be replaced from another thread at
+    any time and is taken by the next call.
+
+    Args:
+        preset: A preset or its name.
+        weights: A `.pth` or `.safetensors` file; None for those that come with the package, which
+            only `yolact_demo` has.
+        device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
+        precision: "auto" (fp16 on CUDA, fp32 elsewhere), "fp32", "fp16" or "bf16". Decoding, boxes
+            and masks are always computed in fp32.
+        score_threshold, max_instances, nms, nms_iou, classes: See `SegmenterOptions`.
+
+    Attributes:
+        preset: The preset.
+        device: The torch device that it runs on.
+        precision: "fp32", "fp16" or "bf16".
+        timings: Milliseconds that each of `STAGES` took in the last call.
+
+    Raises:
+        ValueError: A value is not among those expected; weights that do not fit raise its subclass
+            `CheckpointError`.
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: str | Preset = "yolact_demo",
+        weights: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        score_threshold: float = 0.15,
+        max_instances: int = 100,
+        nms: str = "fast",
+        nms_iou: float = 0.5,
+        classes: Sequence[str] = (),
+    ) -> None:
+        self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        self.options = SegmenterOptions(
+            score_threshold, max_instances, nms, nms_iou, classes=tuple(classes)
+        )
+        self.device = resolve_device(device)
+        self.precision, dtype = resolve_precision(precision, self.device)
+        self._network = self._load(weights).to(
+            device=self.device, dtype=dtype, memory_format=torch.channels_last
+        )
+        # Priors stay in fp32 whatever the network computes in: boxes are decoded from them.
+        self._priors = make_priors(self.preset).to(self.device)
+        self._preprocessor = Preprocessor(self.preset, self.device, dtype)
+        self.timings: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The preset's classes, in the order of their ids."""
+        return self.preset.class_names
+
+    @property
+    def options(self) -> SegmenterOptions:
+        """Which detections are kept. Assign a changed copy (`dataclasses.replace`)."""
+        return self._options[0]
+
+    @options.setter
+    def options(self, options: SegmenterOptions) -> None:
+        # One assignment, so that a call in another thread never sees half of a change.
+        self._options = (options, options.class_ids(self.class_names))
+
+    def __call__(
+        self,
+        images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
+        channel_order: str = "bgr",
+    ) -> list[Instances]:
+        """Segments a batch.
+
+        Args:
+            images: One (H, W, 3) uint8 array, or several, of any sizes.
+            channel_order: "bgr" or "rgb".
+
+        Returns:
+            One `Instances` an image, best score first. Masks may be empty.
+        """
+        batch = [images] if isinstance(images, np.ndarray) else list(images)
+        if not batch:
+            return []
+        options, class_ids = self._options
+        clock = _StageClock(self.device)
+        with torch.inference_mode():
+            x = self._preprocessor(batch, channel_order)
+            clock.stop("preprocess")
+            predictions: RawPredictions = self._network(x)._replace(priors=self._priors)
+            clock.stop("network")
+            detections = [detect(predictions, i, options, class_ids) for i in range(len(batch))]
+            clock.stop("decode")
+            instances = [
+                self._finish(found, predictions.prototypes[i].float(), image.shape[:2])
+                for i, (found, image) in enumerate(zip(detections, batch, strict=True))
+            ]
+            clock.stop("masks")
+        self.timings = clock.milliseconds
+        return instances
+
+    def warm_up(self, image_size: tuple[int, int] = (480, 640)) -> None:
+        """Runs once on a grey image of that (height, width), so that the first real one is fast."""
+        self(np.full((*image_size, 3), 128, dtype=np.uint8))
+
+    def _load(self, weights: str | Path | None) -> Yolact:
+        path = weights or shipped_weights(self.preset)
+        if path is None:
+            raise ValueError(
+                f"weights: expected a file for preset {self.preset.name!r}, got none; only "
+                "yolact_demo comes with weights"
+            )
+        network = build_network(self.preset)
+        load_checkpoint(network, path)
+        return network.eval()
+
+    def _finish(
+        self,
+        detections: Detections,
+        prototypes: torch.Tensor,
+        image_size: tuple[int, int],
+    ) -> Instances:
+        height, width = image_size
+        regions = assemble_masks(
+            prototypes, detections.coefficients, detections.boxes, image_size
+        )
+        corners = detections.boxes.cpu().numpy()
+        # Ordered and within the image, in pixels.
+        limits = np.array([width, height], dtype=np.float32)
+        first = np.minimum(corners[:, :2], corners[:, 2:]) * limits
+        last = np.maximum(corners[:, :2], corners[:, 2:]) * limits
+        boxes = np.concatenate([first, last], axis=1).clip(0, np.tile(limits, 2))
+        class_ids = detections.class_ids.cpu().numpy()
+        return Instances(
+            image_size=(height, width),
+            boxes=boxes.astype(np.float32),
+            scores=detections.scores.cpu().numpy(),
+            class_ids=class_ids,
+            class_names=tuple(self.class_names[i] for i in class_ids),
+            packed_masks=tuple(
+                PackedMask.from_array(region.mask.cpu().numpy(), region.x_offset, region.y_offset)
+                for region in regions
+            ),
+        )
+
+
+class _StageClock:
+    """Wall time of consecutive stages, with the device's queue emptied between them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self._device = device
+        self._begin = time.perf_counter()
+
+    def stop(self, stage: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self.milliseconds[stage] = (now - self._begin) * 1000
+        self._begin = now
