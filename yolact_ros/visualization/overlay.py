@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws instances onto their image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from yolact_ros.structures import Instances, PackedMask
+
+from .palette import class_color
+
+Color = tuple[int, int, int]
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """What is drawn.
+
+    Attributes:
+        opacity: Of the masks' fill, 0 (none) to 1 (solid).
+        contours: Whether masks get an outline.
+        boxes: Whether boxes are drawn.
+        labels: Whether class name and score are written.
+    """
+
+    opacity: float = 0.45
+    contours: bool = True
+    boxes: bool = True
+    labels: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opacity <= 1:
+            raise ValueError(f"opacity: expected 0 to 1, got {self.opacity}")
+
+
+def draw_overlay(
+    image: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
+) -> npt.NDArray[np.uint8]:
+    """Draws instances onto a copy of their image; better scores end on top.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        instances: Of that image.
+        style: What is drawn.
+
+    Returns:
+        (H, W, 3) uint8, BGR, contiguous.
+
+    Raises:
+        ValueError: The instances belong to an image of another size.
+    """
+    if image.shape[:2] != instances.image_size:
+        raise ValueError(
+            f"image: expected the instances' size {instances.image_size}, got {image.shape[:2]}"
+        )
+    style = style or OverlayStyle()
+    canvas = np.array(image, order="C")
+    thickness = max(1, round(min(image.shape[:2]) / 360))
+    worst_first = range(len(instances) - 1, -1, -1)
+    colors = [_bgr(class_color(int(class_id))) for class_id in instances.class_ids]
+    corners = [[round(float(value)) for value in box] for box in instances.boxes]
+    # In layers: neither a mask nor a box line may cross the label of another instance.
+    for i in worst_first:
+        _draw_mask(canvas, instances.packed_masks[i], colors[i], style, thickness)
+    for i in worst_first if style.boxes else ():
+        cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colors[i], thickness)
+    for i in worst_first if style.labels else ():
+        text = f"{instances.class_names[i]} {instances.scores[i]:.2f}"
+        _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])
+    return canvas
+
+
+def _bgr(color: Color) -> Color:
+    red, green, blue = color
+    return blue, green, red
+
+
+def _draw_mask(
+    canvas: npt.NDArray[np.uint8],
+    packed: PackedMask,
+    color: Color,
+    style: OverlayStyle,
+    thickness: int,
+) -> None:
+    if packed.empty:
+        return
+    mask = packed.to_array()
+    region = canvas[packed.rectangle]
+    if style.opacity > 0:
+        flat = np.empty_like(region)
+        flat[:] = color
+        blended = cv2.addWeighted(region, 1 - style.opacity, flat, style.opacity, 0)
+        cv2.copyTo(blended, mask.view(np.uint8), region)
+    if style.contours:
+        outlines, _ = cv2.findContours(
+            mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+        )
+        offset = (packed.x_offset, packed.y_offset)
+        cv2.drawContours(canvas, outlines, -1, color, thickness, cv2.LINE_AA, offset=offset)
+
+
+def _draw_label(canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, color: Color) -> None:
+    height, width = canvas.shape[:2]
+    scale = max(0.35, min(height, width) / 960)
+    (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, scale, 1)
+    pad = max(2, round(3 * scale))
+    box_width, box_height = text_width + 2 * pad, text_height + baseline + 2 * pad
+    # Above the box where there is room, else inside it; never beyond the image.
+    top = y - box_height if y >= box_height else y
+    left = max(0, min(x, width - box_width))
+    top = max(0, min(top, height - box_height))
+    cv2.rectangle(canvas, (left, top), (left + box_width, top + box_height), color, cv2.FILLED)
+    # Black or white, whichever stands out more from the class colour (Rec. 601 luma).
+    blue, green, red = color
+    ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else (255, 255, 255)
+    origin = (left + pad, top + pad + text_height)
+    cv2.putText(canvas, text, origin, _FONT, scale, ink, 1, cv2.LINE_AA)
