@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matching, losses, data for training, and the trainer."""

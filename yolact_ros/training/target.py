@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the losses compare the predictions of one image with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+def _no_boxes() -> Tensor:
+    return torch.zeros((0, 4))
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The N true objects of one image, and its crowd regions.
+
+    Attributes:
+        boxes: (N, 4) float32 x1, y1, x2, y2 as fractions of the image, of positive width and height.
+        class_ids: (N,) int64, 0-based, background not counted.
+        masks: (N, h, w) float32 in [0, 1], or bool, at any resolution.
+        crowd_boxes: (M, 4) regions where objects are not told apart, as `boxes`.
+
+    Raises:
+        ValueError: A shape is wrong, or a box has no area.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    masks: Tensor
+    crowd_boxes: Tensor = field(default_factory=_no_boxes)
+
+    def __post_init__(self) -> None:
+        count = len(self.class_ids)
+        for name in ("boxes", "crowd_boxes"):
+            boxes = getattr(self, name)
+            rows = count if name == "boxes" else len(boxes)
+            if boxes.shape != (rows, 4):
+                raise ValueError(f"{name}: expected shape ({rows}, 4), got {tuple(boxes.shape)}")
+            if not bool((boxes[:, 2:] > boxes[:, :2]).all()):
+                raise ValueError(f"{name}: expected x1 < x2 and y1 < y2, got {boxes.tolist()}")
+        if self.masks.ndim != 3 or len(self.masks) != count:
+            raise ValueError(
+                f"masks: expected shape ({count}, h, w), got {tuple(self.masks.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
