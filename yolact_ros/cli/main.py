@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry point of `yolact-ros`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from yolact_ros import __version__
+
+from . import eval as eval_command
+from . import predict, train
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; each sets `run`, which takes the parsed arguments."""
+    parser = argparse.ArgumentParser(
+        prog="yolact-ros", description="Real-time instance segmentation with YOLACT."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in (predict, train, eval_command):
+        module.register(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit status: 0, 1 after an error that was printed, 130 after Ctrl-C.
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed) or 0)
+    except KeyboardInterrupt:
+        return 130
+    # Wrong values and files are the user's to mend: one line. Anything else is ours: a traceback.
+    except (ValueError, OSError) as error:
+        print(f"yolact-ros: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

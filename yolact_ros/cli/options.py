@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments that describe a `Segmenter`, shared by the commands that run one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from yolact_ros.presets import preset_names
+
+if TYPE_CHECKING:
+    from yolact_ros.inference import Segmenter
+
+
+def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
+    """Adds the arguments that `build_segmenter` reads."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--preset",
+        default="yolact_demo",
+        help=f"one of {', '.join(preset_names())} (default: %(default)s)",
+    )
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help=".pth or .safetensors file (default: those shipped, for yolact_demo only)",
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    group.add_argument(
+        "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
+    )
+    group.add_argument(
+        "--score-threshold",
+        type=float,
+        default=score_threshold,
+        metavar="S",
+        help="keep detections with a score above this (default: %(default)s)",
+    )
+    group.add_argument(
+        "--max-instances",
+        type=int,
+        default=100,
+        metavar="N",
+        help="keep at most so many an image (default: %(default)s)",
+    )
+    group.add_argument(
+        "--nms", default="fast", help="fast, cross_class or exact (default: %(default)s)"
+    )
+    group.add_argument(
+        "--nms-iou",
+        type=float,
+        default=0.5,
+        metavar="IOU",
+        help="box IoU above which the worse detection falls (default: %(default)s)",
+    )
+    group.add_argument(
+        "--classes", nargs="+", default=(), metavar="NAME", help="keep these only (default: all)"
+    )
+
+
+def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
+    """Loads the network that the arguments describe."""
+    from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
+
+    return Segmenter(
+        preset=arguments.preset,
+        weights=arguments.weights,
+        device=arguments.device,
+        precision=arguments.precision,
+        score_threshold=arguments.score_threshold,
+        max_instances=arguments.max_instances,
+        nms=arguments.nms,
+        nms_iou=arguments.nms_iou,
+        classes=arguments.classes,
+    )

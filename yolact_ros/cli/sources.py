@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images, folders of images and video files, as one list of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image or video file.
+
+    Attributes:
+        path: The file.
+        name: Its path relative to the folder that was named, or its file name.
+    """
+
+    path: Path
+    name: Path
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the file is a video, by its suffix."""
+        return self.path.suffix.lower() in VIDEO_SUFFIXES
+
+    def read_image(self) -> npt.NDArray[np.uint8]:
+        """The image, (H, W, 3) uint8 BGR, turned upright as its EXIF data say.
+
+        Raises:
+            ValueError: OpenCV cannot read it.
+        """
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"expected an image that OpenCV can read, got {self.path}")
+        return np.asarray(image, dtype=np.uint8)
+
+
+def find_sources(paths: list[Path]) -> list[Source]:
+    """The files that the paths name; folders are searched with all their subfolders, in order.
+
+    Raises:
+        ValueError: A path does not exist, is of an unknown kind, or nothing was found.
+    """
+    sources = []
+    for path in paths:
+        if path.is_dir():
+            sources += [
+                Source(file, file.relative_to(path))
+                for file in sorted(path.rglob("*"))
+                if file.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and file.is_file()
+            ]
+        elif path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            sources.append(Source(path, Path(path.name)))
+        elif path.is_file():
+            known = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+            raise ValueError(f"expected a file that ends in {known}, got {path}")
+        else:
+            raise ValueError(f"expected an image, a video or a folder of them, found none at {path}")
+    if not sources:
+        raise ValueError(f"expected images or videos in {', '.join(map(str, paths))}, found none")
+    return sources
+
+
+class Video:
+    """A video file, frame by frame. Close it after use (`contextlib.closing`).
+
+    Args:
+        path: The file.
+
+    Attributes:
+        fps: Frames a second; 30 where the file does not say.
+        frames: Number of frames as the file states it; 0 if it does not.
+
+    Raises:
+        ValueError: OpenCV cannot open it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise ValueError(f"expected a video that OpenCV can read, got {path}")
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
+        self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields (H, W, 3) uint8 BGR frames."""
+        while True:
+            found, frame = self._capture.read()
+            if not found:
+                return
+            yield np.asarray(frame, dtype=np.uint8)
+
+    def close(self) -> None:
+        """Releases the file."""
+        self._capture.release()
+
+
+def count_images(sources: list[Source]) -> int:
+    """Number of images with all videos' frames, as far as the files say."""
+    total = 0
+    for source in sources:
+        if source.is_video:
+            try:
+                with closing(Video(source.path)) as video:
+                    total += video.frames
+            except ValueError:
+                continue  # reported when it is its turn
+        else:
+            total += 1
+    return total
