@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pinhole camera: intrinsics and pose.
+
+World frame: x, y on the table, z up, metres. Camera frame: x right, y down, z along the optical axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CameraIntrinsics:
+    """Pinhole intrinsics in pixels; a pixel's centre has integer coordinates.
+
+    Attributes:
+        width: image width.
+        height: image height.
+        fx: focal length along x.
+        fy: focal length along y.
+        cx: column of the optical axis.
+        cy: row of the optical axis.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The 3x3 camera matrix, float64."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], np.float64)
+
+    def back_project(self, depth: np.ndarray) -> np.ndarray:
+        """Points in the camera frame of a depth image.
+
+        Args:
+            depth: (height, width) depth along the optical axis, metres.
+
+        Returns:
+            (height, width, 3) points in metres; (0, 0, 0) where the depth is 0.
+
+        Raises:
+            ValueError: if the depth image is not of this camera's size.
+        """
+        if depth.shape != (self.height, self.width):
+            raise ValueError(f"depth: expected shape {(self.height, self.width)}, got {depth.shape}")
+        x = (np.arange(self.width) - self.cx) / self.fx
+        y = (np.arange(self.height) - self.cy) / self.fy
+        return np.stack([depth * x[None, :], depth * y[:, None], depth], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPose:
+    """Where the camera is: `rotation` (3, 3) maps world to camera axes, `eye` (3,) is its centre."""
+
+    rotation: np.ndarray
+    eye: np.ndarray
+
+    @classmethod
+    def looking_at(cls, eye: np.ndarray, target: np.ndarray, roll: float) -> CameraPose:
+        """A camera at `eye` whose optical axis meets `target`, turned by `roll` radians about it."""
+        forward = (target - eye) / np.linalg.norm(target - eye)
+        right = np.cross(forward, [0.0, 0.0, 1.0])
+        right /= np.linalg.norm(right)
+        down = np.cross(forward, right)
+        c, s = np.cos(roll), np.sin(roll)
+        return cls(np.stack([c * right + s * down, c * down - s * right, forward]), eye)
+
+    def to_camera(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in the camera frame."""
+        return (points - self.eye) @ self.rotation.T
+
+
+def plane_homography(intrinsics: CameraIntrinsics, pose: CameraPose, height: float) -> np.ndarray:
+    """Homography (3, 3) from world (x, y, 1) on the plane z = `height` to homogeneous pixels."""
+    translation = pose.rotation @ (np.array([0.0, 0.0, height]) - pose.eye)
+    return intrinsics.matrix @ np.column_stack(
+        [pose.rotation[:, 0], pose.rotation[:, 1], translation]
+    )

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things stand in a scene and how they move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from yolact_ros.data.objects import Solid
+
+_SWEEP = np.linspace(-1, 1, 5)
+
+
+def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
+    """Rotation matrix (3, 3) about a unit axis by an angle in radians (Rodrigues' formula)."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A solid in a scene.
+
+    Attributes:
+        solid: what it is.
+        rotation: (3, 3) solid axes to world axes, at rest.
+        position: (3,) the solid's origin in the world, at rest.
+        footprint: (N, 3) circles (x, y, radius) on the table that it covers at rest.
+        direction: (2,) unit vector along which it slides or rolls.
+        amplitude: how far it does so, metres.
+        spin: how far it turns about the vertical, radians.
+        rolling_radius: 0, or the radius of what rolls.
+        rate: angular frequency of the motion, rad/s.
+        phase: its phase.
+    """
+
+    solid: Solid
+    rotation: np.ndarray
+    position: np.ndarray
+    footprint: np.ndarray
+    direction: np.ndarray
+    amplitude: float
+    spin: float
+    rolling_radius: float
+    rate: float
+    phase: float
+
+    def swept(self) -> np.ndarray:
+        """The circles (N, 3) that the whole motion covers."""
+        if not self.amplitude:
+            return self.footprint
+        shifts = np.concatenate(
+            [self.amplitude * _SWEEP[:, None] * self.direction, np.zeros((len(_SWEEP), 1))], axis=1
+        )
+        return (self.footprint[None] + shifts[:, None]).reshape(-1, 3)
+
+    def pose(self, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Rotation (3, 3) and position (3,) at a time in seconds."""
+        swing = np.sin(self.rate * time + self.phase)
+        shift = self.amplitude * swing
+        rotation = self.rotation
+        if self.spin:
+            rotation = rotation_about(np.array([0.0, 0.0, 1.0]), self.spin * swing) @ rotation
+        if self.rolling_radius:
+            axle = np.array([-self.direction[1], self.direction[0], 0.0])
+            rotation = rotation_about(axle, shift / self.rolling_radius) @ rotation
+        return rotation, self.position + np.append(shift * self.direction, 0.0)
+
+
+def collides(body: Body, others: Sequence[Body], gap: float = 0.004) -> bool:
+    """Whether the body, anywhere in its motion, comes closer than `gap` metres to another."""
+    mine = body.swept()
+    for other in others:
+        its = other.swept()
+        apart = np.hypot(*(mine[:, None, :2] - its[None, :, :2]).transpose(2, 0, 1))
+        if (apart < mine[:, None, 2] + its[None, :, 2] + gap).any():
+            return True
+    return False
+
+
+def _turned(angle: float) -> np.ndarray:
+    return rotation_about(np.array([0.0, 0.0, 1.0]), angle)
+
+
+def _tipped(angle: float) -> np.ndarray:
+    return rotation_about(np.array([0.0, 1.0, 0.0]), angle)
+
+
+def _lying(
+    solid: Solid, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Rotation, position and footprint about (0, 0), and the radius that rolls, of a lying solid."""
+    dip = float(np.arctan2(solid.radius - solid.tip_radius, solid.height))
+    about = rng.uniform(0.6, 1.4) * np.pi  # a lying mug's handle points up or sideways
+    rotation = _turned(rng.uniform(0, 2 * np.pi)) @ _tipped(np.pi / 2 + dip) @ _turned(about)
+    axis = rotation[:, 2]
+    position = -0.5 * solid.height * axis
+    position[2] = solid.radius * np.cos(dip)
+    steps = np.linspace(0, 1, 5)[:, None] * solid.height
+    points = position[:2] + steps * axis[:2]
+    reach = max(solid.radius, float(solid.high[0]) if solid.kind == "mug" else 0.0)
+    radii = np.full((len(points), 1), reach)
+    rolling = solid.radius if dip == 0 and solid.kind != "mug" else 0.0
+    return rotation, position, np.hstack([points, radii]), rolling
+
+
+def _posture(
+    solid: Solid, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """A way for the solid to rest on the table, as `_lying`."""
+    circle = np.array([[0.0, 0.0, solid.footprint]])
+    yaw = _turned(rng.uniform(0, 2 * np.pi))
+    chance = rng.uniform()
+    if solid.kind == "ball":
+        rotation = yaw @ _tipped(rng.uniform(0, np.pi)) @ _turned(rng.uniform(0, 2 * np.pi))
+        return rotation, np.array([0, 0, solid.radius]), circle, solid.radius
+    if solid.kind in ("box", "slab"):
+        return yaw, np.array([0, 0, solid.high[2]]), circle, 0.0
+    if solid.kind == "ring":
+        if chance < 0.75:
+            return yaw, np.array([0, 0, solid.high[2]]), circle, 0.0
+        steps = np.linspace(-1, 1, 5)[:, None] * (solid.radius - solid.high[2])
+        rotation = yaw @ _tipped(np.pi / 2)
+        along = np.cross(rotation[:, 2], [0.0, 0.0, 1.0])[:2]
+        circles = np.hstack([steps * along, np.full((5, 1), solid.high[2])])
+        return rotation, np.array([0, 0, solid.radius]), circles, solid.radius
+    lying_share = {"can": 0.3, "bottle": 0.35, "mug": 0.2, "cone": 0.2, "stick": 1.0}
+    if not solid.flared and chance < lying_share.get(solid.kind, 0.0):
+        return _lying(solid, rng)
+    if chance > 0.9 and solid.kind in ("mug", "bowl"):
+        rotation = yaw @ _tipped(np.pi)
+        return rotation, np.array([0, 0, solid.height]), circle, 0.0
+    return yaw, np.zeros(3), circle, 0.0
+
+
+def place(
+    solid: Solid, place_at: tuple[float, float], rng: np.random.Generator, *, moving: bool
+) -> Body:
+    """Puts a solid on the table.
+
+    Args:
+        solid: the thing.
+        place_at: (x, y) of its middle, metres.
+        rng: source of its posture and motion.
+        moving: whether it slides, turns or rolls.
+    """
+    rotation, position, footprint, rolling = _posture(solid, rng)
+    shift = np.array(place_at)
+    angle = rng.uniform(0, 2 * np.pi)
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    axis = rotation[:, 2]
+    if rolling and solid.kind != "ball":
+        direction = np.array([-axis[1], axis[0]]) / np.hypot(axis[0], axis[1])
+    amplitude = spin = 0.0
+    standing = len(footprint) == 1 and not rolling
+    choice, size = rng.uniform(), rng.uniform()
+    rate, phase = rng.uniform(0.5, 1.1), rng.uniform(0, 2 * np.pi)
+    if moving:
+        if standing and choice < 0.6:
+            spin = 0.6 + 1.2 * size
+        if not spin or choice < 0.25:
+            amplitude = (0.03 + 0.07 * size) if rolling else (0.015 + 0.035 * size)
+    return Body(
+        solid=solid,
+        rotation=rotation,
+        position=position + np.append(shift, 0.0),
+        footprint=footprint + np.append(shift, 0.0),
+        direction=direction,
+        amplitude=amplitude,
+        spin=spin,
+        rolling_radius=rolling,
+        rate=rate,
+        phase=phase,
+    )

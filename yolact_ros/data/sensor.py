@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the camera makes of the light that reaches it: colour and depth images with their flaws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import cv2
+import numpy as np
+
+_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Sensor:
+    """Flaws of an RGB-D camera.
+
+    Attributes:
+        gain: (3,) exposure times white balance of the channels.
+        vignetting: share of the light that is lost in the corners, 0 to 1.
+        blur: standard deviation of the lens blur at 640 pixels' width, pixels.
+        noise: standard deviation of the colour noise, of 255.
+        depth_noise: standard deviation of the depth at 1 m, metres; it grows with the square.
+        max_depth: nothing farther returns, metres.
+        hole_rate: share of the pixels at depth edges that don't return, 0 to 1.
+    """
+
+    gain: np.ndarray
+    vignetting: float
+    blur: float
+    noise: float
+    depth_noise: float
+    max_depth: float
+    hole_rate: float
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Sensor:
+        """A sensor with plausible flaws."""
+        return cls(
+            gain=rng.uniform(0.85, 1.15) * rng.uniform(0.94, 1.06, 3),
+            vignetting=rng.uniform(0.0, 0.35),
+            blur=rng.uniform(0.45, 0.95),
+            noise=rng.uniform(1.0, 5.0),
+            depth_noise=rng.uniform(0.0008, 0.002),
+            max_depth=rng.uniform(4.0, 6.0),
+            hole_rate=rng.uniform(0.1, 0.5),
+        )
+
+    def gain_map(self, height: int, width: int) -> np.ndarray:
+        """Gain of every pixel, float32 (height, width, 3)."""
+        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+        x = np.linspace(-1, 1, width, dtype=np.float32)[None]
+        falloff = 1 - np.float32(self.vignetting) * (0.5 * (x * x + y * y)) ** 1.5
+        return falloff[..., None] * self.gain.astype(np.float32)
+
+    def expose(
+        self, light: np.ndarray, gain_map: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """The RGB uint8 image of `light` (H, W, 3) float32, where 255 is white."""
+        sigma = max(self.blur * light.shape[1] / 640, 0.3)
+        image = cv2.GaussianBlur(light, (3, 3) if sigma < 1 else (0, 0), sigma)
+        image = cv2.multiply(image, gain_map)
+        codes = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
+        table = np.round(np.clip(_QUANTILES * self.noise, -127, 127)).astype(np.int8)
+        return cv2.add(image, cv2.LUT(codes, table), dtype=cv2.CV_8U)
+
+    def measure(self, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The measured depth of true depth (H, W) float32: noise, and 0 where nothing returns."""
+        codes = np.frombuffer(rng.bytes(depth.size), np.uint8).reshape(depth.shape)
+        noise = cv2.LUT(codes, _QUANTILES * np.float32(self.depth_noise))
+        measured = cv2.multiply(depth, depth)
+        measured = cv2.multiply(measured, noise, dst=measured)
+        measured += depth
+        kernel = np.ones((3, 3), np.uint8)
+        edge = cv2.morphologyEx(depth, cv2.MORPH_GRADIENT, kernel) > 0.03
+        chance = cv2.blur(codes, (3, 3))  # neighbours drop out together
+        spread = 74 / 3  # standard deviation of the mean of nine uniform bytes
+        hole = edge & (chance < 127.5 + spread * NormalDist().inv_cdf(self.hole_rate))
+        hole |= (chance < 127.5 - 3.2 * spread) | (depth > self.max_depth)
+        measured[hole] = 0
+        return measured
