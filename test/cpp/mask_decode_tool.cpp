@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decodes serialised yolact_ros/msg/InstanceArray messages as a C++ subscriber would, for tests that
+// compare the two decoders. The middleware deserialises them, as rclcpp does; rclcpp is not needed.
+//
+// Standard input, until it ends:  uint32 n, then n bytes: what rclpy's serialize_message() gave, or
+//                                 what a subscription with raw=True received.
+// Standard output, per message:   uint32 number of instances, image height, image width;
+//                                 per instance uint32 x_offset, y_offset, width, height, area, then
+//                                 height * width bytes of 0 or 1;
+//                                 then height * width uint16 of the image: 0 or the number of the
+//                                 instance from 1, the better score on top.
+// All numbers are little endian. Ends with 1 and one line on standard error at a bad message.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "rcutils/allocator.h"
+#include "rmw/rmw.h"
+#include "rmw/serialized_message.h"
+#include "rosidl_typesupport_cpp/message_type_support.hpp"
+#include "yolact_ros/mask_decoder.hpp"
+#include "yolact_ros/msg/instance_array.hpp"
+
+namespace
+{
+
+using yolact_ros::msg::InstanceArray;
+
+bool read_number(std::uint32_t & value)
+{
+  std::array<unsigned char, 4> bytes;
+  std::cin.read(reinterpret_cast<char *>(bytes.data()), bytes.size());
+  if (std::cin.gcount() == 0) {
+    return false;
+  }
+  if (!std::cin) {
+    throw std::runtime_error("standard input ends within a number");
+  }
+  value = bytes[0] | bytes[1] << 8 | bytes[2] << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+  return true;
+}
+
+void write_number(std::uint64_t value, int bytes)
+{
+  for (int i = 0; i < bytes; ++i) {
+    std::cout.put(static_cast<char>(value >> (8 * i) & 0xff));
+  }
+}
+
+InstanceArray deserialize(std::vector<std::uint8_t> & bytes)
+{
+  rmw_serialized_message_t serialized = rmw_get_zero_initialized_serialized_message();
+  serialized.allocator = rcutils_get_default_allocator();
+  serialized.buffer = bytes.data();
+  serialized.buffer_length = bytes.size();
+  serialized.buffer_capacity = bytes.size();
+  InstanceArray message;
+  const auto * type = rosidl_typesupport_cpp::get_message_type_support_handle<InstanceArray>();
+  if (rmw_deserialize(&serialized, type, &message) != RMW_RET_OK) {
+    throw std::runtime_error(std::to_string(bytes.size()) + " bytes are no InstanceArray");
+  }
+  return message;
+}
+
+void write_decoded(const InstanceArray & message)
+{
+  write_number(message.instances.size(), 4);
+  write_number(message.image_height, 4);
+  write_number(message.image_width, 4);
+  for (const auto & instance : message.instances) {
+    const auto & mask = instance.mask;
+    for (const std::uint64_t number : {std::uint64_t{mask.x_offset}, std::uint64_t{mask.y_offset},
+        std::uint64_t{mask.width}, std::uint64_t{mask.height},
+        std::uint64_t{yolact_ros::mask_area(mask)}})
+    {
+      write_number(number, 4);
+    }
+    const std::vector<std::uint8_t> pixels = yolact_ros::decode_mask(mask);
+    std::cout.write(
+      reinterpret_cast<const char *>(pixels.data()), static_cast<std::streamsize>(pixels.size()));
+  }
+
+  const std::size_t step = std::size_t{message.image_width} * 2;
+  std::vector<std::uint8_t> map(step * message.image_height, 0);
+  for (std::size_t i = message.instances.size(); i > 0; --i) {
+    const std::array<std::uint8_t, 2> number = {
+      static_cast<std::uint8_t>(i & 0xff), static_cast<std::uint8_t>(i >> 8)};
+    yolact_ros::paint_mask(
+      message.instances[i - 1].mask, number, map.data(), message.image_width, message.image_height,
+      step);
+  }
+  std::cout.write(
+    reinterpret_cast<const char *>(map.data()), static_cast<std::streamsize>(map.size()));
+}
+
+}  // namespace
+
+int main()
+{
+  std::ios::sync_with_stdio(false);
+  try {
+    std::uint32_t length = 0;
+    while (read_number(length)) {
+      std::vector<std::uint8_t> bytes(length);
+      std::cin.read(reinterpret_cast<char *>(bytes.data()), length);
+      if (!std::cin) {
+        throw std::runtime_error("standard input ends within a message");
+      }
+      write_decoded(deserialize(bytes));
+    }
+    return 0;
+  } catch (const std::exception & error) {
+    std::cerr << "mask_decode_tool: " << error.what() << "\n";
+    return 1;
+  }
+}
