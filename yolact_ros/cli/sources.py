@@ -65,7 +65,7 @@ def find_sources(paths: list[Path]) -> list[Source]:
             known = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
             raise ValueError(f"expected a file that ends in {known}, got {path}")
         else:
-            raise ValueError(f"expected an image, a video or a folder of them, found none at {path}")
+            raise ValueError(f"expected an image, a video or a folder, found none at {path}")
     if not sources:
         raise ValueError(f"expected images or videos in {', '.join(map(str, paths))}, found none")
     return sources

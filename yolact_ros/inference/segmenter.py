@@ -156,9 +156,7 @@ class Segmenter:
         image_size: tuple[int, int],
     ) -> Instances:
         height, width = image_size
-        regions = assemble_masks(
-            prototypes, detections.coefficients, detections.boxes, image_size
-        )
+        regions = assemble_masks(prototypes, detections.coefficients, detections.boxes, image_size)
         corners = detections.boxes.cpu().numpy()
         # Ordered and within the image, in pixels.
         limits = np.array([width, height], dtype=np.float32)

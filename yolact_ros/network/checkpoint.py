@@ -34,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"weights: expected a .pth or .safetensors file, found none at {path}")
+        raise CheckpointError(f"weights: expected a .pth or .safetensors file, none at {path}")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:

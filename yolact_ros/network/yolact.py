@@ -41,11 +41,7 @@ class Yolact(nn.Module):
         self.proto_net = Protonet(channels, preset.prototypes)
         # One head for all levels; a list because its tensors are called `prediction_layers.0`.
         self.prediction_layers = nn.ModuleList(
-            [
-                PredictionHead(
-                    channels, priors_per_cell.pop(), preset.num_classes, preset.prototypes
-                )
-            ]
+            [PredictionHead(channels, priors_per_cell.pop(), preset.num_classes, preset.prototypes)]
         )
         # Used in training only (YOLACT paper, section 5, semantic segmentation loss).
         self.semantic_seg_conv = nn.Conv2d(channels, preset.num_classes - 1, 1)

@@ -66,7 +66,7 @@ def exact_nms(
 def _no_better_overlap(boxes: Tensor, iou_threshold: float) -> Tensor:
     """(K, N, 4) boxes sorted by score to (K, N) bool: no better box overlaps by more."""
     iou = _pairwise_iou(boxes).triu_(diagonal=1)
-    return iou.amax(dim=1) <= iou_threshold
+    return (iou <= iou_threshold).all(dim=1)
 
 
 def _pairwise_iou(boxes: Tensor) -> Tensor:

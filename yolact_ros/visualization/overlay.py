@@ -97,9 +97,7 @@ def _draw_mask(
         blended = cv2.addWeighted(region, 1 - style.opacity, flat, style.opacity, 0)
         cv2.copyTo(blended, mask.view(np.uint8), region)
     if style.contours:
-        outlines, _ = cv2.findContours(
-            mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
-        )
+        outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         offset = (packed.x_offset, packed.y_offset)
         cv2.drawContours(canvas, outlines, -1, color, thickness, cv2.LINE_AA, offset=offset)
 

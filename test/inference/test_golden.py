@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The published network's outputs, with synthetic weights and images (see test/golden)."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.inference.decode import detect
+from yolact_ros.inference.options import SegmenterOptions
+from yolact_ros.inference.preprocess import Preprocessor
+from yolact_ros.network import build_network
+from yolact_ros.ops.masks import assemble_masks
+
+COMPACT = Path(__file__).parents[1] / "golden"
+recipe = runpy.run_path(str(COMPACT / "fill_weights.py"))
+
+TOLERANCES = {"x": 1e-5, "proto": 1e-3, "loc": 1e-3, "conf": 1e-3, "mask": 5e-4}
+
+
+@pytest.fixture(scope="module", params=["yolact_resnet50", "yolact_base"])
+def reference(request):
+    path = COMPACT / f"{request.param}.npz"
+    if not path.is_file():
+        path = Path(__file__).parents[3] / "shared" / "golden" / path.name
+    if not path.is_file():
+        pytest.skip(f"no reference outputs of {request.param} (../shared/golden)")
+    network = build_network(request.param).eval()
+    entries = [[key, list(value.shape), ""] for key, value in network.state_dict().items()]
+    filled = recipe["fill_state"](entries, request.param)
+    network.load_state_dict({key: torch.from_numpy(np.array(v)) for key, v in filled.items()})
+    return network, np.load(path)
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def forward(request, reference):
+    network, golden = reference
+    image = recipe["make_image"](request.param)
+    preprocessor = Preprocessor(network.preset, torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        x = preprocessor([image], "bgr")
+        predictions = network(x)
+    prefix = f"img{request.param}_"
+    outputs = {key[len(prefix) :]: golden[key] for key in golden.files if key.startswith(prefix)}
+    return image.shape[:2], x, predictions, outputs, golden
+
+
+def test_network_outputs(forward):
+    _, x, predictions, expected, _ = forward
+    outputs = {
+        "x": x,
+        "proto": predictions.prototypes,
+        "loc": predictions.offsets,
+        "conf": predictions.class_scores,
+        "mask": predictions.coefficients,
+    }
+    for name, tensor in outputs.items():
+        assert tuple(tensor.shape) == tuple(expected[f"{name}_shape"]), name
+        flat = tensor.contiguous().reshape(-1).numpy()
+        values = flat[recipe["sample_indices"](flat.size)]
+        tolerance = TOLERANCES[name]
+        np.testing.assert_allclose(
+            values, expected[f"{name}_val"], rtol=0, atol=tolerance, err_msg=name
+        )
+        stats = [flat.mean(dtype=np.float64), flat.std(dtype=np.float64), flat.min(), flat.max()]
+        np.testing.assert_allclose(
+            stats[:2], expected[f"{name}_stats"][:2], rtol=0, atol=1e-5, err_msg=name
+        )
+        np.testing.assert_allclose(
+            stats[2:], expected[f"{name}_stats"][2:], rtol=0, atol=1e-3, err_msg=name
+        )
+
+
+def test_priors(forward):
+    _, _, predictions, _, golden = forward
+    if "priors_first" not in golden.files:
+        golden = {k[5:]: golden[k] for k in golden.files if k.startswith("img0_")}
+    priors = predictions.priors.numpy()
+    np.testing.assert_allclose(priors[:50], golden["priors_first"], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(priors[-50:], golden["priors_last"], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(("prefix", "nms"), [("post", "fast"), ("ccpost", "cross_class")])
+def test_detections_and_masks(forward, prefix, nms):
+    (height, width), _, predictions, expected, _ = forward
+    with torch.inference_mode():
+        found = detect(predictions, 0, SegmenterOptions(score_threshold=0.15, nms=nms))
+        regions = assemble_masks(
+            predictions.prototypes[0], found.coefficients, found.boxes, (height, width)
+        )
+    assert found.class_ids.tolist() == expected[f"{prefix}_class"].tolist()
+    np.testing.assert_allclose(found.scores, expected[f"{prefix}_score"], rtol=0, atol=1e-3)
+    corners = (found.boxes.numpy() * [width, height, width, height]).astype(int)
+    corners[:, :2] = corners[:, :2].clip(min=0)
+    corners[:, 2:] = corners[:, 2:].clip(max=[width, height])
+    assert np.abs(corners - expected[f"{prefix}_box"]).max() <= 1
+    areas = np.array([int(region.mask.sum()) for region in regions])
+    difference = np.abs(areas - expected[f"{prefix}_area"])
+    assert (difference <= np.maximum(8, 0.005 * expected[f"{prefix}_area"])).all()
+    bits = expected.get(f"{prefix}_maskbits", ())
+    assert len(bits) or prefix == "ccpost"
+    for region, packed in zip(regions, bits, strict=False):
+        reference = np.unpackbits(packed, count=height * width).reshape(height, width)
+        mask = np.zeros((height, width), bool)
+        rows = slice(region.y_offset, region.y_offset + region.mask.shape[0])
+        mask[rows, region.x_offset : region.x_offset + region.mask.shape[1]] = region.mask
+        assert (mask != reference).sum() <= max(8, 0.002 * reference.sum())
+
+
+@pytest.mark.parametrize(("prefix", "nms"), [("det", "fast"), ("cc", "cross_class")])
+def test_everything_above_the_candidate_threshold(forward, prefix, nms):
+    _, _, predictions, expected, _ = forward
+    with torch.inference_mode():
+        found = detect(predictions, 0, SegmenterOptions(score_threshold=0.05, nms=nms))
+    above = expected[f"{prefix}_score"] > 0.05
+    own = sorted(zip(found.class_ids.tolist(), found.boxes.tolist(), strict=True))
+    reference = sorted(
+        zip(
+            expected[f"{prefix}_class"][above].tolist(),
+            expected[f"{prefix}_box"][above].tolist(),
+            strict=True,
+        )
+    )
+    assert [label for label, _ in own] == [label for label, _ in reference]
+    np.testing.assert_allclose(
+        [box for _, box in own], [box for _, box in reference], rtol=0, atol=1e-4
+    )
+
+
+def test_the_weights_are_the_published_recipe(shared_golden):
+    entries = json.loads((shared_golden / "state_dicts.json").read_text())["yolact_resnet50"]
+    key, shape, _ = entries["state_dict"][0]
+    theirs = runpy.run_path(str(shared_golden / "fill_weights.py"))["fill"](key, shape)
+    np.testing.assert_array_equal(recipe["fill"](key, shape), theirs)

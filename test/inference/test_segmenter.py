@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yolact_ros.inference import Segmenter, SegmenterOptions
+from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.network import build_network, save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random weights that see something everywhere: the background logit is pushed down."""
+    torch.manual_seed(0)
+    network = build_network("yolact_demo")
+    with torch.no_grad():
+        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_checkpoint(network, path, {})
+    return path
+
+
+@pytest.fixture(scope="module")
+def segmenter(weights):
+    return Segmenter(weights=weights, device="cpu", max_instances=20)
+
+
+def noise(height, width, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def assert_equal(one, other):
+    np.testing.assert_array_equal(one.boxes, other.boxes)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    np.testing.assert_array_equal(one.class_ids, other.class_ids)
+    np.testing.assert_array_equal(one.masks, other.masks)
+
+
+def test_instances_are_sorted_within_the_image_and_limited(segmenter):
+    [found] = segmenter(noise(90, 120))
+    assert len(found) == 20
+    assert found.image_size == (90, 120)
+    assert (np.diff(found.scores) <= 0).all()
+    assert (found.boxes[:, :2] <= found.boxes[:, 2:]).all()
+    assert found.boxes.min() >= 0
+    assert (found.boxes <= [120, 90, 120, 90]).all()
+    assert found.class_names == tuple(segmenter.class_names[i] for i in found.class_ids)
+    assert set(segmenter.timings) == {"preprocess", "network", "decode", "masks"}
+
+
+def test_channel_order_is_that_of_the_array(segmenter):
+    image = noise(64, 64)
+    [bgr] = segmenter(image, channel_order="bgr")
+    [rgb] = segmenter(image[:, :, ::-1], channel_order="rgb")
+    assert_equal(bgr, rgb)
+    with pytest.raises(ValueError, match="channel_order: expected one of bgr, rgb, got 'RGB'"):
+        segmenter(image, channel_order="RGB")
+
+
+def test_strided_and_read_only_images_are_taken(segmenter):
+    image = noise(60, 80)
+    [expected] = segmenter(image)
+    padded = np.zeros((60, 100, 3), np.uint8)
+    padded[:, :80] = image
+    [strided] = segmenter(padded[:, :80])
+    frozen = image.copy()
+    frozen.flags.writeable = False
+    [read_only] = segmenter(frozen)
+    assert_equal(strided, expected)
+    assert_equal(read_only, expected)
+
+
+def test_a_batch_of_different_sizes_keeps_its_order(segmenter):
+    images = [noise(40, 50, seed=1), noise(70, 30, seed=2)]
+    batch = segmenter(images)
+    assert [found.image_size for found in batch] == [(40, 50), (70, 30)]
+    for found, image in zip(batch, images, strict=True):
+        [alone] = segmenter(image)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-4)
+    assert segmenter([]) == []
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_any_image_size(segmenter, height, width):
+    [found] = segmenter(noise(height, width))
+    assert found.masks.shape == (len(found), height, width)
+
+
+def test_options_apply_to_the_next_call(segmenter):
+    image = noise(64, 64)
+    before = segmenter.options
+    try:
+        segmenter.options = dataclasses.replace(before, max_instances=3)
+        assert len(segmenter(image)[0]) == 3
+        segmenter.options = dataclasses.replace(before, classes=("mug", "ball"))
+        assert set(segmenter(image)[0].class_names) <= {"mug", "ball"}
+        segmenter.options = dataclasses.replace(before, score_threshold=1.0)
+        assert len(segmenter(image)[0]) == 0
+        with pytest.raises(ValueError, match=r"classes: expected names among ball, .*, got teapot"):
+            segmenter.options = dataclasses.replace(before, classes=("teapot",))
+        assert segmenter.options.score_threshold == 1.0
+    finally:
+        segmenter.options = before
+
+
+@pytest.mark.parametrize("nms", ["fast", "cross_class", "exact"])
+def test_every_kind_of_suppression_runs(segmenter, nms):
+    before = segmenter.options
+    try:
+        segmenter.options = dataclasses.replace(before, nms=nms, score_threshold=0.1)
+        [found] = segmenter(noise(64, 64))
+        assert 1 <= len(found) <= 20
+    finally:
+        segmenter.options = before
+
+
+def test_bf16_sees_the_same_scene(weights, segmenter):
+    image = noise(64, 64)
+    half = Segmenter(weights=weights, device="cpu", precision="bf16", max_instances=20)
+    [one], [other] = segmenter(image), half(image)
+    assert half.precision == "bf16"
+    np.testing.assert_allclose(one.scores, other.scores, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"score_threshold": -0.1}, "score_threshold: expected 0 to 1, got -0.1"),
+        ({"score_threshold": float("nan")}, "score_threshold: expected 0 to 1, got nan"),
+        ({"nms_iou": 1.5}, "nms_iou: expected 0 to 1, got 1.5"),
+        ({"max_instances": 0}, "max_instances: expected 1 or more, got 0"),
+        ({"nms": "soft"}, "nms: expected one of fast, cross_class, exact, got 'soft'"),
+    ],
+)
+def test_options_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        SegmenterOptions(**changes)
+
+
+@pytest.mark.parametrize("name", ["tpu", "cuda:x", "cuda:", "", "cpu:0"])
+def test_unknown_devices_are_refused(name):
+    with pytest.raises(ValueError, match="expected auto, cpu, cuda or cuda:N"):
+        resolve_device(name)
+
+
+def test_a_cuda_device_that_is_not_there_is_refused():
+    name = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(ValueError, match=r"expected one that this machine has \(cpu, \d+ CUDA"):
+        resolve_device(name)
+
+
+def test_precision_follows_the_device():
+    assert resolve_precision("auto", torch.device("cpu")) == ("fp32", torch.float32)
+    assert resolve_precision("auto", torch.device("cuda")) == ("fp16", torch.float16)
+    with pytest.raises(ValueError, match="expected one of auto, fp32, fp16, bf16, got 'int8'"):
+        resolve_precision("int8", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_images_of_another_shape_are_refused(segmenter, image):
+    with pytest.raises(ValueError, match=r"expected shape \(H, W, 3\)"):
+        segmenter(image)
+
+
+def test_images_of_another_type_are_refused(segmenter):
+    with pytest.raises(ValueError, match="expected a NumPy array of uint8, got float32"):
+        segmenter(np.zeros((4, 4, 3), np.float32))
+
+
+def test_presets_without_shipped_weights_ask_for_a_file():
+    with pytest.raises(ValueError, match="expected a file for preset 'yolact_base', got none"):
+        Segmenter(preset="yolact_base", device="cpu")

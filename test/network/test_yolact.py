@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from yolact_ros.network import build_network
+from yolact_ros.presets import get_preset
+from yolact_ros.structures import RawPredictions, TrainingPredictions
+
+
+def test_demo_shapes_in_both_modes():
+    network = build_network("yolact_demo")
+    preset = network.preset
+    x = torch.zeros(2, 3, preset.input_size, preset.input_size)
+    trained = network.train()(x)
+    assert isinstance(trained, TrainingPredictions)
+    count = len(trained.priors)
+    quarter = preset.input_size // 4
+    assert trained.offsets.shape == (2, count, 4)
+    assert trained.class_logits.shape == (2, count, preset.num_classes)
+    assert trained.coefficients.shape == (2, count, preset.prototypes)
+    assert trained.prototypes.shape == (2, quarter, quarter, preset.prototypes)
+    assert trained.semantic_logits.shape == (2, preset.num_classes - 1, quarter // 2, quarter // 2)
+    with torch.inference_mode():
+        raw = network.eval()(x)
+    assert isinstance(raw, RawPredictions)
+    torch.testing.assert_close(raw.class_scores.sum(dim=-1), torch.ones(2, count))
+    assert raw.coefficients.abs().max() <= 1 and raw.prototypes.min() >= 0
+
+
+def test_an_input_of_another_size_is_refused():
+    network = build_network("yolact_demo")
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 320, 320\), got \(1, 3, 64, 64\)"):
+        network(torch.zeros(1, 3, 64, 64))
+
+
+def test_unequal_numbers_of_priors_are_refused():
+    sizes = ((24, 30), (48,), (96,), (192,), (384,))
+    preset = dataclasses.replace(get_preset("yolact_demo"), prior_sizes=sizes)
+    with pytest.raises(ValueError, match="same number of sizes on every level"):
+        build_network(preset)
+
+
+def test_an_unknown_preset_is_named_with_the_nearest():
+    with pytest.raises(ValueError, match=r"got 'yolact_bass'; did you mean 'yolact_base'\?"):
+        build_network("yolact_bass")
+
+
+@pytest.mark.parametrize("name", ["yolact_base", "yolact_resnet50"])
+def test_tensor_names_and_shapes_are_the_published_ones(name, shared_golden):
+    published = json.loads((shared_golden / "state_dicts.json").read_text())[name]
+    own = {key: list(tensor.shape) for key, tensor in build_network(name).state_dict().items()}
+    assert own == {key: shape for key, shape, _ in published["state_dict"]}

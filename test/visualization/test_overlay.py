@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.visualization import OverlayStyle, class_color, draw_overlay
+
+FILL_ONLY = OverlayStyle(opacity=1.0, contours=False, boxes=False, labels=False)
+
+
+def scene(size=(60, 80)):
+    mask = np.zeros(size, bool)
+    mask[20:40, 30:50] = True
+    mask[25:30, 35:40] = False  # a hole
+    instances = Instances(
+        image_size=size,
+        boxes=np.array([[30, 20, 50, 40]], np.float32),
+        scores=np.array([0.8], np.float32),
+        class_ids=np.array([3]),
+        class_names=("bottle",),
+        packed_masks=(PackedMask.from_array(mask),),
+    )
+    return np.full((*size, 3), 77, np.uint8), mask, instances
+
+
+def test_solid_fill_colours_the_mask_and_nothing_else():
+    image, mask, instances = scene()
+    drawn = draw_overlay(image, instances, FILL_ONLY)
+    red, green, blue = class_color(3)
+    assert (drawn[mask] == (blue, green, red)).all()
+    assert (drawn[~mask] == 77).all()
+    assert (image == 77).all()
+
+
+def test_the_better_of_two_is_on_top():
+    image, mask, instances = scene()
+    twice = Instances(
+        image_size=instances.image_size,
+        boxes=np.repeat(instances.boxes, 2, axis=0),
+        scores=np.array([0.9, 0.8], np.float32),
+        class_ids=np.array([1, 2]),
+        class_names=("box", "can"),
+        packed_masks=instances.packed_masks * 2,
+    )
+    drawn = draw_overlay(image, twice, FILL_ONLY)
+    assert (drawn[mask] == class_color(1)[::-1]).all()
+
+
+def test_each_part_is_drawn_only_if_asked():
+    image, mask, instances = scene()
+    nothing = OverlayStyle(opacity=0, contours=False, boxes=False, labels=False)
+    np.testing.assert_array_equal(draw_overlay(image, instances, nothing), image)
+    boxed = draw_overlay(image, instances, OverlayStyle(0, False, True, False))
+    assert (boxed[20, 30:51] != 77).any(axis=1).all() and (boxed[30, 40] == 77).all()
+    outlined = draw_overlay(image, instances, OverlayStyle(0, True, False, False))
+    assert (outlined[20, 35] != 77).any() and (outlined[33, 33] == 77).all()
+    labelled = draw_overlay(image, instances, OverlayStyle(0, False, False, True))
+    changed = (labelled != 77).any(axis=2)
+    assert changed.any() and not changed[21:].any()  # above the box
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 4096), (2000, 2)])
+def test_labels_of_instances_at_the_border_of_tiny_images(size):
+    mask = np.ones(size, bool)
+    instances = Instances(
+        image_size=size,
+        boxes=np.array([[0, 0, size[1], size[0]]], np.float32),
+        scores=np.array([1.0], np.float32),
+        class_ids=np.array([0]),
+        class_names=("ball",),
+        packed_masks=(PackedMask.from_array(mask),),
+    )
+    drawn = draw_overlay(np.zeros((*size, 3), np.uint8), instances)
+    assert drawn.shape == (*size, 3)
+    assert drawn.any()
+
+
+def test_instances_of_another_image_are_refused():
+    image, _, instances = scene()
+    with pytest.raises(
+        ValueError, match=r"expected the instances' size \(60, 80\), got \(30, 80\)"
+    ):
+        draw_overlay(image[:30], instances)
+
+
+def test_opacity_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="opacity: expected 0 to 1, got 2"):
+        OverlayStyle(opacity=2)
+
+
+def test_colours_of_neighbouring_classes_differ():
+    colors = np.array([class_color(i) for i in range(80)], int)
+    assert len(np.unique(colors, axis=0)) == 80
+    assert (np.abs(np.diff(colors, axis=0)).sum(axis=1) > 150).all()
