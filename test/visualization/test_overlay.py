@@ -47,7 +47,7 @@ def test_the_better_of_two_is_on_top():
 
 
 def test_each_part_is_drawn_only_if_asked():
-    image, mask, instances = scene()
+    image, _, instances = scene()
     nothing = OverlayStyle(opacity=0, contours=False, boxes=False, labels=False)
     np.testing.assert_array_equal(draw_overlay(image, instances, nothing), image)
     boxed = draw_overlay(image, instances, OverlayStyle(0, False, True, False))

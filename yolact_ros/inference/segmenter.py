@@ -77,9 +77,8 @@ class Segmenter:
         )
         self.device = resolve_device(device)
         self.precision, dtype = resolve_precision(precision, self.device)
-        self._network = self._load(weights).to(
-            device=self.device, dtype=dtype, memory_format=torch.channels_last
-        )
+        network = self._load(weights).to(device=self.device, dtype=dtype)
+        self._network = network.to(memory_format=torch.channels_last)
         # Priors stay in fp32 whatever the network computes in: boxes are decoded from them.
         self._priors = make_priors(self.preset).to(self.device)
         self._preprocessor = Preprocessor(self.preset, self.device, dtype)
@@ -127,7 +126,7 @@ class Segmenter:
             detections = [detect(predictions, i, options, class_ids) for i in range(len(batch))]
             clock.stop("decode")
             instances = [
-                self._finish(found, predictions.prototypes[i].float(), image.shape[:2])
+                self._finish(found, predictions.prototypes[i].float(), *image.shape[:2])
                 for i, (found, image) in enumerate(zip(detections, batch, strict=True))
             ]
             clock.stop("masks")
@@ -153,10 +152,12 @@ class Segmenter:
         self,
         detections: Detections,
         prototypes: torch.Tensor,
-        image_size: tuple[int, int],
+        height: int,
+        width: int,
     ) -> Instances:
-        height, width = image_size
-        regions = assemble_masks(prototypes, detections.coefficients, detections.boxes, image_size)
+        regions = assemble_masks(
+            prototypes, detections.coefficients, detections.boxes, (height, width)
+        )
         corners = detections.boxes.cpu().numpy()
         # Ordered and within the image, in pixels.
         limits = np.array([width, height], dtype=np.float32)
