@@ -49,7 +49,9 @@ class CameraIntrinsics:
             ValueError: if the depth image is not of this camera's size.
         """
         if depth.shape != (self.height, self.width):
-            raise ValueError(f"depth: expected shape {(self.height, self.width)}, got {depth.shape}")
+            raise ValueError(
+                f"depth: expected shape {(self.height, self.width)}, got {depth.shape}"
+            )
         x = (np.arange(self.width) - self.cx) / self.fx
         y = (np.arange(self.height) - self.cy) / self.fy
         return np.stack([depth * x[None, :], depth * y[:, None], depth], axis=-1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -51,13 +52,29 @@ class Solid:
         """Extent along its axis."""
         return float(self.high[2] - self.low[2])
 
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """Points (N, 3) whose convex hull holds it."""
+        return np.concatenate([piece.outline() for piece in self.pieces])
+
+    @cached_property
+    def body_outline(self) -> np.ndarray:
+        """Points (N, 3) whose convex hull holds it without tori; (0, 3) if it is one."""
+        outlines = [p.outline() for p in self.pieces if not isinstance(p, Torus)]
+        return np.concatenate([np.zeros((0, 3)), *outlines])
+
     @property
     def footprint(self) -> float:
         """Radius about the z axis that holds everything, handles included."""
-        return float(np.hypot(*np.maximum(-self.low, self.high)[:2])) if self.kind in (
-            "box",
-            "slab",
-        ) else float(max(self.high[0], self.high[1]))
+        return (
+            float(np.hypot(*np.maximum(-self.low, self.high)[:2]))
+            if self.kind
+            in (
+                "box",
+                "slab",
+            )
+            else float(max(self.high[0], self.high[1]))
+        )
 
 
 @dataclass
@@ -245,9 +262,7 @@ def _mug(rng: np.random.Generator) -> Solid:
         ),
     ]  # fmt: skip
     reach = middle + 1.12 * ring + thick
-    return _of_revolution(
-        "mug", pieces, texture, radius, height, rng, specular=0.5, reach=reach
-    )
+    return _of_revolution("mug", pieces, texture, radius, height, rng, specular=0.5, reach=reach)
 
 
 def _bowl(rng: np.random.Generator) -> Solid:

@@ -36,7 +36,7 @@ class Light:
 
 @dataclass(eq=False)
 class Canvas:
-    """What is drawn on: `color` (H, W, 3), `depth` (H, W), both float32, `owner` (H, W) uint16."""
+    """What is drawn on: `color` (H, W, 3), `depth` (H, W), both float32, `owner` (H, W) uint8."""
 
     color: np.ndarray
     depth: np.ndarray
@@ -73,7 +73,7 @@ def draw_body(
     rotation, position = body.pose(time)
     to_camera = camera.rotation @ rotation  # solid to camera axes
     offset = camera.rotation @ (position - camera.eye)
-    outline = np.concatenate([p.outline() for p in body.solid.pieces]) @ to_camera.T + offset
+    outline = body.solid.outline @ to_camera.T + offset
     if outline[:, 2].min() < _NEAR:
         return 0
     pixels = outline[:, :2] / outline[:, 2:]
@@ -81,39 +81,41 @@ def draw_body(
     x0, y0, x1, y1 = _bounds(pixels, intrinsics)
     if x1 <= x0 or y1 <= y0:
         return 0
-    columns = ((np.arange(x0, x1) - intrinsics.cx) / intrinsics.fx).astype(np.float32)
-    lines = ((np.arange(y0, y1) - intrinsics.cy) / intrinsics.fy).astype(np.float32)
+    candidates = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    hull = cv2.convexHull(np.int32(np.round(pixels * 16 - (16 * x0, 16 * y0))))
+    cv2.fillConvexPoly(candidates, hull, 1, shift=4)
+    rows, cols = np.nonzero(candidates)
+    rows += y0
+    cols += x0
+    line = ((np.arange(y0, y1) - intrinsics.cy) / intrinsics.fy).astype(np.float32)[rows - y0]
+    column = ((np.arange(x0, x1) - intrinsics.cx) / intrinsics.fx).astype(np.float32)[cols - x0]
     m = to_camera.astype(np.float32)  # direction in solid axes: m.T @ (column, line, 1)
-    dx, dy, dz = (
-        np.add.outer(m[1, i] * lines, m[0, i] * columns + m[2, i]) for i in range(3)
-    )
+    dx, dy, dz = (m[0, i] * column + m[1, i] * line + m[2, i] for i in range(3))
     ox, oy, oz = (float(v) for v in -offset @ to_camera)
     hits = Hits(np.full(dx.shape, np.inf, np.float32), np.zeros(dx.shape, np.uint8))
     rays = Rays((ox, oy, oz), dx, dy, dz)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for number, piece in enumerate(body.solid.pieces):
             piece.trace(rays, hits, number)
-    silhouette = int(np.count_nonzero(hits.depth < np.inf))
-
-    left, top = max(-x0, 0), max(-y0, 0)
-    right, bottom = min(x1, intrinsics.width) - x0, min(y1, intrinsics.height) - y0
-    if right <= left or bottom <= top:
+    hit = np.flatnonzero(hits.depth < np.inf)
+    silhouette = len(hit)
+    width, height = intrinsics.width, intrinsics.height
+    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+        r, c = rows[hit], cols[hit]
+        hit = hit[(r >= 0) & (r < height) & (c >= 0) & (c < width)]
+    target = rows[hit] * width + cols[hit]
+    front = hits.depth[hit] < canvas.depth.reshape(-1)[target]
+    if not front.all():
+        hit, target = hit[front], target[front]
+    if not len(hit):
         return silhouette
-    inside = np.s_[top:bottom, left:right]
-    window = np.s_[y0 + top : y0 + bottom, x0 + left : x0 + right]
-    nearest = hits.depth[inside] < canvas.depth[window]
-    rows, cols = np.nonzero(nearest)
-    if not len(rows):
-        return silhouette
-    t = hits.depth[inside][rows, cols]
-    d = tuple(v[inside][rows, cols] for v in (dx, dy, dz))
-    point = tuple(t * d[i] + np.float32((ox, oy, oz)[i]) for i in range(3))
-    piece_number = hits.piece[inside][rows, cols]
-    rows += y0 + top
-    cols += x0 + left
-    canvas.depth[rows, cols] = t
-    canvas.owner[rows, cols] = owner
-    canvas.color[rows, cols] = _shade(body, point, d, piece_number, rotation, position, light)
+    t = hits.depth[hit]
+    d = (dx[hit], dy[hit], dz[hit])
+    point = (t * d[0] + np.float32(ox), t * d[1] + np.float32(oy), t * d[2] + np.float32(oz))
+    color = _shade(body, point, d, hits.piece[hit], rotation, position, light)
+    canvas.depth.reshape(-1)[target] = t
+    canvas.owner.reshape(-1)[target] = owner
+    canvas.color.reshape(-1, 3)[target] = color
     return silhouette
 
 
@@ -129,7 +131,9 @@ def _surface(body: Body, point: Vector, piece_number: np.ndarray) -> tuple[Vecto
         normal = tuple((piece_number == i).astype(np.float32) for i in range(3))
         unit = [v * np.float32(0.5 / h) + np.float32(0.5) for v, h in zip(point, pieces[0].half)]
         rows = np.array([p.rows for p in pieces if isinstance(p, Face)], np.float32)
-        across = np.where(piece_number == 0, unit[1], unit[0])
+        # Seen from outside with z up, texture columns run to the right on all four sides.
+        across = np.where(piece_number == 0, np.where(x > 0, unit[1], 1 - unit[1]), unit[0])
+        across = np.where((piece_number == 1) & (y > 0), 1 - across, across)
         up = np.where(piece_number == 2, unit[1], unit[2])
         start = rows[piece_number, 0]
         return normal, (across * (columns - 1), start + (rows[piece_number, 1] - start) * (1 - up))
@@ -195,11 +199,10 @@ def _shade(
         cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
     )  # fmt: skip
     color = albedo.reshape(-1, 3)[:count].astype(np.float32)
-    gain = np.outer(lambert, light.color.astype(np.float32))
-    gain += np.outer(around, light.ambient.astype(np.float32))
-    color *= gain
+    tints = np.stack([light.color, light.ambient]).astype(np.float32)
+    color *= np.stack([lambert, around], axis=1) @ tints
     gloss *= np.float32(255 * body.solid.specular)
-    color += np.outer(gloss, light.color.astype(np.float32))
+    color += gloss[:, None] * tints[0]
     return color
 
 
@@ -243,10 +246,9 @@ def shadow_maps(
                 cv2.polylines(cast, [line], not piece.clear, 255, thickness, cv2.LINE_AA, 4)
                 if not piece.clear:
                     cv2.polylines(contact, [below], True, 255, thickness, cv2.LINE_AA, 4)
-        solids = [p.outline() for p in body.solid.pieces if not isinstance(p, Torus)]
-        if not solids:
+        if isinstance(body.solid.pieces[0], Torus):
             continue
-        points = np.concatenate(solids) @ rotation.T + position
+        points = body.solid.body_outline @ rotation.T + position
         hull = project(points, slope)
         if hull is not None:
             cv2.fillConvexPoly(cast, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)

@@ -60,7 +60,7 @@ class Sensor:
         """The RGB uint8 image of `light` (H, W, 3) float32, where 255 is white."""
         sigma = max(self.blur * light.shape[1] / 640, 0.3)
         image = cv2.GaussianBlur(light, (3, 3) if sigma < 1 else (0, 0), sigma)
-        image = cv2.multiply(image, gain_map)
+        image = cv2.multiply(image, gain_map, dst=image)
         codes = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
         table = np.round(np.clip(_QUANTILES * self.noise, -127, 127)).astype(np.int8)
         return cv2.add(image, cv2.LUT(codes, table), dtype=cv2.CV_8U)

@@ -122,7 +122,7 @@ def _random_light(rng: np.random.Generator) -> Light:
     warmth = rng.uniform(-0.12, 0.12)
     tint = np.array([1 + warmth, 1, 1 - warmth])
     share = rng.uniform(0.3, 0.65)  # of the light that comes from everywhere
-    strength = rng.uniform(0.85, 1.25)
+    strength = rng.uniform(0.8, 1.22)
     return Light(
         direction=np.array([np.cos(azimuth) * np.cos(elevation),
                             np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]),
@@ -244,9 +244,9 @@ class Scene:
         self, owner: np.ndarray, silhouettes: list[int], camera: CameraPose, time: float
     ) -> tuple[np.ndarray, tuple[SceneObject, ...]]:
         """Numbers the objects that are visible enough, and describes them."""
-        areas = np.bincount(owner.ravel(), minlength=len(silhouettes))
+        areas = cv2.calcHist([owner], [0], None, [256], [0, 256]).ravel()
         least = MIN_AREA_SHARE * owner.size
-        numbers = np.zeros(len(silhouettes), np.uint16)
+        numbers = np.zeros(256, np.uint16)
         objects: list[SceneObject] = []
         for index, body in enumerate(self.bodies, start=1):
             area, kind = int(areas[index]), body.solid.kind
@@ -255,7 +255,7 @@ class Scene:
             fraction = area / silhouettes[index]
             if fraction < MIN_VISIBLE_FRACTION:
                 continue
-            x, y, w, h = cv2.boundingRect((owner == index).view(np.uint8))
+            x, y, w, h = cv2.boundingRect(cv2.inRange(owner, index, index))
             rotation, position = body.pose(time)
             middle = rotation @ (0.5 * (body.solid.low + body.solid.high)) + position
             objects.append(
@@ -270,7 +270,7 @@ class Scene:
                 )
             )
             numbers[index] = len(objects)
-        return numbers[owner], tuple(objects)
+        return cv2.LUT(owner, numbers), tuple(objects)
 
     def _plane_depth(self, camera: CameraPose, height: float) -> np.ndarray:
         """Depth (H, W) float32 of the horizontal plane at a height; far away above the horizon."""
@@ -291,54 +291,60 @@ class Scene:
             [[1 / texels, 0, -center / texels], [0, 1 / texels, -center / texels], [0, 0, 1]]
         )
         size = (k.width, k.height)
-        base = cv2.warpPerspective(
-            ground.texture, to_pixels @ from_texture, size, borderMode=cv2.BORDER_REFLECT
-        )
+        base = cv2.warpPerspective(ground.texture, to_pixels @ from_texture, size)
         depth = self._plane_depth(camera, 0.0)
-        if ground.half is not None:
-            self._draw_floor(base, depth, camera, to_pixels)
-        canvas = Canvas(
-            color=cv2.multiply(base, self._ground_light(camera, time, to_pixels), dtype=cv2.CV_32F),
+        self._draw_beyond(base, depth, camera, to_pixels)
+        light = self._ground_light(camera, time, to_pixels)
+        return Canvas(
+            color=cv2.multiply(base, light, dst=light, dtype=cv2.CV_32F),
             depth=depth,
-            owner=np.zeros((k.height, k.width), np.uint16),
+            owner=np.zeros((k.height, k.width), np.uint8),
         )
-        return canvas
 
-    def _draw_floor(
+    def _draw_beyond(
         self, base: np.ndarray, depth: np.ndarray, camera: CameraPose, to_pixels: np.ndarray
     ) -> None:
-        """Draws the floor around the table, in place."""
+        """Draws what lies beyond the table's texture, in place: the floor, or more table."""
         k, ground = self.intrinsics, self._ground
-        assert ground.half is not None
         steps = np.linspace(-1, 1, 33)
-        table = np.zeros((k.height, k.width), np.uint8)
         side = np.ones_like(steps)
         edge = np.concatenate(
             [np.stack(pair, axis=1)
              for pair in ((steps, -side), (side, steps), (-steps, side), (-side, -steps))]
         )  # fmt: skip
-        image = np.column_stack([edge * ground.half, np.ones(len(edge))]) @ to_pixels.T
+        # The texture's outermost texels blend with nothing, so the endless table ends before them.
+        half = ground.half if ground.half is not None else np.full(2, 0.48 * ground.extent)
+        image = np.column_stack([edge * half, np.ones(len(edge))]) @ to_pixels.T
         image = image[image[:, 2] > 0.02]
+        outside = np.full((k.height, k.width), 255, np.uint8)
         if len(image) > 2:
             pixels = np.clip(16 * image[:, :2] / image[:, 2:], -5e5, 5e5)
-            cv2.fillConvexPoly(table, cv2.convexHull(np.int32(pixels)), 255, shift=4)
-        if table.all():
+            cv2.fillConvexPoly(outside, cv2.convexHull(np.int32(pixels)), 0, shift=4)
+        x, y, w, h = cv2.boundingRect(outside)
+        if not w:
             return
-        texels = ground.floor.shape[0] / _FLOOR_METRES
-        scale = np.diag([1 / texels, 1 / texels, 1])
-        to_floor = plane_homography(k, camera, ground.floor_height) @ scale
-        outside = cv2.bitwise_not(table)
+        window = np.s_[y : y + h, x : x + w]
+        metres = ground.extent if ground.half is None else _FLOOR_METRES
+        level = 0.0 if ground.half is None else ground.floor_height
+        texel = metres / ground.floor.shape[0]
+        center = metres / 2
+        from_texture = np.array([[texel, 0, -center], [0, texel, -center], [0, 0, 1]])
+        shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
         floor = cv2.warpPerspective(
-            ground.floor, to_floor, (k.width, k.height), borderMode=cv2.BORDER_REFLECT
+            ground.floor,
+            shift @ plane_homography(k, camera, level) @ from_texture,
+            (w, h),
+            borderMode=cv2.BORDER_REFLECT,
         )
-        floor = cv2.convertScaleAbs(floor, alpha=0.6)
-        cv2.copyTo(floor, outside, base)
-        cv2.copyTo(self._plane_depth(camera, ground.floor_height), outside, depth)
+        if ground.half is not None:
+            floor = cv2.convertScaleAbs(floor, alpha=0.6)
+            cv2.copyTo(self._plane_depth(camera, level), outside, depth)
+        cv2.copyTo(floor, outside[window], base[window])
 
     def _ground_light(self, camera: CameraPose, time: float, to_pixels: np.ndarray) -> np.ndarray:
         """Light (H, W, 3) float32 on the table, rendered small and enlarged."""
         k, light = self.intrinsics, self.light
-        width, height = min(k.width, 208), min(k.height, 156)
+        width, height = min(k.width, 160), min(k.height, 120)
         shrink = np.diag([width / k.width, height / k.height, 1])
         to_small = shrink @ to_pixels
         cast, contact = shadow_maps(self.bodies, time, to_small, (height, width), light)

@@ -11,7 +11,20 @@ import numpy as np
 
 Color = tuple[int, int, int]
 COLUMNS = 256  # width of an object's texture: once around
-_WORDS = ("NOVA", "FRESH", "Mio", "ECO", "LUX", "Bravo", "No.7", "TEA", "KIWI", "Soda", "ZEST", "A+")
+_WORDS = (
+    "NOVA",
+    "FRESH",
+    "Mio",
+    "ECO",
+    "LUX",
+    "Bravo",
+    "No.7",
+    "TEA",
+    "KIWI",
+    "Soda",
+    "ZEST",
+    "A+",
+)
 
 
 def color(rng: np.random.Generator, *, dull: bool = False) -> Color:
@@ -117,10 +130,8 @@ def label(rng: np.random.Generator, rows: int, base: Color) -> np.ndarray:
         cv2.rectangle(side, (8, top), (half - 8, bottom), field, -1)
     else:
         axes = (half // 2 - 12, (bottom - top) // 2)
-        cv2.ellipse(
-            side, (half // 2, (top + bottom) // 2), axes, 0, 0, 360, field, -1, cv2.LINE_AA
-        )
-    scale = 1.7 if len(word) <= 3 else 1.1
+        cv2.ellipse(side, (half // 2, (top + bottom) // 2), axes, 0, 0, 360, field, -1, cv2.LINE_AA)
+    scale = 1.5 if len(word) <= 3 else 0.95
     cv2.putText(
         side, word, (18, rows // 2 + 8), cv2.FONT_HERSHEY_DUPLEX, scale, ink, 3, cv2.LINE_AA
     )
