@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What differs between the versions of rclpy, and what they leave to be mended, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+
+try:  # Iron and later
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+__all__ = ["answer_refused_transitions", "create_subscription_with_events"]
+
+
+def create_subscription_with_events(
+    node: Node,
+    message_type: type,
+    topic: str,
+    callback: Callable[[Any], None],
+    qos: QoSProfile,
+    *,
+    message_lost: Callable[[Any], None],
+    incompatible_qos: Callable[[Any], None],
+) -> Subscription:
+    """Creates a subscription with event callbacks, without those the middleware cannot give.
+
+    Args:
+        message_lost: Called with a status whose `total_count_change` is the number of messages.
+        incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
+    """
+    wanted: list[dict[str, Callable[[Any], None]]] = [
+        {"message_lost": message_lost, "incompatible_qos": incompatible_qos},
+        {"incompatible_qos": incompatible_qos},
+        {},
+    ]
+    for events in wanted[:-1]:
+        try:
+            return node.create_subscription(
+                message_type,
+                topic,
+                callback,
+                qos,
+                event_callbacks=SubscriptionEventCallbacks(**events),
+            )
+        except UnsupportedEventTypeError:
+            continue
+    return node.create_subscription(message_type, topic, callback, qos)
+
+
+def answer_refused_transitions(node: LifecycleNode) -> None:
+    """Makes `~/change_state` answer a transition that the state does not allow.
+
+    rclpy raises there instead, in the executor, and whoever asked waits for ever.
+    """
+    service = getattr(node, "_service_change_state", None)
+    if service is None:
+        return
+    change_state = service.callback
+
+    def answer(request: Any, response: Any) -> Any:
+        try:
+            return change_state(request, response)
+        except Exception:
+            wanted = request.transition.label or request.transition.id
+            node.get_logger().warning(f"transition {wanted} refused: not allowed in this state")
+            response.success = False
+            return response
+
+    service.callback = answer

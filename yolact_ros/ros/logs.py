@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log lines: held back when they repeat, and forwarded from the core to the node's logger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+_MOST_KEYS = 128
+
+
+class ThrottledLog:
+    """Logs at most one line in a period for each key, and says how many it held back.
+
+    rclpy's own throttle works by line of code, so that two faults reported by the same line would
+    hide each other.
+
+    Args:
+        logger: An rclpy logger, or anything with `warning` and `error`.
+        period: Shortest time between two lines of one key, s.
+        clock: Gives the time, s.
+    """
+
+    def __init__(
+        self, logger: Any, *, period: float = 5.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger = logger
+        self._period = period
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+
+    def warning(self, key: Hashable, message: str) -> None:
+        """Logs a warning unless one of this key was logged within the period."""
+        if (text := self._admit(key, message)) is not None:
+            self._logger.warning(text)
+
+    def error(self, key: Hashable, message: str) -> None:
+        """Logs an error unless one of this key was logged within the period."""
+        if (text := self._admit(key, message)) is not None:
+            self._logger.error(text)
+
+    def _admit(self, key: Hashable, message: str) -> str | None:
+        now = self._clock()
+        with self._lock:
+            logged_at, held_back = self._seen.get(key, (float("-inf"), 0))
+            if now - logged_at < self._period:
+                self._seen[key] = (logged_at, held_back + 1)
+                return None
+            self._seen[key] = (now, 0)
+            self._seen.move_to_end(key)
+            if len(self._seen) > _MOST_KEYS:
+                self._seen.popitem(last=False)
+        return f"{message} ({held_back} more like this before)" if held_back else message
+
+
+class NodeLogHandler(logging.Handler):
+    """Forwards the core's log records to a node's logger.
+
+    Args:
+        logger: The node's rclpy logger.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        # One line of code for each level: rclpy refuses a line whose severity changes.
+        if record.levelno >= logging.ERROR:
+            self._logger.error(message)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(message)
+        else:
+            self._logger.info(message)

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `yolact`: images in, instances out, with a managed lifecycle."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
+
+from yolact_ros.ros import parameter_table
+from yolact_ros.ros.compat import answer_refused_transitions
+from yolact_ros.ros.diagnostics import Diagnostics, NodeState
+from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.outputs import Outputs
+from yolact_ros.ros.parameter_table import ParameterError
+from yolact_ros.ros.parameters import PARAMETERS, Settings
+from yolact_ros.ros.process import run_node
+from yolact_ros.ros.statistics import Statistics
+from yolact_ros.ros.subscription import ImageSubscription
+from yolact_ros.ros.worker import NewestFrameWorker
+
+if TYPE_CHECKING:
+    # Both need torch, which takes seconds to import: the node is there, and says what is wrong with
+    # its parameters, before it is loaded.
+    from yolact_ros.inference import Segmenter
+    from yolact_ros.ros.pipeline import Pipeline
+
+_SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_LONGEST_FRAME = 5.0
+"""Seconds that a deactivation waits for the frame that is being worked on."""
+_SILENCE = 3.0
+"""Seconds without an image after which the log says what the node waits for."""
+
+
+class YolactNode(LifecycleNode):
+    """Segments the newest image of one camera.
+
+    Call `autostart` once after construction. It never raises for a wrong parameter: the node stays
+    unconfigured, logs one line and can be configured again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("yolact")
+        self._log = ThrottledLog(self.get_logger())
+        self._waiting_log = ThrottledLog(self.get_logger(), period=30.0)
+        self._log_handler = NodeLogHandler(self.get_logger())
+        core_logger = logging.getLogger("yolact_ros")
+        core_logger.setLevel(logging.INFO)
+        core_logger.addHandler(self._log_handler)
+        self._specs = {spec.name: spec for spec in PARAMETERS}
+        parameter_table.declare(self, PARAMETERS)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        answer_refused_transitions(self)
+        self._lifecycle = "unconfigured"
+        self._problem = ""
+        self._statistics = Statistics()
+        self._diagnostics = Diagnostics()
+        self._segmenter: Segmenter | None = None
+        self._outputs: Outputs | None = None
+        self._pipeline: Pipeline | None = None
+        self._worker: NewestFrameWorker[Any] | None = None
+        self._subscription: ImageSubscription | None = None
+        self._last_image = 0.0
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(SetBool, "~/enable", self._on_enable)
+        self.create_timer(1.0, self._every_second)
+
+    # Start and end
+
+    def autostart(self) -> None:
+        """Configures and activates the node unless `autostart` is false."""
+        try:
+            if not self._specs["autostart"].check(self.get_parameter("autostart").value):
+                self.get_logger().info("waiting to be configured (autostart is false)")
+                return
+        except ParameterError as error:
+            self._fail("configured", str(error))
+            return
+        if self.trigger_configure() == _SUCCESS:
+            self.trigger_activate()
+
+    def close(self) -> None:
+        """Ends the worker's thread; the context may already be invalid."""
+        if self._worker is not None:
+            self._worker.stop(timeout=1.0)
+        logging.getLogger("yolact_ros").removeHandler(self._log_handler)
+
+    # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        del state
+        try:
+            settings = Settings.from_values(parameter_table.read(self, PARAMETERS))
+        except ParameterError as error:
+            return self._fail("configured", str(error))
+        try:
+            self._load(settings)
+        except Exception as error:
+            self._release()
+            expected = isinstance(error, (ValueError, OSError))
+            name = "" if expected else f"{type(error).__name__}: "
+            return self._fail("configured", f"{name}{error}")
+        self._problem = ""
+        self._lifecycle = "inactive"
+        return _SUCCESS
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        del state
+        try:
+            self._start()
+        except Exception as error:
+            self._pause()
+            return self._fail("activated", f"{type(error).__name__}: {error}")
+        self._lifecycle = "active"
+        return _SUCCESS
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        del state
+        self._pause()
+        self._lifecycle = "inactive"
+        self.get_logger().info("inactive")
+        return _SUCCESS
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        del state
+        self._release()
+        self._lifecycle = "unconfigured"
+        self.get_logger().info("unconfigured")
+        return _SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        del state
+        self._release()
+        self._lifecycle = "finalized"
+        self.get_logger().info("finalized")
+        return _SUCCESS
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        del state
+        self._release()
+        self._lifecycle = "unconfigured"
+        return _SUCCESS
+
+    def _load(self, settings: Settings) -> None:
+        from yolact_ros.inference import Segmenter
+        from yolact_ros.ros.pipeline import Pipeline
+
+        if not settings.weights:
+            self.get_logger().warning(
+                "weights is empty: using the demo's, which know only its synthetic objects"
+            )
+        segmenter = Segmenter(
+            preset=settings.preset,
+            weights=settings.weights or None,
+            device=settings.device,
+            precision=settings.precision,
+            score_threshold=settings.score_threshold,
+            max_instances=settings.max_instances,
+            nms=settings.nms,
+            nms_iou=settings.nms_iou,
+            classes=settings.classes,
+        )
+        segmenter.warm_up()
+        self._statistics = Statistics()
+        self._segmenter = segmenter
+        self._outputs = Outputs(self)
+        self._pipeline = Pipeline(
+            segmenter=segmenter,
+            outputs=self._outputs,
+            settings=settings,
+            statistics=self._statistics,
+            clock=self.get_clock(),
+            log=self._log,
+        )
+        statistics = self._statistics
+        self._worker = NewestFrameWorker(
+            self._pipeline.process,
+            on_replaced=lambda: statistics.count("replaced"),
+            on_error=self._on_worker_error,
+            max_rate=settings.max_rate,
+        )
+
+    def _start(self) -> None:
+        assert self._segmenter and self._outputs and self._pipeline and self._worker
+        self._last_image = time.monotonic()
+        self._worker.start()
+        self._subscription = ImageSubscription(
+            self,
+            transport=self._pipeline.settings.image_transport,
+            on_image=self._on_image,
+            statistics=self._statistics,
+            log=self._log,
+        )
+        settings = self._pipeline.settings
+        self._outputs.announce(self._segmenter.class_names, settings.score_threshold)
+        self.get_logger().info(
+            f"active: segmenting {self._subscription.topic} with {self._segmenter.preset.name} "
+            f"on {self._segmenter.device} in {self._segmenter.precision}"
+        )
+
+    def _fail(self, wanted: str, problem: str) -> TransitionCallbackReturn:
+        self._problem = f"not {wanted}: {' '.join(problem.split())}"
+        if self.context.ok():  # else it is only the end of the process
+            self.get_logger().error(self._problem)
+        return _FAILURE
+
+    def _pause(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+        if self._worker is not None and not self._worker.stop(timeout=_LONGEST_FRAME):
+            self.get_logger().warning(
+                f"the frame being segmented takes longer than {_LONGEST_FRAME:g} s"
+            )
+
+    def _release(self) -> None:
+        self._pause()
+        if self._outputs is not None:
+            self._outputs.close()
+        self._segmenter = self._outputs = self._pipeline = self._worker = None
+
+    # Callbacks
+
+    def _on_image(self, message: Any) -> None:
+        self._last_image = time.monotonic()
+        if self._worker is not None:
+            self._worker.offer(message)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        if not self.context.ok():
+            return  # publishing fails while the process ends
+        self._statistics.count("failed")
+        text = f"frame skipped: {type(error).__name__}: {error}"
+        self._log.error((type(error).__name__, str(error)), text)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data:
+            if self._lifecycle == "unconfigured":
+                self.trigger_configure()
+            if self._lifecycle == "inactive":
+                self.trigger_activate()
+            response.success = self._lifecycle == "active"
+        else:
+            if self._lifecycle == "active":
+                self.trigger_deactivate()
+            response.success = self._lifecycle != "active"
+        response.message = self._problem or f"the node is {self._lifecycle}"
+        return response
+
+    def _on_set_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        """Refuses what cannot be used; the old values stay."""
+        values = {}
+        try:
+            for parameter in parameters:
+                spec = self._specs.get(parameter.name)
+                if spec is None:
+                    continue
+                values[spec.name] = spec.check(parameter.value)
+                if not spec.at_run_time and self._lifecycle != "unconfigured":
+                    raise ParameterError(
+                        f"{spec.name}: expected a change only while the node is unconfigured, got "
+                        f"one while it is {self._lifecycle}; deactivate it and clean it up first"
+                    )
+            self._apply(values)
+        except ValueError as error:
+            self.get_logger().warning(f"parameter refused: {error}")
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, changed: dict[str, Any]) -> None:
+        """Hands changed values to the running parts.
+
+        Raises:
+            ValueError: The network knows no class of a name in `classes`.
+        """
+        if self._segmenter is None or self._pipeline is None or self._worker is None:
+            return
+        by_field = {name.replace(".", "_"): value for name, value in changed.items()}
+        settings = dataclasses.replace(self._pipeline.settings, **by_field)
+        self._segmenter.options = dataclasses.replace(
+            self._segmenter.options,
+            score_threshold=settings.score_threshold,
+            max_instances=settings.max_instances,
+            nms=settings.nms,
+            nms_iou=settings.nms_iou,
+            classes=settings.classes,
+        )
+        self._pipeline.settings = settings
+        if "max_rate" in changed:
+            self._worker.max_rate = settings.max_rate
+        if "score_threshold" in changed and self._lifecycle == "active" and self._outputs:
+            self._outputs.announce(self._segmenter.class_names, settings.score_threshold)
+
+    def _every_second(self) -> None:
+        subscription = self._subscription
+        if subscription is not None:
+            subscription.match()
+            if time.monotonic() - self._last_image > _SILENCE:
+                self._waiting_log.warning("waiting", subscription.describe_silence())
+        segmenter = self._segmenter
+        state = NodeState(
+            name=self.get_name(),
+            lifecycle=self._lifecycle,
+            problem=self._problem,
+            preset=segmenter.preset.name if segmenter else "",
+            device=str(segmenter.device) if segmenter else "",
+            precision=segmenter.precision if segmenter else "",
+            topic=subscription.topic if subscription else "",
+            publishers=subscription.publisher_count if subscription else 0,
+            reliable=subscription.reliable if subscription else False,
+        )
+        self._diagnostics_publisher.publish(
+            self._diagnostics.message(
+                state,
+                self._statistics.snapshot(),
+                time.monotonic(),
+                self.get_clock().now().to_msg(),
+            )
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is told to end; returns the process's exit code."""
+
+    def create() -> YolactNode:
+        node = YolactNode()
+        node.autostart()
+        return node
+
+    return run_node(create, args)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topics that the node publishes for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from yolact_ros.msg import InstanceArray
+from yolact_ros.ros import messages
+from yolact_ros.structures import Instances
+
+Draw = Callable[[], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found in one image.
+
+    Attributes:
+        header: Of the image.
+        instances: Without empty masks.
+        draw: Draws the overlay, (H, W, 3) uint8 BGR; called only when it is wanted.
+    """
+
+    header: Header
+    instances: Instances
+    draw: Draw
+
+
+@dataclass(frozen=True)
+class _Output:
+    topic: str
+    type: type
+    depth: int
+    make: Callable[[Result], Any]
+
+
+_OUTPUTS = (
+    _Output(
+        "instances",
+        InstanceArray,
+        5,
+        lambda result: messages.instance_array(result.instances, result.header),
+    ),
+    _Output(
+        "detections",
+        Detection2DArray,
+        5,
+        lambda result: messages.detection_array(result.instances, result.header),
+    ),
+    _Output(
+        "instance_map",
+        Image,
+        5,
+        lambda result: messages.instance_map(result.instances, result.header),
+    ),
+    _Output(
+        "class_map",
+        Image,
+        5,
+        lambda result: messages.class_map(result.instances, result.header),
+    ),
+    _Output(
+        "overlay",
+        Image,
+        1,
+        lambda result: messages.array_to_image(result.draw(), "bgr8", result.header),
+    ),
+)
+
+
+class Outputs:
+    """The publishers of the results, and the latched class list.
+
+    Args:
+        node: The topics are private to it.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publishers: dict[str, Publisher] = {
+            output.topic: node.create_publisher(
+                output.type,
+                f"~/{output.topic}",
+                QoSProfile(depth=output.depth, reliability=ReliabilityPolicy.RELIABLE),
+            )
+            for output in _OUTPUTS
+        }
+        self._label_info = node.create_publisher(
+            LabelInfo,
+            "~/label_info",
+            QoSProfile(
+                depth=1,
+                reliability=ReliabilityPolicy.RELIABLE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL,
+            ),
+        )
+
+    def wanted(self) -> frozenset[str]:
+        """Names of the outputs that somebody subscribes to."""
+        return frozenset(
+            topic
+            for topic, publisher in self._publishers.items()
+            if publisher.get_subscription_count() > 0
+        )
+
+    def publish(self, result: Result, wanted: frozenset[str]) -> None:
+        """Makes and publishes the wanted outputs of one image."""
+        for output in _OUTPUTS:
+            if output.topic in wanted:
+                self._publishers[output.topic].publish(output.make(result))
+
+    def announce(self, class_names: tuple[str, ...], score_threshold: float) -> None:
+        """Publishes the class list for present and future subscribers."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(messages.label_info(class_names, score_threshold, header))
+
+    def close(self) -> None:
+        """Removes the publishers."""
+        for publisher in (*self._publishers.values(), self._label_info):
+            self._node.destroy_publisher(publisher)
+        self._publishers = {}

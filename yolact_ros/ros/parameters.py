@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the node `yolact`: the one table, and the settings made from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from yolact_ros.presets import preset_names
+from yolact_ros.ros.parameter_table import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    STRING,
+    STRINGS,
+    ParameterSpec,
+    markdown,
+)
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+PARAMETERS: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        name="preset",
+        kind=STRING,
+        default="yolact_demo",
+        choices=tuple(preset_names()),
+        description="Network and class list.",
+    ),
+    ParameterSpec(
+        name="weights",
+        kind=STRING,
+        default="",
+        expected="a path, or nothing for the weights that ship with yolact_demo",
+        description="File of the network's weights; empty: those of yolact_demo, with a warning.",
+    ),
+    ParameterSpec(
+        name="device",
+        kind=STRING,
+        default="auto",
+        expected="auto, cpu, cuda or cuda:N",
+        accepts=lambda text: _DEVICE.fullmatch(text) is not None,
+        description="Where the network runs; auto: the GPU where there is one.",
+    ),
+    ParameterSpec(
+        name="precision",
+        kind=STRING,
+        default="auto",
+        choices=("auto", "fp32", "fp16", "bf16"),
+        description="Arithmetic of the network; auto: fp16 on a GPU, fp32 on a CPU.",
+    ),
+    ParameterSpec(
+        name="score_threshold",
+        kind=FLOAT,
+        default=0.15,
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+        description="Instances that score less are left out.",
+    ),
+    ParameterSpec(
+        name="max_instances",
+        kind=INTEGER,
+        default=100,
+        minimum=1,
+        maximum=1000,
+        at_run_time=True,
+        description="Most instances in one image, best score first.",
+    ),
+    ParameterSpec(
+        name="nms",
+        kind=STRING,
+        default="fast",
+        choices=("fast", "cross_class", "exact"),
+        at_run_time=True,
+        description="How duplicates are suppressed: Fast NMS in each class, Fast NMS over all "
+        "classes together, or exact greedy NMS in each class.",
+    ),
+    ParameterSpec(
+        name="nms_iou",
+        kind=FLOAT,
+        default=0.5,
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+        description="Box IoU above which the worse of two instances is a duplicate.",
+    ),
+    ParameterSpec(
+        name="classes",
+        kind=STRINGS,
+        default=(),
+        expected="a list of class names",
+        at_run_time=True,
+        description="Names of the classes to report; empty: all.",
+    ),
+    ParameterSpec(
+        name="image_transport",
+        kind=STRING,
+        default="raw",
+        choices=("raw", "compressed"),
+        description="raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage "
+        "on `image/compressed`.",
+    ),
+    ParameterSpec(
+        name="max_rate",
+        kind=FLOAT,
+        default=0.0,
+        minimum=0.0,
+        maximum=1000.0,
+        at_run_time=True,
+        description="Most images taken in a second, Hz; 0: as fast as frames come.",
+    ),
+    ParameterSpec(
+        name="max_image_age",
+        kind=FLOAT,
+        default=0.0,
+        minimum=0.0,
+        maximum=3600.0,
+        at_run_time=True,
+        description="Images whose stamp is older when their turn comes are dropped, s; 0: any age.",
+    ),
+    ParameterSpec(
+        name="max_image_pixels",
+        kind=INTEGER,
+        default=7680 * 4320,
+        minimum=1,
+        at_run_time=True,
+        description="Images with more pixels are refused, so that memory stays bounded.",
+    ),
+    ParameterSpec(
+        name="autostart",
+        kind=BOOLEAN,
+        default=True,
+        description="Whether the node configures and activates itself at the start.",
+    ),
+    ParameterSpec(
+        name="overlay.opacity",
+        kind=FLOAT,
+        default=0.45,
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+        description="How much of the mask's colour covers the image in `~/overlay`.",
+    ),
+    ParameterSpec(
+        name="overlay.boxes",
+        kind=BOOLEAN,
+        default=True,
+        at_run_time=True,
+        description="Whether `~/overlay` shows boxes.",
+    ),
+    ParameterSpec(
+        name="overlay.labels",
+        kind=BOOLEAN,
+        default=True,
+        at_run_time=True,
+        description="Whether `~/overlay` shows class names and scores.",
+    ),
+    ParameterSpec(
+        name="overlay.contours",
+        kind=BOOLEAN,
+        default=True,
+        at_run_time=True,
+        description="Whether `~/overlay` shows the masks' outlines.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked values of the parameters: the field of `overlay.opacity` is `overlay_opacity`."""
+
+    preset: str
+    weights: str
+    device: str
+    precision: str
+    score_threshold: float
+    max_instances: int
+    nms: str
+    nms_iou: float
+    classes: tuple[str, ...]
+    image_transport: str
+    max_rate: float
+    max_image_age: float
+    max_image_pixels: int
+    autostart: bool
+    overlay_opacity: float
+    overlay_boxes: bool
+    overlay_labels: bool
+    overlay_contours: bool
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """Makes the settings from checked values by parameter name."""
+        by_field = {name.replace(".", "_"): value for name, value in values.items()}
+        return cls(**{field.name: by_field[field.name] for field in fields(cls)})
+
+
+def parameters_markdown() -> str:
+    """The table of parameters as the README shows it between its two markers."""
+    return markdown(PARAMETERS)

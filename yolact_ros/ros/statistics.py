@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node counts and times, shared between its threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+COUNTERS = {
+    "received": "frames that reached the node",
+    "processed": "frames that were segmented and published",
+    "replaced": "frames dropped in the node because a newer one came first",
+    "lost": "frames lost in DDS before they reached the node",
+    "unwanted": "frames skipped because nobody subscribes to a result",
+    "too_old": "frames dropped because of max_image_age",
+    "bad": "frames that were malformed",
+    "failed": "frames whose segmentation failed",
+}
+"""The counters and what they count."""
+
+WINDOW = 256
+"""Times kept of each stage."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of the statistics at one moment.
+
+    Attributes:
+        counts: Value of each counter since the node was configured.
+        times: Median and 95th percentile of each stage, ms, over its last `WINDOW` frames.
+    """
+
+    counts: dict[str, int]
+    times: dict[str, tuple[float, float]]
+
+
+class Statistics:
+    """Counters and stage times; every method may be called from every thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(COUNTERS, 0)
+        self._times: dict[str, deque[float]] = {}
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """Adds to one of `COUNTERS`."""
+        with self._lock:
+            self._counts[counter] += amount
+
+    def record(self, stage: str, milliseconds: float) -> None:
+        """Notes how long a stage of one frame took."""
+        with self._lock:
+            self._times.setdefault(stage, deque(maxlen=WINDOW)).append(milliseconds)
+
+    def snapshot(self) -> Snapshot:
+        """Copies the counters and sums up the times."""
+        with self._lock:
+            counts = dict(self._counts)
+            times = {stage: list(values) for stage, values in self._times.items()}
+        return Snapshot(
+            counts=counts,
+            times={
+                stage: (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
+                for stage, values in times.items()
+            },
+        )

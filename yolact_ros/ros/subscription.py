@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image subscription, which asks for the reliability that its publishers offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+from yolact_ros.ros.compat import create_subscription_with_events
+from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.statistics import Statistics
+
+_TYPE_NAMES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/CompressedImage"}
+
+
+class ImageSubscription:
+    """A volatile subscription of depth 1: reliable if every publisher found is, else best effort.
+
+    A best-effort reader hears every publisher; a reliable one hears only reliable publishers, but
+    loses nothing of theirs. Whoever owns it calls `match` about once a second, in the executor's
+    thread, to follow publishers that come and go.
+
+    Args:
+        node: Its names and remappings apply.
+        transport: "raw" or "compressed".
+        on_image: Called in the executor's thread with each message.
+        statistics: Counts received and lost frames.
+        log: For losses and incompatible publishers.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        transport: str,
+        on_image: Callable[[Any], None],
+        statistics: Statistics,
+        log: ThrottledLog,
+    ) -> None:
+        self._node = node
+        self._on_image = on_image
+        self._statistics = statistics
+        self._log = log
+        self._type = CompressedImage if transport == "compressed" else Image
+        base = node.resolve_topic_name("image")
+        self.topic = f"{base}/compressed" if transport == "compressed" else base
+        self.publisher_count = 0
+        self._reliability = ReliabilityPolicy.BEST_EFFORT
+        self._subscription: Subscription | None = None
+        self.match()
+
+    @property
+    def type_name(self) -> str:
+        """The type subscribed to, as `ros2 topic list -t` writes it."""
+        return _TYPE_NAMES[self._type]
+
+    @property
+    def reliable(self) -> bool:
+        """Whether reliable delivery is asked for."""
+        return self._reliability == ReliabilityPolicy.RELIABLE
+
+    def match(self) -> None:
+        """Looks at the publishers, and subscribes anew when another reliability fits them."""
+        found = [
+            info
+            for info in self._node.get_publishers_info_by_topic(self.topic)
+            if info.topic_type == self.type_name
+        ]
+        self.publisher_count = len(found)
+        wanted = self._reliability
+        if found:
+            every_reliable = all(
+                info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found
+            )
+            wanted = ReliabilityPolicy.RELIABLE if every_reliable else ReliabilityPolicy.BEST_EFFORT
+        if self._subscription is None or wanted != self._reliability:
+            self.close()
+            self._reliability = wanted
+            self._subscription = self._subscribe()
+
+    def describe_silence(self) -> str:
+        """Says what the node waits for, and what could be meant instead."""
+        text = f"waiting for images ({self.type_name}) on {self.topic}: "
+        if count := self.publisher_count:
+            return text + f"{count} publisher{'s' * (count > 1)} found, but no image comes"
+        text += "nobody publishes there"
+        if others := self._other_image_topics():
+            text += f"; published instead: {', '.join(others)} (remap `image` to one of them)"
+        return text
+
+    def _other_image_topics(self) -> list[str]:
+        return sorted(
+            name
+            for name, types in self._node.get_topic_names_and_types()
+            if self.type_name in types
+            and name != self.topic
+            and any(
+                info.node_name != self._node.get_name()
+                for info in self._node.get_publishers_info_by_topic(name)
+            )
+        )
+
+    def close(self) -> None:
+        """Ends the subscription."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def _subscribe(self) -> Subscription:
+        return create_subscription_with_events(
+            self._node,
+            self._type,
+            self.topic,
+            self._receive,
+            QoSProfile(
+                history=HistoryPolicy.KEEP_LAST,
+                depth=1,
+                reliability=self._reliability,
+                durability=DurabilityPolicy.VOLATILE,
+            ),
+            message_lost=self._report_lost,
+            incompatible_qos=self._report_incompatible,
+        )
+
+    def _receive(self, message: Any) -> None:
+        self._statistics.count("received")
+        self._on_image(message)
+
+    def _report_lost(self, status: Any) -> None:
+        self._statistics.count("lost", status.total_count_change)
+        self._log.warning(
+            "lost",
+            f"{status.total_count} frames on {self.topic} were lost in DDS before they reached "
+            "this node. Large images need a larger shared-memory segment in the camera's process: "
+            "start it with FASTRTPS_DEFAULT_PROFILES_FILE (Fast DDS 3: "
+            "FASTDDS_DEFAULT_PROFILES_FILE) set to config/fastdds.xml of this package",
+        )
+
+    def _report_incompatible(self, status: Any) -> None:
+        policy = getattr(status.last_policy_kind, "name", status.last_policy_kind)
+        self._log.warning(
+            "incompatible",
+            f"a publisher on {self.topic} offers less than this node asked for ({policy}): the "
+            "node subscribes anew with what it offers",
+        )
