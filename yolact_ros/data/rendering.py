@@ -129,7 +129,10 @@ def _surface(body: Body, point: Vector, piece_number: np.ndarray) -> tuple[Vecto
     columns = np.float32(body.solid.texture.shape[1])
     if isinstance(pieces[0], Face):
         normal = tuple((piece_number == i).astype(np.float32) for i in range(3))
-        unit = [v * np.float32(0.5 / h) + np.float32(0.5) for v, h in zip(point, pieces[0].half)]
+        unit = [
+            v * np.float32(0.5 / h) + np.float32(0.5)
+            for v, h in zip(point, pieces[0].half, strict=True)
+        ]
         rows = np.array([p.rows for p in pieces if isinstance(p, Face)], np.float32)
         # Seen from outside with z up, texture columns run to the right on all four sides.
         across = np.where(piece_number == 0, np.where(x > 0, unit[1], 1 - unit[1]), unit[0])

@@ -245,8 +245,10 @@ class Torus:
         depth = np.full(rays.dx.shape, np.inf, np.float32)
         for step in range(self._steps):
             distance = self._distance(ox + t * dx, oy + t * dy, oz + t * dz)
-            near = distance < self._tolerance
-            if step % 4 == 3 or step == self._steps - 1:
+            last = step == self._steps - 1
+            # What still creeps along at the end grazes the surface.
+            near = distance < (4 * self._tolerance if last else self._tolerance)
+            if step % 4 == 3 or last:
                 depth[index[near]] = t[near]
                 go = ~near & (t < end)
                 if not go.any():
