@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decodes the masks of `yolact_ros/InstanceArray` messages, for whoever subscribes to them.
 
-Needs NumPy and nothing else: no torch, no OpenCV, no rclpy. The C++ twin is `yolact_ros/mask_decoder.hpp`.
+Needs NumPy and nothing else: no torch, no OpenCV, no rclpy. The C++ twin is
+`yolact_ros/mask_decoder.hpp`.
 
     from yolact_ros.ros.masks import full_mask
 
@@ -56,7 +57,8 @@ def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:
         mask: A `yolact_ros/Mask` message.
 
     Returns:
-        (mask.height, mask.width) bool. Pixel [0, 0] lies at row `mask.y_offset`, column `mask.x_offset` of the image.
+        (mask.height, mask.width) bool. Pixel [0, 0] lies at row `mask.y_offset` and column
+        `mask.x_offset` of the image.
 
     Raises:
         ValueError: `step` is too small for `width`, or `data` has not `height * step` bytes.
@@ -92,8 +94,9 @@ def instance_map(message: InstanceArrayMessage) -> npt.NDArray[np.uint16]:
         message: A `yolact_ros/InstanceArray` message.
 
     Returns:
-        (image_height, image_width) uint16: 0 where nothing is, k where `message.instances[k - 1]` is. Where masks overlap, the
-        instance with the better score, which comes first in the message, is on top. Numbers over 65535 do not fit and are left out.
+        (image_height, image_width) uint16: 0 where nothing is, k where `message.instances[k - 1]`
+        is. Where masks overlap, the instance with the better score, which comes first in the
+        message, is on top. Numbers over 65535 do not fit and are left out.
 
     Raises:
         ValueError: As `full_mask`; names the instance.
@@ -115,7 +118,7 @@ def _rectangle(mask: MaskMessage, image_height: int, image_width: int) -> tuple[
     bottom = mask.y_offset + mask.height
     if right > image_width or bottom > image_height:
         raise ValueError(
-            f"mask: expected a rectangle within the image of {image_width}x{image_height} pixels, got columns "
-            f"{mask.x_offset} to {right} and rows {mask.y_offset} to {bottom}"
+            f"mask: expected a rectangle within the image of {image_width}x{image_height} pixels, "
+            f"got columns {mask.x_offset} to {right} and rows {mask.y_offset} to {bottom}"
         )
     return slice(mask.y_offset, bottom), slice(mask.x_offset, right)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual environment: made once, filled when the requirements change."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from bootstrap.machine import Python, describe_python
+from bootstrap.steps import SetupError, Steps
+
+_REQUIREMENTS = ("core.txt", "train.txt", "test.txt")
+_STAMP = "yolact_ros_requirements.json"
+
+_SYSTEM_PACKAGES = """
+import importlib, json
+found = {}
+for name in ("numpy", "cv2", "colcon_core"):
+    try:
+        found[name] = getattr(importlib.import_module(name), "__version__", "")
+    except ImportError:
+        pass
+print(json.dumps(found))
+"""
+
+_BUILD_FOLDERS = """
+import json, sys, sysconfig, numpy
+paths = sysconfig.get_paths()
+print(json.dumps([paths["include"], numpy.get_include(), paths["platlib"]]))
+"""
+
+
+class Environment:
+    """A virtual environment with everything that the package needs.
+
+    Args:
+        folder: Where it is, or is to be made.
+        ros: The sourced ROS 2 distribution that it stands beside; None: it holds a ROS 2 itself.
+        root: The checkout.
+    """
+
+    def __init__(self, folder: Path, ros: str | None, root: Path) -> None:
+        self.folder = folder
+        self.ros = ros
+        self._root = root
+        self._stamp = folder / _STAMP
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables to run its programs with."""
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+        variables["VIRTUAL_ENV"] = str(self.folder)
+        variables["PATH"] = f"{self.folder / 'bin'}{os.pathsep}{variables.get('PATH', '')}"
+        if self.ros is None:
+            # a built checkout that the caller has sourced must not count as a part of this one
+            for name in ("COLCON_PREFIX_PATH", "PYTHONPATH"):
+                variables.pop(name, None)
+            variables["AMENT_PREFIX_PATH"] = str(self.folder)
+            variables["CMAKE_PREFIX_PATH"] = str(self.folder)
+        return variables
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other checkouts that share the environment from changing it at the same time."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "yolact_ros.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def is_complete(self) -> bool:
+        """Whether it was filled with what the requirements say now."""
+        try:
+            return bool(json.loads(self._stamp.read_text())["requirements"] == self._fingerprint())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def fill(self, python: Python, steps: Steps) -> None:
+        """Makes it if it is not there, and installs the requirements.
+
+        Raises:
+            SetupError: pip fails, or what stands there is not a working environment.
+        """
+        where = os.path.relpath(self.folder, self._root)
+        where = str(self.folder) if where.startswith("..") else where
+        if not (self.folder / "pyvenv.cfg").exists():
+            options = ["--system-site-packages"] if self.ros else []
+            with steps.step(f"making a virtual environment in {where}"):
+                command = [python.executable, "-m", "venv", *options, self.folder]
+                steps.run(command, os.environ, self._root)
+        found = describe_python(str(self.python))
+        if found is None or found.version[:2] != python.version[:2]:
+            raise SetupError(
+                f"{self.folder} is no working environment of Python {python.name}. "
+                "Delete it and run this again."
+            )
+        self._stamp.unlink(missing_ok=True)
+        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        what = (
+            "what it needs beside ROS 2"
+            if self.ros
+            else "ROS 2 and PyTorch, about 3 GB to download"
+        )
+        with steps.step(f"installing {what}, into {where}"):
+            steps.run([*pip, *self._pip_arguments()], self.variables, self._root)
+            if not (self.folder / "bin" / "pytest").exists():
+                # a pytest of the system would run with the system's Python
+                steps.run([*pip, "--ignore-installed", "pytest"], self.variables, self._root)
+        self._stamp.write_text(json.dumps({"requirements": self._fingerprint()}) + "\n")
+
+    def repair_wheels(self) -> int:
+        """Corrects paths in the ROS 2 wheels' CMake files that the machine had which built them.
+
+        The folders of Python's and NumPy's headers, and a library that came with the wheels. It is
+        done before each build, as NumPy's folder is another one when its major version changes.
+
+        Returns:
+            The number of files that were changed.
+        """
+        include, numpy_include, packages = json.loads(self._ask(_BUILD_FOLDERS))
+        repairs = [
+            (r"/[^;\"\s]*/include/python3\.\d+(?=[;\"\s])", include),
+            (r"/[^;\"\s]*/numpy/(?:_core|core)/include", numpy_include),
+        ]
+        for library in Path(packages).glob("ros_fastrtps.libs/libtinyxml2-*"):
+            repairs.append((r"/[^;\"\s]*/libtinyxml2[^;\"\s]*", str(library)))
+        changed = 0
+        for file in sorted(self.folder.glob("share/*/cmake/*.cmake")):
+            text = file.read_text()
+            repaired = text
+            for pattern, path in repairs:
+                repaired = re.sub(pattern, path.replace("\\", "\\\\"), repaired)
+            if repaired != text:
+                # another checkout's build may be reading it
+                fresh = file.with_name(file.name + ".new")
+                fresh.write_text(repaired)
+                fresh.replace(file)
+                changed += 1
+        return changed
+
+    def _pip_arguments(self) -> list[str | Path]:
+        folder = self._root / "requirements"
+        if self.ros is None:
+            names = (*_REQUIREMENTS, "ros-jazzy.txt")
+            return [word for name in names for word in ("-r", folder / name)]
+        found = json.loads(self._ask(_SYSTEM_PACKAGES))
+        lines = [line for name in _REQUIREMENTS for line in _requirement_lines(folder / name)]
+        if "cv2" in found:
+            # the system's OpenCV has no record that pip could see
+            lines = [line for line in lines if not line.startswith("opencv-python")]
+        if "numpy" in found:
+            # the system's cv_bridge was built for its NumPy
+            lines.append(f"numpy=={found['numpy']}")
+        if "colcon_core" not in found:
+            lines.append("colcon-common-extensions")
+        return list(lines)
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(f"ROS 2 {self.ros}\n".encode())
+        for name in (*_REQUIREMENTS, "ros-jazzy.txt"):
+            digest.update((self._root / "requirements" / name).read_bytes())
+        return digest.hexdigest()
+
+    def _ask(self, code: str) -> str:
+        result = subprocess.run(
+            [self.python, "-c", code],
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise SetupError(
+                f"{self.python} fails:\n{result.stderr}\nDelete {self.folder} and run this again."
+            )
+        return result.stdout
+
+
+def _requirement_lines(file: Path) -> list[str]:
+    lines = (line.strip() for line in file.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Makes a shell use what scripts/setup made:  . scripts/environment.bash
+# ROS 2 then talks to processes of this machine alone, and images reach other processes.
+
+_yolact_ros_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# the scripts that are sourced here use variables that are not set
+_yolact_ros_options=$(set +o)
+set +u
+
+. "${YOLACT_ROS_VENV:-$_yolact_ros_root/.venv}/bin/activate"
+if [ -d "$VIRTUAL_ENV/share/rclpy" ]; then
+  # the environment is a ROS 2 installation itself
+  export AMENT_PREFIX_PATH=$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}
+fi
+. "$_yolact_ros_root/install/setup.bash"
+
+if [ "${ROS_DISTRO:-}" = humble ]; then
+  export ROS_LOCALHOST_ONLY=1
+else
+  export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+fi
+if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}" ]; then
+  export FASTRTPS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml   # Fast DDS 2
+  export FASTDDS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml    # Fast DDS 3
+fi
+
+eval "$_yolact_ros_options"
+unset _yolact_ros_root _yolact_ros_options
