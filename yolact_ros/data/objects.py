@@ -156,9 +156,9 @@ def _box(rng: np.random.Generator) -> Solid:
         base = np.array([186, 145, 100]) + rng.uniform(-25, 25)
         card = (int(base[0]), int(base[1]), int(base[2]))
         blocks = [textures.speckle(rng, textures.plain(128, card), 12) for _ in range(3)]
-        tape = slice(56, 72)
-        blocks[2][tape] = np.clip(base + (35, 45, 50), 0, 255)
-        blocks[0][:, 116:140] = np.clip(base + (35, 45, 50), 0, 255)
+        tape, tape_tint = slice(56, 72), base + np.array([35, 45, 50])
+        blocks[2][tape] = np.clip(tape_tint, 0, 255)
+        blocks[0][:, 116:140] = np.clip(tape_tint, 0, 255)
         if rng.uniform() < 0.6:
             blocks[int(rng.integers(3))][20:50, 20:90] = textures.light_color(rng)
         return _cuboid("box", half, blocks, 0.02)

@@ -51,8 +51,8 @@ class Sensor:
         """Gain of every pixel, float32 (height, width, 3)."""
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         x = np.linspace(-1, 1, width, dtype=np.float32)[None]
-        falloff = 1 - np.float32(self.vignetting) * (0.5 * (x * x + y * y)) ** 1.5
-        return falloff[..., None] * self.gain.astype(np.float32)
+        falloff = 1 - np.float32(self.vignetting) * np.sqrt(0.5 * (x * x + y * y)) ** 3
+        return cv2.merge([falloff * np.float32(g) for g in self.gain])
 
     def expose(
         self, light: np.ndarray, gain_map: np.ndarray, rng: np.random.Generator

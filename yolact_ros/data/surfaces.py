@@ -11,14 +11,13 @@ import numpy as np
 from yolact_ros.data import textures
 
 
-def _ramp(
-    field: np.ndarray, first: tuple[float, ...], last: tuple[float, ...], levels: int = 256
-) -> np.ndarray:
+def _ramp(field: np.ndarray, first: tuple[float, ...], last: tuple[float, ...]) -> np.ndarray:
     """Colours a field in [0, 1] between two colours."""
+    levels = 256
     weight = np.linspace(0, 1, levels)[:, None]
     table = (1 - weight) * np.array(first) + weight * np.array(last)
     table = np.clip(table, 0, 255).astype(np.uint8).reshape(1, levels, 3)
-    index = np.clip(field * (levels - 1), 0, levels - 1).astype(np.uint8)
+    index = cv2.convertScaleAbs(np.maximum(field, 0), alpha=levels - 1)
     return cv2.LUT(cv2.merge([index, index, index]), table)
 
 
@@ -52,7 +51,11 @@ def _stone(rng: np.random.Generator, side: int) -> np.ndarray:
     warm = rng.uniform(-12, 14)
     noise = textures.smooth_noise(rng, (side, side), (4, 4), 4)
     veins = 1 - np.abs(noise)
-    field = veins**5 if rng.uniform() < 0.5 else 0.5 + 0.4 * noise
+    if rng.uniform() < 0.5:
+        squared = veins * veins
+        field = squared * squared * veins
+    else:
+        field = np.float32(0.5) + np.float32(0.4) * noise
     dark = rng.uniform(0.55, 0.8) * light
     return _ramp(field, (light + warm, light, light - warm), (dark + warm, dark, dark - warm))
 

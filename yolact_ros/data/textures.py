@@ -55,14 +55,24 @@ def smooth_noise(
     rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int], octaves: int
 ) -> np.ndarray:
     """Noise in about [-1, 1], float32 (h, w): `cells` = (rows, columns) of the coarsest octave."""
-    total = np.zeros(shape, np.float32)
+    small = (shape[0] // 4, shape[1] // 4)  # enough for the coarse octaves, which are most
+    coarse: np.ndarray | None = None
+    fine: np.ndarray | None = None
     for octave in range(octaves):
-        grid = rng.uniform(-1, 1, (cells[0] * 2**octave + 1, cells[1] * 2**octave + 1))
-        layer = cv2.resize(
-            grid.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC
-        )
-        total += layer * np.float32(0.5**octave)
-    return total
+        rows, columns = cells[0] * 2**octave, cells[1] * 2**octave
+        grid = rng.uniform(-1, 1, (rows + 1, columns + 1)).astype(np.float32)
+        grid *= np.float32(0.5**octave)
+        if 2 * rows <= small[0] and 2 * columns <= small[1]:
+            layer = cv2.resize(grid, small[::-1], interpolation=cv2.INTER_CUBIC)
+            coarse = layer if coarse is None else coarse + layer
+        else:
+            layer = cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_LINEAR)
+            fine = layer if fine is None else fine + layer
+    if coarse is not None:
+        coarse = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return coarse if fine is None else cv2.add(coarse, fine)
+    assert fine is not None, "octaves must be at least 1"
+    return fine
 
 
 def plain(rows: int, tint: Color) -> np.ndarray:
@@ -79,8 +89,8 @@ def gradient(rows: int, first: Color, last: Color) -> np.ndarray:
 
 def speckle(rng: np.random.Generator, image: np.ndarray, strength: float) -> np.ndarray:
     """`image` with blotches of brightness."""
-    noise = smooth_noise(rng, image.shape[:2], (4, 8), 3) * np.float32(strength)
-    return np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
+    noise = smooth_noise(rng, (image.shape[0], image.shape[1]), (4, 8), 3) * np.float32(strength)
+    return cv2.add(image, cv2.merge([noise, noise, noise]), dtype=cv2.CV_8U)
 
 
 def bands(rng: np.random.Generator, rows: int, base: Color, *, light: bool = False) -> np.ndarray:
