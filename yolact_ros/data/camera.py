@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinhole camera: intrinsics and pose.
 
-World frame: x, y on the table, z up, metres. Camera frame: x right, y down, z along the optical axis.
+World frame: x, y on the table, z up, metres. Camera frame: x right, y down, z along the
+optical axis.
 """
 
 from __future__ import annotations
@@ -59,14 +60,14 @@ class CameraIntrinsics:
 
 @dataclass(frozen=True, eq=False)
 class CameraPose:
-    """Where the camera is: `rotation` (3, 3) maps world to camera axes, `eye` (3,) is its centre."""
+    """Where the camera is: `rotation` (3, 3) maps world to camera axes, `eye` (3,) its centre."""
 
     rotation: np.ndarray
     eye: np.ndarray
 
     @classmethod
     def looking_at(cls, eye: np.ndarray, target: np.ndarray, roll: float) -> CameraPose:
-        """A camera at `eye` whose optical axis meets `target`, turned by `roll` radians about it."""
+        """A camera at `eye` whose optical axis meets `target`, turned by `roll` radians."""
         forward = (target - eye) / np.linalg.norm(target - eye)
         right = np.cross(forward, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)

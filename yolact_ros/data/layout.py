@@ -92,7 +92,7 @@ def _tipped(angle: float) -> np.ndarray:
 def _lying(
     solid: Solid, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Rotation, position and footprint about (0, 0), and the radius that rolls, of a lying solid."""
+    """Rotation, position and footprint about (0, 0), and rolling radius, of a lying solid."""
     dip = float(np.arctan2(solid.radius - solid.tip_radius, solid.height))
     about = rng.uniform(0.6, 1.4) * np.pi  # a lying mug's handle points up or sideways
     rotation = _turned(rng.uniform(0, 2 * np.pi)) @ _tipped(np.pi / 2 + dip) @ _turned(about)

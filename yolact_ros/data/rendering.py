@@ -82,7 +82,7 @@ def draw_body(
     if x1 <= x0 or y1 <= y0:
         return 0
     candidates = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    hull = cv2.convexHull(np.int32(np.round(pixels * 16 - (16 * x0, 16 * y0))))
+    hull = cv2.convexHull(np.round(pixels * 16 - (16 * x0, 16 * y0)).astype(np.int32))
     cv2.fillConvexPoly(candidates, hull, 1, shift=4)
     rows, cols = np.nonzero(candidates)
     rows += y0
@@ -234,7 +234,7 @@ def shadow_maps(
         if image[:, 2].min() < _NEAR:
             return None
         pixels = 16 * image[:, :2] / image[:, 2:]
-        return np.int32(np.clip(pixels, -1e6, 1e6))
+        return np.clip(pixels, -1e6, 1e6).astype(np.int32)
 
     for body in bodies:
         rotation, position = body.pose(time)

@@ -113,7 +113,7 @@ class Band:
         if tilt:
             b = b - np.float32(tilt) * rays.dz
         c = np.float32(rays.radial_c - self.a - self.b * oz - self.c * oz * oz)
-        root = b * b
+        root: np.ndarray = np.asarray(b * b)
         root -= a * c
         np.sqrt(root, out=root)  # NaN where the ray misses; every comparison below is then false
         if self.inner:

@@ -103,7 +103,7 @@ def _paper(rng: np.random.Generator, image: np.ndarray, scale: float) -> None:
 
     def quad(x0: float, y0: float, x1: float, y1: float, tint: textures.Color) -> None:
         corners = np.array([at(x0, y0), at(x1, y0), at(x1, y1), at(x0, y1)])
-        cv2.fillConvexPoly(image, np.int32(corners * 16), tint, cv2.LINE_AA, 4)
+        cv2.fillConvexPoly(image, (corners * 16).astype(np.int32), tint, cv2.LINE_AA, 4)
 
     sheet = textures.light_color(rng) if rng.uniform() < 0.6 else textures.any_color(rng)
     quad(-0.5, -0.5, 0.5, 0.5, sheet)
@@ -123,7 +123,7 @@ def _cable(rng: np.random.Generator, image: np.ndarray) -> None:
     path = np.cumsum(np.stack([np.cos(steps), np.sin(steps)], axis=1), axis=0) * side * 0.016
     path += rng.uniform(0.15, 0.85, 2) * side
     tint = (34, 34, 38) if rng.uniform() < 0.6 else textures.any_color(rng)
-    points = np.int32(path * 16)[:, None]
+    points = (path * 16).astype(np.int32)[:, None]
     thickness = int(rng.integers(3, 7))
     cv2.polylines(image, [points], False, tuple(v // 2 for v in tint), thickness + 2, 16, 4)
     cv2.polylines(image, [points], False, tint, thickness, 16, 4)

@@ -204,7 +204,8 @@ class Scene:
             raise ValueError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
         rng = np.random.default_rng(seed)
         view, light, sensor = _random_view(rng), _random_light(rng), Sensor.random(rng)
-        focal = rng.uniform(0.86, 1.0) * min(width, height * 4 / 3)
+        # No upright picture looks above the horizon.
+        focal = rng.uniform(0.86, 1.0) * max(min(width, height * 4 / 3), height)
         middle = np.array([width - 1, height - 1]) / 2
         intrinsics = CameraIntrinsics(
             width, height, focal, focal, float(middle[0]), float(middle[1])
@@ -319,7 +320,7 @@ class Scene:
         outside = np.full((k.height, k.width), 255, np.uint8)
         if len(image) > 2:
             pixels = np.clip(16 * image[:, :2] / image[:, 2:], -5e5, 5e5)
-            cv2.fillConvexPoly(outside, cv2.convexHull(np.int32(pixels)), 0, shift=4)
+            cv2.fillConvexPoly(outside, cv2.convexHull(pixels.astype(np.int32)), 0, shift=4)
         x, y, w, h = cv2.boundingRect(outside)
         if not w:
             return
