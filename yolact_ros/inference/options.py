@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 NMS_KINDS = ("fast", "cross_class", "exact")
+RESCORING_KINDS = ("published", "product", "class")
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class SegmenterOptions:
         nms: "fast" (published), "cross_class" or "exact"; see `yolact_ros.ops.nms`.
         nms_iou: Box IoU above which the worse of two detections falls; 0 to 1.
         classes: Names of the classes to keep; empty for all.
+        rescoring: What a network with a mask-IoU net (YOLACT++) does with the predicted mask IoU;
+            others have no use for it. "published": it stands in `mask_scores` beside the class
+            score, as the authors' evaluation has it, which ranks masks by the product and boxes by
+            the class score. "product": scores are class score times mask IoU, sorted and
+            thresholded again, as the authors' display has it. "class": the mask-IoU net is not run.
 
     Raises:
         ValueError: A value is out of its range.
@@ -29,6 +35,7 @@ class SegmenterOptions:
     nms: str = "fast"
     nms_iou: float = 0.5
     classes: tuple[str, ...] = ()
+    rescoring: str = "published"
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_iou"):
@@ -39,6 +46,10 @@ class SegmenterOptions:
             raise ValueError(f"max_instances: expected 1 or more, got {self.max_instances}")
         if self.nms not in NMS_KINDS:
             raise ValueError(f"nms: expected one of {', '.join(NMS_KINDS)}, got {self.nms!r}")
+        if self.rescoring not in RESCORING_KINDS:
+            raise ValueError(
+                f"rescoring: expected one of {', '.join(RESCORING_KINDS)}, got {self.rescoring!r}"
+            )
 
     def class_ids(self, class_names: tuple[str, ...]) -> tuple[int, ...]:
         """The ids of `classes` among a preset's names; empty for all.

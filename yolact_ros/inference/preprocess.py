@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from yolact_ros.presets import Preset
 
 CHANNEL_ORDERS = ("bgr", "rgb")
+RESIZE_KINDS = ("square", "fit")
+_COARSEST_STRIDE = 32
 
 
 def check_image(image: Any) -> npt.NDArray[np.uint8]:
@@ -32,34 +34,53 @@ def check_image(image: Any) -> npt.NDArray[np.uint8]:
 
 
 class Preprocessor:
-    """Resizes to the network's square input, normalises, and puts channels in RGB order.
+    """Resizes to the network's input, normalises, and puts channels in RGB order.
 
-    As published: bilinear without anti-aliasing and without keeping the aspect ratio, in float,
-    never rounded. Fractions of the input are therefore fractions of the image, which is all the
-    inverse that boxes and masks need.
+    The whole image becomes the whole input, with no border, so fractions of the input are fractions
+    of the image, which is all the inverse that boxes and masks need. As published: bilinear without
+    anti-aliasing, in float, never rounded.
 
     Args:
-        preset: Input size and normalisation.
+        preset: Input size S and normalisation.
         device: Where the images are uploaded to (as uint8) and resized.
         dtype: Of the result.
+        resize: "square" (published): S x S whatever the aspect ratio. "fit": the long side becomes
+            S and the short one follows to the nearest pixel, but not below one cell of the coarsest
+            backbone map, 32.
     """
 
-    def __init__(self, preset: Preset, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, preset: Preset, device: torch.device, dtype: torch.dtype, resize: str = "square"
+    ) -> None:
+        if resize not in RESIZE_KINDS:
+            raise ValueError(f"resize: expected one of {', '.join(RESIZE_KINDS)}, got {resize!r}")
         self._side = preset.input_size
         self._device = device
         self._dtype = dtype
+        self._fit = resize == "fit"
         self._mean = torch.tensor(preset.normalization.mean, device=device).view(3, 1, 1)
         self._std = torch.tensor(preset.normalization.std, device=device).view(3, 1, 1)
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the network's input for an image of that size."""
+        if not self._fit:
+            return self._side, self._side
+        scale = self._side / max(height, width)
+        return (
+            max(round(height * scale), _COARSEST_STRIDE),
+            max(round(width * scale), _COARSEST_STRIDE),
+        )
 
     def __call__(self, images: Sequence[npt.NDArray[np.uint8]], channel_order: str) -> Tensor:
         """Prepares a batch.
 
         Args:
-            images: B arrays (H, W, 3) uint8, of any sizes and memory layout.
+            images: B arrays (H, W, 3) uint8, of any memory layout, and of any sizes that have the
+                same `input_size`.
             channel_order: "bgr" or "rgb".
 
         Returns:
-            (B, 3, S, S), channels last in memory.
+            (B, 3, h, w), channels last in memory.
         """
         if channel_order not in CHANNEL_ORDERS:
             raise ValueError(
@@ -76,5 +97,5 @@ class Preprocessor:
         if not image.flags.writeable or min(image.strides) < 0:
             image = image.copy()
         pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float()
-        size = (self._side, self._side)
+        size = self.input_size(*image.shape[:2])
         return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from yolact_ros.network import Yolact, build_network, load_checkpoint
-from yolact_ros.network.priors import make_priors
 from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import Preset, get_preset
 from yolact_ros.structures import Detections, Instances, PackedMask, RawPredictions
@@ -21,7 +20,8 @@ from yolact_ros.structures import Detections, Instances, PackedMask, RawPredicti
 from .decode import detect
 from .device import resolve_device, resolve_precision
 from .options import SegmenterOptions
-from .preprocess import Preprocessor
+from .preprocess import Preprocessor, check_image
+from .rescore import rescore
 
 STAGES = ("preprocess", "network", "decode", "masks")
 
@@ -45,7 +45,8 @@ class Segmenter:
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (fp16 on CUDA, fp32 elsewhere), "fp32", "fp16" or "bf16". Decoding, boxes
             and masks are always computed in fp32.
-        score_threshold, max_instances, nms, nms_iou, classes: See `SegmenterOptions`.
+        resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`.
+        score_threshold, max_instances, nms, nms_iou, classes, rescoring: See `SegmenterOptions`.
 
     Attributes:
         preset: The preset.
@@ -65,23 +66,23 @@ class Segmenter:
         weights: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
+        resize: str = "square",
         score_threshold: float = 0.15,
         max_instances: int = 100,
         nms: str = "fast",
         nms_iou: float = 0.5,
         classes: Sequence[str] = (),
+        rescoring: str = "published",
     ) -> None:
         self.preset = get_preset(preset) if isinstance(preset, str) else preset
         self.options = SegmenterOptions(
-            score_threshold, max_instances, nms, nms_iou, classes=tuple(classes)
+            score_threshold, max_instances, nms, nms_iou, tuple(classes), rescoring
         )
         self.device = resolve_device(device)
         self.precision, dtype = resolve_precision(precision, self.device)
         network = self._load(weights).to(device=self.device, dtype=dtype)
         self._network = network.to(memory_format=torch.channels_last)
-        # Priors stay in fp32 whatever the network computes in: boxes are decoded from them.
-        self._priors = make_priors(self.preset).to(self.device)
-        self._preprocessor = Preprocessor(self.preset, self.device, dtype)
+        self._preprocessor = Preprocessor(self.preset, self.device, dtype, resize)
         self.timings: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     @property
@@ -114,23 +115,44 @@ class Segmenter:
             One `Instances` an image, best score first. Masks may be empty.
         """
         batch = [images] if isinstance(images, np.ndarray) else list(images)
-        if not batch:
-            return []
-        options, class_ids = self._options
+        groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
+        for index, image in enumerate(batch):
+            size = self._preprocessor.input_size(*check_image(image).shape[:2])
+            groups.setdefault(size, []).append(index)
+        found: dict[int, Instances] = {}
         clock = _StageClock(self.device)
-        with torch.inference_mode():
-            x = self._preprocessor(batch, channel_order)
-            clock.stop("preprocess")
-            predictions: RawPredictions = self._network(x)._replace(priors=self._priors)
-            clock.stop("network")
-            detections = [detect(predictions, i, options, class_ids) for i in range(len(batch))]
-            clock.stop("decode")
-            instances = [
-                self._finish(found, predictions.prototypes[i].float(), *image.shape[:2])
-                for i, (found, image) in enumerate(zip(detections, batch, strict=True))
-            ]
-            clock.stop("masks")
+        for indices in groups.values():
+            group = [batch[index] for index in indices]
+            found.update(zip(indices, self._segment(group, channel_order, clock), strict=True))
         self.timings = clock.milliseconds
+        return [found[index] for index in range(len(batch))]
+
+    @torch.inference_mode()
+    def _segment(
+        self, images: list[npt.NDArray[np.uint8]], channel_order: str, clock: _StageClock
+    ) -> list[Instances]:
+        """Segments images that have the same input size."""
+        options, class_ids = self._options
+        x = self._preprocessor(images, channel_order)
+        clock.stop("preprocess")
+        predictions: RawPredictions = self._network(x)
+        clock.stop("network")
+        prototypes = predictions.prototypes.float()
+        detections = [
+            rescore(
+                self._network.maskiou_net,
+                prototypes[i],
+                detect(predictions, i, options, class_ids),
+                options,
+            )
+            for i in range(len(images))
+        ]
+        clock.stop("decode")
+        instances = [
+            self._finish(kept, mask_scores, prototypes[i], *image.shape[:2])
+            for i, ((kept, mask_scores), image) in enumerate(zip(detections, images, strict=True))
+        ]
+        clock.stop("masks")
         return instances
 
     def warm_up(self, image_size: tuple[int, int] = (480, 640)) -> None:
@@ -151,6 +173,7 @@ class Segmenter:
     def _finish(
         self,
         detections: Detections,
+        mask_scores: torch.Tensor | None,
         prototypes: torch.Tensor,
         height: int,
         width: int,
@@ -175,6 +198,7 @@ class Segmenter:
                 PackedMask.from_array(region.mask.cpu().numpy(), region.x_offset, region.y_offset)
                 for region in regions
             ),
+            mask_scores=None if mask_scores is None else mask_scores.cpu().numpy(),
         )
 
 
@@ -182,7 +206,7 @@ class _StageClock:
     """Wall time of consecutive stages, with the device's queue emptied between them."""
 
     def __init__(self, device: torch.device) -> None:
-        self.milliseconds: dict[str, float] = {}
+        self.milliseconds = dict.fromkeys(STAGES, 0.0)
         self._device = device
         self._begin = time.perf_counter()
 
@@ -190,5 +214,5 @@ class _StageClock:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
-        self.milliseconds[stage] = (now - self._begin) * 1000
+        self.milliseconds[stage] += (now - self._begin) * 1000
         self._begin = now

@@ -8,6 +8,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_ros.presets import ResNetSpec
 
+from .deformable import DeformableConv2d
+
 _BLOCKS: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
@@ -30,6 +32,10 @@ class ResNetBackbone(nn.Module):
             raise ValueError(
                 f"backbone block: expected one of {', '.join(_BLOCKS)}, got {spec.block!r}"
             )
+        if spec.deformable_interval and spec.block != "bottleneck":
+            raise ValueError(
+                f"backbone block: expected bottleneck with deformable_interval, got {spec.block!r}"
+            )
         block = _BLOCKS[spec.block]
         self.conv1 = nn.Conv2d(3, spec.width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(spec.width)
@@ -42,6 +48,8 @@ class ResNetBackbone(nn.Module):
             width = spec.width * 2**stage
             stride = 1 if stage == 0 else 2
             self.layers.append(_make_stage(block, channels, width, depth, stride))
+            if stage > 0 and spec.deformable_interval:
+                _deform(self.layers[-1], spec.deformable_interval)
             channels = width * block.expansion
             outputs.append(channels)
         self.channels = tuple(outputs[1:])
@@ -67,3 +75,13 @@ def _make_stage(
         )
     first = block(channels, width, stride=stride, downsample=downsample)
     return nn.Sequential(first, *(block(expanded, width) for _ in range(depth - 1)))
+
+
+def _deform(stage: nn.Module, interval: int) -> None:
+    """Replaces the 3x3 convolution of every so-manieth bottleneck, from the first on."""
+    for index, block in enumerate(stage.children()):
+        if index % interval == 0:
+            plain: nn.Conv2d = block.conv2  # type: ignore[assignment]
+            block.conv2 = DeformableConv2d(
+                plain.in_channels, plain.out_channels, stride=plain.stride[0]
+            )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class FeaturePyramid(nn.Module):
-    """C3, C4, C5 to P3 to P7.
+    """C3, C4, C5 to P3, P4 and so on.
 
     Unlike torchvision's, it enlarges bilinearly, ends P3 to P5 with a ReLU and makes P6 and P7 by
     strided convolutions of P5 (YOLACT paper, section 5). The published tensor names count from the
@@ -19,20 +19,22 @@ class FeaturePyramid(nn.Module):
     Args:
         in_channels: Channels of C3, C4, C5.
         channels: Channels of every output level.
+        levels: Number of output levels, at least as many as inputs; 5 as published (P3 to P7).
     """
 
-    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+    def __init__(self, in_channels: Sequence[int], channels: int, levels: int) -> None:
         super().__init__()
         self.lat_layers = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in reversed(in_channels))
         self.pred_layers = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=1) for _ in in_channels
         )
         self.downsample_layers = nn.ModuleList(
-            nn.Conv2d(channels, channels, 3, stride=2, padding=1) for _ in range(2)
+            nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+            for _ in range(levels - len(in_channels))
         )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """C3, C4, C5 to P3, P4, P5, P6, P7, each (B, channels, h, w)."""
+        """C3, C4, C5 to P3, P4, P5 and coarser ones, each (B, channels, h, w)."""
         merged: list[Tensor] = []
         for lateral, feature in zip(self.lat_layers, reversed(features), strict=True):
             x = lateral(feature)

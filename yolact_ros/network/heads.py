@@ -14,19 +14,17 @@ class Protonet(nn.Sequential):
     """P3 to prototype masks at twice its resolution (YOLACT paper, section 3.1 and figure 3).
 
     The layers' positions are part of the published tensor names: `proto_net.0`, `.2`, `.4`, `.8`
-    and `.10` are the convolutions.
+    and `.10` are the convolutions (with three before the enlargement).
 
     Args:
         channels: Channels of P3 and of the hidden layers.
         prototypes: Number k of prototypes.
+        convolutions: 3x3 convolutions before the enlargement.
     """
 
-    def __init__(self, channels: int, prototypes: int) -> None:
-        hidden: list[nn.Module] = []
-        for _ in range(3):
-            hidden += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+    def __init__(self, channels: int, prototypes: int, convolutions: int) -> None:
         super().__init__(
-            *hidden,
+            *_convolutions(channels, convolutions),
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
@@ -61,23 +59,27 @@ class PredictionHead(nn.Module):
         priors_per_cell: Priors at each position.
         num_classes: With background.
         prototypes: Number k of mask coefficients.
+        convolutions: 3x3 convolutions before the three outputs.
     """
 
     def __init__(
-        self, channels: int, priors_per_cell: int, num_classes: int, prototypes: int
+        self,
+        channels: int,
+        priors_per_cell: int,
+        num_classes: int,
+        prototypes: int,
+        convolutions: int,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.prototypes = prototypes
-        self.upfeature = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)
-        )
+        self.upfeature = nn.Sequential(*_convolutions(channels, convolutions))
         self.bbox_layer = nn.Conv2d(channels, priors_per_cell * 4, 3, padding=1)
         self.conf_layer = nn.Conv2d(channels, priors_per_cell * num_classes, 3, padding=1)
         self.mask_layer = nn.Conv2d(channels, priors_per_cell * prototypes, 3, padding=1)
 
     def forward(self, levels: list[Tensor]) -> HeadOutputs:
-        """P3 to P7 to the predictions of all their priors, in the order of `make_priors`."""
+        """All pyramid levels to the predictions of all priors, in the order of `make_priors`."""
         outputs = [self._predict_level(level) for level in levels]
         return HeadOutputs(*(torch.cat(parts, dim=1) for parts in zip(*outputs, strict=True)))
 
@@ -88,6 +90,13 @@ class PredictionHead(nn.Module):
             class_logits=_rows_of_priors(self.conf_layer(x), self.num_classes),
             coefficients=torch.tanh(_rows_of_priors(self.mask_layer(x), self.prototypes)),
         )
+
+
+def _convolutions(channels: int, count: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for _ in range(count):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True)]
+    return layers
 
 
 def _rows_of_priors(x: Tensor, components: int) -> Tensor:

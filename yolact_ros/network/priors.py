@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,41 +13,76 @@ from torch import Tensor
 
 from yolact_ros.presets import Preset
 
-
-def level_sizes(input_size: int) -> tuple[int, ...]:
-    """Side of P3 to P7 in cells: every stride of two rounds up."""
-    size, sizes = input_size, []
-    for level in range(1, 8):
-        size = math.ceil(size / 2)
-        if level >= 3:
-            sizes.append(size)
-    return tuple(sizes)
+Size = tuple[int, int]
+"""Height and width."""
 
 
-def make_priors(preset: Preset) -> Tensor:
+def level_sizes(input_size: Size, levels: int) -> list[Size]:
+    """Cells of each pyramid level from P3 on: every stride of two rounds up."""
+    strides = [2 ** (3 + level) for level in range(levels)]
+    return [
+        (math.ceil(input_size[0] / stride), math.ceil(input_size[1] / stride)) for stride in strides
+    ]
+
+
+def make_priors(preset: Preset, input_size: Size, cells: Sequence[Size]) -> Tensor:
     """All priors of a preset.
 
-    Order: levels P3 to P7; within one rows, columns, sizes, aspect ratios.
+    Order: levels; within one rows, columns, sizes, aspect ratios.
+
+    Args:
+        preset: Sizes and shapes of the priors.
+        input_size: Of the network's input in pixels.
+        cells: For each level its height and width.
 
     Returns:
-        (P, 4) float32 cx, cy, w, h as fractions of the input side.
+        (P, 4) float32 cx, cy, w, h as fractions of the input.
     """
     levels = []
-    for cells, sizes in zip(level_sizes(preset.input_size), preset.prior_sizes, strict=True):
+    for (rows, columns), sizes in zip(cells, preset.prior_sizes, strict=True):
         shapes = [
-            _prior_shape(size / preset.input_size, ratio, square=preset.square_priors)
+            _prior_shape(size, ratio, input_size, square=preset.square_priors)
             for size, ratio in itertools.product(sizes, preset.aspect_ratios)
         ]
-        centers = (np.arange(cells) + 0.5) / cells
-        grid = np.empty((cells, cells, len(shapes), 4))
-        grid[..., 0] = centers[None, :, None]
-        grid[..., 1] = centers[:, None, None]
+        grid = np.empty((rows, columns, len(shapes), 4))
+        grid[..., 0] = ((np.arange(columns) + 0.5) / columns)[None, :, None]
+        grid[..., 1] = ((np.arange(rows) + 0.5) / rows)[:, None, None]
         grid[..., 2:] = shapes
         levels.append(grid.reshape(-1, 4))
     # Computed in double and rounded once, as published.
     return torch.from_numpy(np.concatenate(levels).astype(np.float32))
 
 
-def _prior_shape(side: float, ratio: float, *, square: bool) -> tuple[float, float]:
-    width = side * math.sqrt(ratio)
-    return width, (width if square else side / math.sqrt(ratio))
+def _prior_shape(
+    size: float, ratio: float, input_size: Size, *, square: bool
+) -> tuple[float, float]:
+    width = size * math.sqrt(ratio)
+    height = width if square else size / math.sqrt(ratio)
+    return width / input_size[1], height / input_size[0]
+
+
+class PriorCache:
+    """The priors of the input sizes seen so far.
+
+    Always in float32, whatever the network computes in: boxes are decoded from them. Hence not a
+    buffer, which would be converted with the network.
+
+    Args:
+        preset: Sizes and shapes of the priors; its square input is made at once.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        self._preset = preset
+        self._priors: dict[tuple[Size, tuple[Size, ...], torch.device], Tensor] = {}
+        side = (preset.input_size, preset.input_size)
+        self.get(side, level_sizes(side, len(preset.prior_sizes)), torch.device("cpu"))
+
+    def get(self, input_size: Size, cells: Sequence[Size], device: torch.device) -> Tensor:
+        """The priors for an input size and the cells that the network made of it."""
+        key = (input_size, tuple(cells), device)
+        if key not in self._priors:
+            priors = make_priors(self._preset, input_size, cells).to(device)
+            if torch.compiler.is_compiling():
+                return priors  # a traced tensor must not outlive its trace
+            self._priors[key] = priors
+        return self._priors[key]

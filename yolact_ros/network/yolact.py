@@ -1,18 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The YOLACT network (Bolya et al., ICCV 2019)."""
+"""The YOLACT and YOLACT++ networks (Bolya et al., ICCV 2019 and TPAMI 2020)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from yolact_ros.presets import Preset, get_preset
+from yolact_ros.presets import (
+    BackboneSpec,
+    DarkNetSpec,
+    Preset,
+    ResNetSpec,
+    get_preset,
+)
 from yolact_ros.structures import RawPredictions, TrainingPredictions
 
 from .backbone import ResNetBackbone
+from .darknet import DarkNetBackbone
+from .deformable import DeformableConv2d
 from .fpn import FeaturePyramid
 from .heads import PredictionHead, Protonet
-from .priors import make_priors
+from .mask_iou import MaskIouNet
+from .priors import PriorCache
+from .torchvision_backbone import TorchvisionBackbone
+
+Backbone = ResNetBackbone | DarkNetBackbone | TorchvisionBackbone
 
 
 class Yolact(nn.Module):
@@ -22,65 +34,87 @@ class Yolact(nn.Module):
 
     Args:
         preset: Architecture and classes.
-    """
 
-    priors: Tensor
+    Attributes:
+        maskiou_net: Scores assembled masks (YOLACT++); None without one.
+    """
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         self.preset = preset
-        priors_per_cell = {len(sizes) * len(preset.aspect_ratios) for sizes in preset.prior_sizes}
-        if len(priors_per_cell) != 1:
-            raise ValueError(
-                "prior_sizes: expected the same number of sizes on every level, "
-                f"got {preset.prior_sizes}"
-            )
-        channels = preset.fpn_channels
-        self.backbone = ResNetBackbone(preset.backbone)
-        self.fpn = FeaturePyramid(self.backbone.channels, channels)
-        self.proto_net = Protonet(channels, preset.prototypes)
+        channels, levels = preset.fpn_channels, len(preset.prior_sizes)
+        self.backbone = _build_backbone(preset.backbone)
+        self.fpn = FeaturePyramid(self.backbone.channels, channels, levels)
+        self.proto_net = Protonet(channels, preset.prototypes, preset.protonet_convolutions)
         # One head for all levels; a list because its tensors are called `prediction_layers.0`.
         self.prediction_layers = nn.ModuleList(
-            [PredictionHead(channels, priors_per_cell.pop(), preset.num_classes, preset.prototypes)]
+            [
+                PredictionHead(
+                    channels,
+                    priors_per_cell=len(preset.prior_sizes[0]) * len(preset.aspect_ratios),
+                    num_classes=preset.num_classes,
+                    prototypes=preset.prototypes,
+                    convolutions=preset.head_convolutions,
+                )
+            ]
         )
         # Used in training only (YOLACT paper, section 5, semantic segmentation loss).
         self.semantic_seg_conv = nn.Conv2d(channels, preset.num_classes - 1, 1)
-        self.register_buffer("priors", make_priors(preset), persistent=False)
+        self.maskiou_net = MaskIouNet(preset.num_classes - 1) if preset.mask_iou else None
+        self._priors = PriorCache(preset)
         self._initialize()
 
     def forward(self, x: Tensor) -> RawPredictions | TrainingPredictions:
         """Runs the network.
 
         Args:
-            x: (B, 3, S, S) normalised RGB, S the preset's input size.
+            x: (B, 3, H, W) normalised RGB; H = W = the preset's input size as published.
 
         Returns:
             `RawPredictions` in evaluation mode, `TrainingPredictions` in training mode.
         """
-        side = self.preset.input_size
-        if x.ndim != 4 or x.shape[1:] != (3, side, side):
-            raise ValueError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f"input: expected (B, 3, H, W), got {tuple(x.shape)}")
         levels = self.fpn(self.backbone(x))
         prototypes = self.proto_net(levels[0])
         offsets, class_logits, coefficients = self.prediction_layers[0](levels)
+        cells = [(level.shape[2], level.shape[3]) for level in levels]
+        priors = self._priors.get((x.shape[2], x.shape[3]), cells, x.device)
         if self.training:
             semantic_logits = self.semantic_seg_conv(levels[0])
             return TrainingPredictions(
-                offsets, class_logits, coefficients, prototypes, semantic_logits, self.priors
+                offsets, class_logits, coefficients, prototypes, semantic_logits, priors
             )
         class_scores = torch.softmax(class_logits, dim=-1)
-        return RawPredictions(offsets, class_scores, coefficients, prototypes, self.priors)
+        return RawPredictions(offsets, class_scores, coefficients, prototypes, priors)
 
     def _initialize(self) -> None:
         # As published: Xavier outside the backbone, zero biases.
+        own_backbone = not isinstance(self.backbone, TorchvisionBackbone)
+        deformable = {
+            name + ".conv_offset_mask"
+            for name, module in self.named_modules()
+            if isinstance(module, DeformableConv2d)
+        }
         for name, module in self.named_modules():
-            if isinstance(module, nn.Conv2d):
-                if name.startswith("backbone."):
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                else:
-                    nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+            if not isinstance(module, nn.Conv2d) or name in deformable:
+                continue
+            if not name.startswith("backbone."):
+                nn.init.xavier_uniform_(module.weight)
+            elif own_backbone:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            else:
+                continue  # torchvision has its own way for each network
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _build_backbone(spec: BackboneSpec) -> Backbone:
+    if isinstance(spec, ResNetSpec):
+        return ResNetBackbone(spec)
+    if isinstance(spec, DarkNetSpec):
+        return DarkNetBackbone(spec)
+    return TorchvisionBackbone(spec)
 
 
 def build_network(preset: str | Preset) -> Yolact:

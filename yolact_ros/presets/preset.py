@@ -23,25 +23,57 @@ class ResNetSpec:
         blocks: Residual blocks in each of the four stages.
         width: Channels of the stem and of the first stage's inner convolutions; each further
             stage doubles them.
+        deformable_interval: In the last three stages, every so-manieth block, from the first on,
+            has a deformable 3x3 convolution (YOLACT++); 0 for none.
     """
 
     block: str
     blocks: tuple[int, int, int, int]
     width: int = 64
+    deformable_interval: int = 0
+
+
+@dataclass(frozen=True)
+class DarkNetSpec:
+    """A DarkNet.
+
+    Attributes:
+        blocks: Residual blocks in each of the five stages.
+    """
+
+    blocks: tuple[int, int, int, int, int] = (1, 2, 8, 8, 4)
+
+
+@dataclass(frozen=True)
+class TorchvisionSpec:
+    """One of torchvision's classification networks.
+
+    Attributes:
+        name: As `torchvision.models.get_model` takes it.
+    """
+
+    name: str
+
+
+BackboneSpec = ResNetSpec | DarkNetSpec | TorchvisionSpec
 
 
 @dataclass(frozen=True)
 class Published:
-    """What the authors report for their weights.
+    """What the authors report, and their weights.
 
     Attributes:
-        mask_ap: COCO test-dev mask AP@[.5:.95] in percent.
-        fps: Frames a second on a Titan Xp.
+        mask_ap: COCO test-dev mask AP@[.5:.95] in percent; None where they report none.
+        fps: Frames a second on a Titan Xp; None where they report none.
+        weights_url: Where the authors' file can be fetched; empty where they published none.
+        weights_page: Where a person can fetch it, if a program cannot.
         source: Where the figures stand.
     """
 
-    mask_ap: float
-    fps: float
+    mask_ap: float | None = None
+    fps: float | None = None
+    weights_url: str = ""
+    weights_page: str = ""
     source: str = "the authors' repository, dbolya/yolact, README (COCO test-dev)"
 
 
@@ -54,12 +86,16 @@ class Preset:
         class_names: Without background, in the order of the class ids.
         backbone: The feature extractor.
         input_size: Side S of the square network input in pixels.
-        prior_sizes: For each level P3 to P7 the prior sides in input pixels.
+        prior_sizes: For each pyramid level, from P3 on, the prior sides in input pixels. There are
+            as many levels as entries, five in all published networks and at least three.
         aspect_ratios: Width over height of the priors, for each size.
         square_priors: Whether height equals width whatever the aspect ratio: so were the published
             COCO models trained, by an oversight that their weights depend on.
         fpn_channels: Channels of every pyramid level and of the heads.
         prototypes: Number k of prototype masks, also of mask coefficients.
+        head_convolutions: 3x3 convolutions of the shared head before its three outputs.
+        protonet_convolutions: 3x3 convolutions of the protonet before its enlargement.
+        mask_iou: Whether there is a mask-IoU net (YOLACT++).
         normalization: Of the input.
         category_ids: Category ids for results in COCO's format, one a class.
         published: The authors' figures, where there are any.
@@ -67,21 +103,25 @@ class Preset:
 
     name: str
     class_names: tuple[str, ...]
-    backbone: ResNetSpec
+    backbone: BackboneSpec
     input_size: int = 550
     prior_sizes: tuple[tuple[float, ...], ...] = ((24,), (48,), (96,), (192,), (384,))
     aspect_ratios: tuple[float, ...] = (1.0, 0.5, 2.0)
     square_priors: bool = True
     fpn_channels: int = 256
     prototypes: int = 32
+    head_convolutions: int = 1
+    protonet_convolutions: int = 3
+    mask_iou: bool = False
     normalization: Normalization = field(default_factory=Normalization)
     category_ids: tuple[int, ...] = ()
     published: Published | None = None
 
     def __post_init__(self) -> None:
-        if len(self.prior_sizes) != 5:
+        if len(self.prior_sizes) < 3 or len(set(map(len, self.prior_sizes))) != 1:
             raise ValueError(
-                f"prior_sizes: expected one tuple for each of P3 to P7, got {self.prior_sizes}"
+                "prior_sizes: expected the same number of sizes on each of at least three levels, "
+                f"got {self.prior_sizes}"
             )
         if self.category_ids and len(self.category_ids) != len(self.class_names):
             raise ValueError(

@@ -3,40 +3,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 
-from .classes import COCO_CATEGORY_IDS, COCO_CLASSES, DEMO_CLASSES
-from .preset import Preset, Published, ResNetSpec
+from .classes import DEMO_CLASSES
+from .preset import Preset, ResNetSpec, TorchvisionSpec
+from .published import PUBLISHED_PRESETS
 
-_PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            name="yolact_base",
-            class_names=COCO_CLASSES,
-            category_ids=COCO_CATEGORY_IDS,
-            backbone=ResNetSpec(block="bottleneck", blocks=(3, 4, 23, 3)),
-            published=Published(mask_ap=29.8, fps=33.5),
-        ),
-        Preset(
-            name="yolact_resnet50",
-            class_names=COCO_CLASSES,
-            category_ids=COCO_CATEGORY_IDS,
-            backbone=ResNetSpec(block="bottleneck", blocks=(3, 4, 6, 3)),
-            published=Published(mask_ap=28.2, fps=42.5),
-        ),
-        Preset(
-            name="yolact_demo",
-            class_names=DEMO_CLASSES,
-            backbone=ResNetSpec(block="basic", blocks=(2, 2, 2, 2), width=24),
-            input_size=320,
-            prior_sizes=((24,), (48,), (80,), (128,), (200,)),
-            square_priors=False,
-            fpn_channels=64,
-            prototypes=16,
-        ),
-    )
-}
+_DEMO = Preset(
+    name="yolact_demo",
+    class_names=DEMO_CLASSES,
+    backbone=ResNetSpec(block="basic", blocks=(2, 2, 2, 2), width=24),
+    input_size=320,
+    prior_sizes=((24,), (48,), (80,), (128,), (200,)),
+    square_priors=False,
+    fpn_channels=64,
+    prototypes=16,
+)
+_PRESETS = {preset.name: preset for preset in (*PUBLISHED_PRESETS, _DEMO)}
+_TORCHVISION = "torchvision:"
 
 
 def preset_names() -> tuple[str, ...]:
@@ -58,3 +43,25 @@ def get_preset(name: str) -> Preset:
         raise ValueError(
             f"preset: expected one of {', '.join(_PRESETS)}, got {name!r}{hint}"
         ) from None
+
+
+def with_backbone(preset: Preset, backbone: str) -> Preset:
+    """The preset on another feature extractor.
+
+    Args:
+        preset: Everything but the backbone is kept.
+        backbone: "torchvision:NAME" with the name of one of torchvision's classification networks.
+
+    Raises:
+        ValueError: It does not start with "torchvision:". Whether torchvision has the network shows
+            when it is built.
+    """
+    if not backbone.startswith(_TORCHVISION) or backbone == _TORCHVISION:
+        raise ValueError(
+            f"backbone: expected {_TORCHVISION}NAME, such as {_TORCHVISION}mobilenet_v3_large, "
+            f"got {backbone!r}"
+        )
+    spec = TorchvisionSpec(backbone.removeprefix(_TORCHVISION))
+    return dataclasses.replace(
+        preset, name=f"{preset.name}:{spec.name}", backbone=spec, published=None
+    )
