@@ -4,6 +4,7 @@
 import json
 import runpy
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,16 +13,33 @@ import torch
 from yolact_ros.inference.decode import detect
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.preprocess import Preprocessor
+from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
+from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.masks import assemble_masks
+from yolact_ros.presets import preset_names
+from yolact_ros.structures import RawPredictions
 
 COMPACT = Path(__file__).parents[1] / "golden"
 recipe = runpy.run_path(str(COMPACT / "fill_weights.py"))
 
-TOLERANCES = {"x": 1e-5, "proto": 1e-3, "loc": 1e-3, "conf": 1e-3, "mask": 5e-4}
+
+class Forward(NamedTuple):
+    image_size: tuple[int, int]
+    maps: dict[str, torch.Tensor]
+    predictions: RawPredictions
+    expected: dict[str, np.ndarray]
+    golden: Any
+    mask_iou_net: MaskIouNet | None
 
 
-@pytest.fixture(scope="module", params=["yolact_resnet50", "yolact_base"])
+TOLERANCES = {"x": 1e-5, "mask": 5e-4}  # all others 1e-3
+
+
+PRESETS = [name for name in preset_names() if name != "yolact_demo"]
+
+
+@pytest.fixture(scope="module", params=PRESETS)
 def reference(request):
     path = COMPACT / f"{request.param}.npz"
     if not path.is_file():
@@ -39,19 +57,33 @@ def reference(request):
 def forward(request, reference):
     network, golden = reference
     image = recipe["make_image"](request.param)
+    height, width = image.shape[:2]
     preprocessor = Preprocessor(network.preset, torch.device("cpu"), torch.float32)
+    maps = {}
+
+    def keep(names):
+        return lambda _module, _inputs, outputs: maps.update(zip(names, outputs, strict=True))
+
+    hooks = [
+        network.backbone.register_forward_hook(keep(["C3", "C4", "C5"])),
+        network.fpn.register_forward_hook(keep(["P3", "P4", "P5", "P6", "P7"])),
+    ]
     with torch.inference_mode():
         x = preprocessor([image], "bgr")
         predictions = network(x)
+    for hook in hooks:
+        hook.remove()
     prefix = f"img{request.param}_"
     outputs = {key[len(prefix) :]: golden[key] for key in golden.files if key.startswith(prefix)}
-    return image.shape[:2], x, predictions, outputs, golden
+    return Forward(
+        (height, width), {"x": x, **maps}, predictions, outputs, golden, network.maskiou_net
+    )
 
 
 def test_network_outputs(forward):
-    _, x, predictions, expected, _ = forward
+    predictions, expected = forward.predictions, forward.expected
     outputs = {
-        "x": x,
+        **forward.maps,
         "proto": predictions.prototypes,
         "loc": predictions.offsets,
         "conf": predictions.class_scores,
@@ -61,7 +93,7 @@ def test_network_outputs(forward):
         assert tuple(tensor.shape) == tuple(expected[f"{name}_shape"]), name
         flat = tensor.contiguous().reshape(-1).numpy()
         values = flat[recipe["sample_indices"](flat.size)]
-        tolerance = TOLERANCES[name]
+        tolerance = TOLERANCES.get(name, 1e-3)
         np.testing.assert_allclose(
             values, expected[f"{name}_val"], rtol=0, atol=tolerance, err_msg=name
         )
@@ -75,24 +107,30 @@ def test_network_outputs(forward):
 
 
 def test_priors(forward):
-    _, _, predictions, _, golden = forward
-    if "priors_first" not in golden.files:
-        golden = {k[5:]: golden[k] for k in golden.files if k.startswith("img0_")}
-    priors = predictions.priors.numpy()
-    np.testing.assert_allclose(priors[:50], golden["priors_first"], rtol=0, atol=1e-7)
-    np.testing.assert_allclose(priors[-50:], golden["priors_last"], rtol=0, atol=1e-7)
+    expected = forward.expected
+    priors = forward.predictions.priors.numpy()
+    assert list(priors.shape) == expected["priors_shape"].tolist()
+    np.testing.assert_allclose(priors[:50], expected["priors_first"], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(priors[-50:], expected["priors_last"], rtol=0, atol=1e-7)
+    sums = priors.sum(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(sums, expected["priors_sum"], rtol=1e-7)
 
 
 @pytest.mark.parametrize(("prefix", "nms"), [("post", "fast"), ("ccpost", "cross_class")])
 def test_detections_and_masks(forward, prefix, nms):
-    (height, width), _, predictions, expected, _ = forward
+    (height, width), predictions, expected = (
+        forward.image_size,
+        forward.predictions,
+        forward.expected,
+    )
     with torch.inference_mode():
         found = detect(predictions, 0, SegmenterOptions(score_threshold=0.15, nms=nms))
         regions = assemble_masks(
             predictions.prototypes[0], found.coefficients, found.boxes, (height, width)
         )
     assert found.class_ids.tolist() == expected[f"{prefix}_class"].tolist()
-    np.testing.assert_allclose(found.scores, expected[f"{prefix}_score"], rtol=0, atol=1e-3)
+    scores = expected.get(f"{prefix}_score", expected.get(f"{prefix}_score_box"))
+    np.testing.assert_allclose(found.scores, scores, rtol=0, atol=1e-3)
     corners = (found.boxes.numpy() * [width, height, width, height]).astype(int)
     corners[:, :2] = corners[:, :2].clip(min=0)
     corners[:, 2:] = corners[:, 2:].clip(max=[width, height])
@@ -112,7 +150,7 @@ def test_detections_and_masks(forward, prefix, nms):
 
 @pytest.mark.parametrize(("prefix", "nms"), [("det", "fast"), ("cc", "cross_class")])
 def test_everything_above_the_candidate_threshold(forward, prefix, nms):
-    _, _, predictions, expected, _ = forward
+    predictions, expected = forward.predictions, forward.expected
     with torch.inference_mode():
         found = detect(predictions, 0, SegmenterOptions(score_threshold=0.05, nms=nms))
     above = expected[f"{prefix}_score"] > 0.05
@@ -127,6 +165,35 @@ def test_everything_above_the_candidate_threshold(forward, prefix, nms):
     assert [label for label, _ in own] == [label for label, _ in reference]
     np.testing.assert_allclose(
         [box for _, box in own], [box for _, box in reference], rtol=0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(("prefix", "nms"), [("post", "fast"), ("ccpost", "cross_class")])
+def test_mask_rescoring(forward, prefix, nms):
+    if forward.mask_iou_net is None:
+        assert f"{prefix}_maskiou" not in forward.expected
+        return
+    expected, prototypes = forward.expected, forward.predictions.prototypes[0]
+
+    def rescored(kind):
+        options = SegmenterOptions(score_threshold=0.15, nms=nms, rescoring=kind)
+        with torch.inference_mode():
+            found = detect(forward.predictions, 0, options)
+            return rescore(forward.mask_iou_net, prototypes, found, options)
+
+    found, mask_scores = rescored("published")
+    scores = found.scores.numpy()
+    np.testing.assert_allclose(mask_scores, expected[f"{prefix}_maskiou"], rtol=0, atol=2e-3)
+    np.testing.assert_allclose(scores, expected[f"{prefix}_score_box"], rtol=0, atol=1e-3)
+    products = scores * mask_scores.numpy()
+    np.testing.assert_allclose(products, expected[f"{prefix}_score_mask"], rtol=0, atol=2e-3)
+    found, _ = rescored("product")
+    above = np.sort(expected[f"{prefix}_score_rescore_bbox"])[::-1]
+    np.testing.assert_allclose(found.scores, above[above > 0.15], rtol=0, atol=2e-3)
+    found, mask_scores = rescored("class")
+    assert mask_scores is None
+    np.testing.assert_allclose(
+        found.scores, expected[f"{prefix}_score_norescore"], rtol=0, atol=1e-3
     )
 
 

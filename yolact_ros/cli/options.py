@@ -12,14 +12,19 @@ if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
 
-def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
-    """Adds the arguments that `build_segmenter` reads."""
-    group = parser.add_argument_group("network")
-    group.add_argument(
+def add_preset_argument(parser: argparse._ActionsContainer) -> None:
+    """Adds `--preset`."""
+    parser.add_argument(
         "--preset",
         default="yolact_demo",
         help=f"one of {', '.join(preset_names())} (default: %(default)s)",
     )
+
+
+def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
+    """Adds the arguments that `build_segmenter` reads."""
+    group = parser.add_argument_group("network")
+    add_preset_argument(group)
     group.add_argument(
         "--weights",
         metavar="FILE",
@@ -30,6 +35,11 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: fl
     )
     group.add_argument(
         "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
+    )
+    group.add_argument(
+        "--resize",
+        default="square",
+        help="square as published, or fit: keep the aspect ratio (default: %(default)s)",
     )
     group.add_argument(
         "--score-threshold",
@@ -56,6 +66,11 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: fl
         help="box IoU above which the worse detection falls (default: %(default)s)",
     )
     group.add_argument(
+        "--rescoring",
+        default="published",
+        help="YOLACT++: published, product or class (default: %(default)s)",
+    )
+    group.add_argument(
         "--classes", nargs="+", default=(), metavar="NAME", help="keep these only (default: all)"
     )
 
@@ -69,9 +84,11 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
         weights=arguments.weights,
         device=arguments.device,
         precision=arguments.precision,
+        resize=arguments.resize,
         score_threshold=arguments.score_threshold,
         max_instances=arguments.max_instances,
         nms=arguments.nms,
         nms_iou=arguments.nms_iou,
         classes=arguments.classes,
+        rescoring=arguments.rescoring,
     )

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 
 from yolact_ros.network import Yolact, build_network, load_checkpoint
-from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import Preset, get_preset
-from yolact_ros.structures import Detections, Instances, PackedMask, RawPredictions
+from yolact_ros.structures import Instances, RawPredictions
 
+from .assemble import assemble_instances
 from .decode import detect
 from .device import resolve_device, resolve_precision
 from .options import SegmenterOptions
@@ -149,7 +149,9 @@ class Segmenter:
         ]
         clock.stop("decode")
         instances = [
-            self._finish(kept, mask_scores, prototypes[i], *image.shape[:2])
+            assemble_instances(
+                kept, mask_scores, prototypes[i], (image.shape[0], image.shape[1]), self.class_names
+            )
             for i, ((kept, mask_scores), image) in enumerate(zip(detections, images, strict=True))
         ]
         clock.stop("masks")
@@ -169,37 +171,6 @@ class Segmenter:
         network = build_network(self.preset)
         load_checkpoint(network, path)
         return network.eval()
-
-    def _finish(
-        self,
-        detections: Detections,
-        mask_scores: torch.Tensor | None,
-        prototypes: torch.Tensor,
-        height: int,
-        width: int,
-    ) -> Instances:
-        regions = assemble_masks(
-            prototypes, detections.coefficients, detections.boxes, (height, width)
-        )
-        corners = detections.boxes.cpu().numpy()
-        # Ordered and within the image, in pixels.
-        limits = np.array([width, height], dtype=np.float32)
-        first = np.minimum(corners[:, :2], corners[:, 2:]) * limits
-        last = np.maximum(corners[:, :2], corners[:, 2:]) * limits
-        boxes = np.concatenate([first, last], axis=1).clip(0, np.tile(limits, 2))
-        class_ids = detections.class_ids.cpu().numpy()
-        return Instances(
-            image_size=(height, width),
-            boxes=boxes.astype(np.float32),
-            scores=detections.scores.cpu().numpy(),
-            class_ids=class_ids,
-            class_names=tuple(self.class_names[i] for i in class_ids),
-            packed_masks=tuple(
-                PackedMask.from_array(region.mask.cpu().numpy(), region.x_offset, region.y_offset)
-                for region in regions
-            ),
-            mask_scores=None if mask_scores is None else mask_scores.cpu().numpy(),
-        )
 
 
 class _StageClock:

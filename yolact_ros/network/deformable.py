@@ -42,16 +42,15 @@ class DeformableConv2d(nn.Module):
         offsets, modulation = predicted[:, :18], torch.sigmoid(predicted[:, 18:])
         # torchvision's kernel knows no bfloat16, and none of the half types on a CPU.
         dtype = x.dtype if _has_kernel(x) else torch.float32
-        with torch.autocast(device_type=x.device.type, enabled=False):
-            y = deform_conv2d(
-                x.to(dtype),
-                offsets.to(dtype),
-                self.weight.to(dtype),
-                self.bias.to(dtype),
-                stride=self.stride,
-                padding=1,
-                mask=modulation.to(dtype),
-            )
+        y = deform_conv2d(
+            x.to(dtype),
+            offsets.to(dtype),
+            self.weight.to(dtype),
+            self.bias.to(dtype),
+            stride=self.stride,
+            padding=1,
+            mask=modulation.to(dtype),
+        )
         return y.to(predicted.dtype)
 
 
