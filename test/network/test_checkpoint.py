@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import pickle
 
 import pytest
@@ -9,9 +10,12 @@ from yolact_ros.network import (
     CheckpointError,
     build_network,
     load_checkpoint,
+    preset_of,
     read_metadata,
     save_checkpoint,
 )
+from yolact_ros.network.fitting import expected_shapes
+from yolact_ros.presets import get_preset, with_backbone, with_classes
 
 
 @pytest.fixture
@@ -31,11 +35,71 @@ def assert_same(network, state):
 
 def test_safetensors_round_trip_with_metadata(network, tmp_path):
     path = tmp_path / "weights.safetensors"
-    save_checkpoint(network, path, {"preset": "yolact_demo"})
+    save_checkpoint(network, path, {"seed": "3"})
     other = build_network("yolact_demo")
     load_checkpoint(other, path)
     assert_same(other, network.state_dict())
-    assert read_metadata(path) == {"preset": "yolact_demo"}
+    metadata = read_metadata(path)
+    assert metadata["seed"] == "3"
+    assert metadata["preset"] == "yolact_demo"
+    assert json.loads(metadata["preset_definition"])["class_names"][0] == "ball"
+    assert preset_of(path) == get_preset("yolact_demo")
+
+
+def test_a_changed_preset_is_built_again_from_its_weights_alone(tmp_path):
+    small = with_classes(get_preset("yolact_demo"), ["screw", "nut"])
+    preset = with_backbone(small, "torchvision:mobilenet_v3_small")
+    path = tmp_path / "weights.safetensors"
+    network = build_network(preset)
+    save_checkpoint(network, path, {})
+    described = preset_of(path)
+    assert described == preset
+    other = build_network(described)
+    load_checkpoint(other, path)
+    assert_same(other, network.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [({"preset": "yolact_demo"}, "yolact_demo"), ({"preset": "unheard_of"}, None), ({}, None)],
+)
+def test_metadata_may_say_less(network, tmp_path, metadata, name):
+    path = tmp_path / "weights.safetensors"
+    save_file(network.state_dict(), path, metadata=metadata)
+    assert preset_of(path) == (name and get_preset(name))
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    assert preset_of(tmp_path / "weights.pth") is None
+
+
+def test_a_broken_definition_of_a_preset_is_one_line(network, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(network.state_dict(), path, metadata={"preset_definition": '{"zoom": 1}'})
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: .*unknown fields zoom"):
+        preset_of(path)
+
+
+def test_writing_leaves_nothing_behind_and_never_half_a_file(network, tmp_path, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    save_checkpoint(network, path, {"version": "old"})
+    sample = tmp_path / "sample"
+    sample.touch()
+    assert path.stat().st_mode == sample.stat().st_mode
+    sample.unlink()
+
+    def full_disk(tensors, name, metadata):
+        with open(name, "wb") as file:
+            file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("yolact_ros.network.checkpoint.save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(network, path, {"version": "new"})
+    assert list(tmp_path.iterdir()) == [path]
+    assert read_metadata(path)["version"] == "old"
+    with pytest.raises(ValueError, match=r"ends in \.safetensors"):
+        save_checkpoint(network, tmp_path / "weights.pth", {})
+    with pytest.raises(ValueError, match="expected a folder"):
+        save_checkpoint(network, tmp_path / "no" / "weights.safetensors", {})
 
 
 def test_an_authors_file_with_its_obsolete_tensors_loads(network, tmp_path):
@@ -47,6 +111,16 @@ def test_an_authors_file_with_its_obsolete_tensors_loads(network, tmp_path):
     other = build_network("yolact_demo")
     load_checkpoint(other, path)
     assert_same(other, state)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_authors_way_of_saving_loads(network, tmp_path, zipped):
+    # Theirs were written by PyTorch 1.0, before files were zip archives.
+    path = tmp_path / "weights.pth"
+    torch.save(network.state_dict(), path, _use_new_zipfile_serialization=zipped)
+    other = build_network("yolact_demo")
+    load_checkpoint(other, path)
+    assert_same(other, network.state_dict())
 
 
 def test_tensors_that_do_not_fit_are_listed_and_nothing_is_changed(network, tmp_path):
@@ -65,7 +139,65 @@ def test_tensors_that_do_not_fit_are_listed_and_nothing_is_changed(network, tmp_
     assert "1 missing: fpn.lat_layers.0.bias" in str(error.value)
     assert "1 unexpected: surplus.weight" in str(error.value)
     assert "proto_net.10.bias (expected (16,), got (99,))" in str(error.value)
+    assert str(error.value).endswith("; it fits no preset")
     assert_same(network, before)
+
+
+def tensors_of(preset):
+    # One element each, spread out: a file of a few kilobytes.
+    return {name: torch.zeros(()).expand(shape) for name, shape in expected_shapes(preset).items()}
+
+
+@pytest.mark.parametrize(
+    ("preset", "verdict"),
+    [
+        ("yolact_resnet50", "it fits yolact_resnet50"),
+        ("yolact_resnet50_pascal", "it fits yolact_resnet50_pascal"),
+        (
+            with_classes(get_preset("yolact_resnet50"), "abcde"),
+            "it fits yolact_resnet50 and yolact_resnet50_pascal with 5 classes "
+            "(instead of 80 or 20), whose names must be given",
+        ),
+        (
+            with_classes(get_preset("yolact_demo"), "abcde"),
+            "it fits yolact_demo with 5 classes (instead of 8), whose names must be given",
+        ),
+        (
+            with_backbone(get_preset("yolact_demo"), "torchvision:mobilenet_v3_small"),
+            "fits no preset",
+        ),
+    ],
+)
+def test_the_preset_that_fits_is_named_and_nothing_is_changed(network, tmp_path, preset, verdict):
+    preset = get_preset(preset) if isinstance(preset, str) else preset
+    path = tmp_path / "weights.pth"
+    torch.save(tensors_of(preset), path)
+    before = snapshot(network)
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(network, path)
+    assert "does not fit the network of yolact_demo (8 classes): " in str(error.value)
+    assert str(error.value).endswith(verdict)
+    assert_same(network, before)
+
+
+def test_integers_are_not_taken_for_weights(network, tmp_path):
+    path = tmp_path / "weights.pth"
+    state = snapshot(network)
+    state["proto_net.10.bias"] = state["proto_net.10.bias"].to(torch.int8)
+    torch.save(state, path)
+    before = snapshot(network)
+    with pytest.raises(CheckpointError, match=r"of another type: proto_net\.10\.bias .torch\.int8"):
+        load_checkpoint(network, path)
+    assert_same(network, before)
+
+
+def test_half_precision_files_load_into_full_precision(network, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    state = {k: v.half() if v.is_floating_point() else v for k, v in snapshot(network).items()}
+    save_file(state, path)
+    load_checkpoint(network, path)
+    assert_same(network, {name: tensor.to(torch.float32) for name, tensor in state.items()})
+    assert network.proto_net[0].weight.dtype is torch.float32
 
 
 class Malicious:
@@ -82,15 +214,23 @@ def test_files_that_are_no_checkpoint_give_one_line(network, tmp_path, suffix):
         with pytest.raises(CheckpointError, match=r"^weights: ") as error:
             load_checkpoint(network, path)
         assert "\n" not in str(error.value)
+        if suffix == ".safetensors":
+            with pytest.raises(CheckpointError, match=r"^weights: cannot read"):
+                read_metadata(path)
 
 
 def test_a_missing_file_is_named(network, tmp_path):
     with pytest.raises(CheckpointError, match=r"none at .*nowhere\.pth"):
         load_checkpoint(network, tmp_path / "nowhere.pth")
+    with pytest.raises(CheckpointError, match=r"none at .*nowhere\.safetensors"):
+        preset_of(tmp_path / "nowhere.safetensors")
 
 
 def test_a_file_of_something_else_than_tensors_is_refused(network, tmp_path):
     path = tmp_path / "weights.pth"
-    torch.save({"epoch": 3}, path)
-    with pytest.raises(CheckpointError, match="expected a dictionary of tensors"):
+    torch.save({"epoch": 3, "weight": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="got one with 1 other entries: epoch"):
+        load_checkpoint(network, path)
+    torch.save([torch.zeros(1)], path)
+    with pytest.raises(CheckpointError, match=r"expected a dictionary of tensors .* got list"):
         load_checkpoint(network, path)

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network and its weights."""
 
-from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
+from .checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    preset_of,
+    read_metadata,
+    save_checkpoint,
+)
+from .choice import choose_preset
 from .yolact import Yolact, build_network
 
 __all__ = [
     "CheckpointError",
     "Yolact",
     "build_network",
+    "choose_preset",
     "load_checkpoint",
+    "preset_of",
     "read_metadata",
     "save_checkpoint",
 ]

@@ -7,7 +7,10 @@ nothing but tensors and text.
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,10 +19,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from yolact_ros.presets import (
+    Preset,
+    get_preset,
+    preset_from_json,
+    preset_names,
+    preset_to_json,
+)
+
+from .fitting import compare_shapes, describe_fits, fitting_presets, listing
+from .yolact import Yolact
+
 # What the authors' own loader drops: aliases of the backbone's stages, and pyramid levels beyond
 # P7, both in files of version 1.0.
 _OBSOLETE = re.compile(r"backbone\.layer(?!s)|fpn\.downsample_layers\.(?![01]\.)")
-_LISTED = 5
+PRESET_KEY = "preset"
+"""Metadata: the preset's name."""
+DEFINITION_KEY = "preset_definition"
+"""Metadata: all of the preset's fields with its classes, as `preset_to_json` writes them."""
 
 
 class CheckpointError(ValueError):
@@ -33,33 +50,80 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         CheckpointError: The file is missing or holds something else.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"weights: expected a .pth or .safetensors file, none at {path}")
+    if path.suffix == ".safetensors":
+        with _SafetensorsFile(path) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    _check_is_file(path)
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise CheckpointError(f"weights: cannot read {path}: {_first_line(error)}") from error
     except Exception as error:  # pickle's own errors share no base class
         raise CheckpointError(
             f"weights: expected a dictionary of tensors in {path}, got something that cannot be "
             f"read without executing it: {_first_line(error)}"
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping):
         raise CheckpointError(
             f"weights: expected a dictionary of tensors in {path}, got {type(state).__name__}"
+        )
+    if others := tuple(str(name) for name, value in state.items() if not isinstance(value, Tensor)):
+        raise CheckpointError(
+            f"weights: expected a dictionary of tensors in {path}, got one with "
+            f"{listing('other entries', others)}"
         )
     return dict(state)
 
 
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a checkpoint's tensors, without the obsolete ones.
+
+    Raises:
+        CheckpointError: As `read_checkpoint`.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        with _SafetensorsFile(path) as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    else:
+        shapes = {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
+    return {name: shape for name, shape in shapes.items() if not is_obsolete(name)}
+
+
+def is_obsolete(name: str) -> bool:
+    """Whether the authors' own loader drops a tensor of that name."""
+    return _OBSOLETE.match(name) is not None
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """The text entries that `save_checkpoint` wrote; empty for a `.pth` file."""
-    if Path(path).suffix != ".safetensors":
+    """The text entries that `save_checkpoint` wrote; empty for a `.pth` file.
+
+    Raises:
+        CheckpointError: The file is missing or no safetensors file.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        _check_is_file(path)
         return {}
-    with safe_open(path, framework="pt") as file:
+    with _SafetensorsFile(path) as file:
         return dict(file.metadata() or {})
+
+
+def preset_of(path: str | Path) -> Preset | None:
+    """The preset that the metadata of a weights file describe; None if they do not.
+
+    Raises:
+        CheckpointError: The file cannot be read, or its preset's definition cannot.
+    """
+    metadata = read_metadata(path)
+    definition = metadata.get(DEFINITION_KEY)
+    if definition is not None:
+        try:
+            return preset_from_json(definition)
+        except ValueError as error:
+            raise CheckpointError(f"weights: {path}: {DEFINITION_KEY}: {error}") from error
+    name = metadata.get(PRESET_KEY)
+    return get_preset(name) if name in preset_names() else None
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> None:
@@ -70,44 +134,109 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
         path: A `.pth` file of the authors' training code, or `.safetensors`.
 
     Raises:
-        CheckpointError: The message lists what is missing, unexpected or of another shape.
+        CheckpointError: The message lists what is missing, unexpected or of another shape, and
+            names the presets that would fit.
     """
-    state = {k: v for k, v in read_checkpoint(path).items() if not _OBSOLETE.match(k)}
+    state = {k: v for k, v in read_checkpoint(path).items() if not is_obsolete(k)}
     own = network.state_dict()
-    problems = []
-    if missing := [name for name in own if name not in state]:
-        problems.append(_listing("missing", missing))
-    if unexpected := [name for name in state if name not in own]:
-        problems.append(_listing("unexpected", unexpected))
-    if reshaped := [
-        f"{name} (expected {tuple(own[name].shape)}, got {tuple(tensor.shape)})"
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    if mismatch := compare_shapes(expected, shapes):
+        raise CheckpointError(
+            f"weights: {path} does not fit the network{_of_preset(network)}: {mismatch}; "
+            f"{describe_fits(fitting_presets(shapes))}"
+        )
+    if wrong := tuple(
+        f"{name} ({tensor.dtype})"
         for name, tensor in state.items()
-        if name in own and own[name].shape != tensor.shape
-    ]:
-        problems.append(_listing("of another shape", reshaped))
-    if problems:
-        raise CheckpointError(f"weights: {path} does not fit the network: {'; '.join(problems)}")
+        if tensor.is_floating_point() != own[name].is_floating_point()
+    ):
+        raise CheckpointError(f"weights: {path}: {listing('of another type', wrong)}")
     network.load_state_dict(state)
 
 
 def save_checkpoint(network: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Writes all tensors of a network as safetensors.
+    """Writes all tensors of a network as safetensors, with its preset and classes.
 
     Args:
         network: Its `state_dict` is written.
-        path: The file to write; it ends in `.safetensors`.
-        metadata: Text to keep with the tensors.
+        path: The file to write; it ends in `.safetensors`. It appears when it is complete.
+        metadata: Further text to keep with the tensors, such as facts of the training.
     """
-    if Path(path).suffix != ".safetensors":
+    described = describe_preset(network.preset) if isinstance(network, Yolact) else {}
+    write_tensors(network.state_dict(), path, {**metadata, **described})
+
+
+def describe_preset(preset: Preset) -> dict[str, str]:
+    """The metadata entries from which `preset_of` builds the preset again."""
+    return {PRESET_KEY: preset.name, DEFINITION_KEY: preset_to_json(preset)}
+
+
+def write_tensors(
+    state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str]
+) -> None:
+    """Writes tensors as safetensors; the file appears when it is complete.
+
+    Raises:
+        ValueError: The name does not end in `.safetensors`.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
         raise ValueError(f"path: expected a name that ends in .safetensors, got {path}")
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, str(path), metadata=dict(metadata))
+    if not path.parent.is_dir():
+        raise ValueError(f"path: expected a folder at {path.parent}, found none")
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
+        save_file(contiguous, str(unfinished), metadata=dict(metadata))
+        publish(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
-def _listing(what: str, names: list[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{len(names)} {what}: {shown}{more}"
+def publish(finished: Path, path: Path) -> None:
+    """Moves a complete file to its name, with the permissions that a new file has.
+
+    What libraries write as temporary files is often readable by nobody else.
+    """
+    sample = finished.with_name(f"{finished.name}.mode")
+    sample.touch()
+    try:
+        finished.chmod(stat.S_IMODE(sample.stat().st_mode))
+    finally:
+        sample.unlink()
+    os.replace(finished, path)
+
+
+class _SafetensorsFile:
+    """`safe_open` with our errors."""
+
+    def __init__(self, path: Path) -> None:
+        _check_is_file(path)
+        self._path = path
+
+    def __enter__(self) -> safe_open:
+        try:
+            self._file = safe_open(self._path, framework="pt")
+            return self._file.__enter__()
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"weights: cannot read {self._path}: {_first_line(error)}"
+            ) from error
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.__exit__(*exception)
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"weights: expected a .pth or .safetensors file, none at {path}")
+
+
+def _of_preset(network: nn.Module) -> str:
+    if not isinstance(network, Yolact):
+        return ""
+    return f" of {network.preset.name} ({len(network.preset.class_names)} classes)"
 
 
 def _first_line(error: Exception) -> str:

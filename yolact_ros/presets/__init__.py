@@ -11,7 +11,8 @@ from .preset import (
     ResNetSpec,
     TorchvisionSpec,
 )
-from .registry import get_preset, preset_names, with_backbone
+from .registry import get_preset, preset_names, with_backbone, with_classes
+from .serialization import preset_from_json, preset_to_json
 
 __all__ = [
     "COCO_CLASSES",
@@ -25,6 +26,9 @@ __all__ = [
     "ResNetSpec",
     "TorchvisionSpec",
     "get_preset",
+    "preset_from_json",
     "preset_names",
+    "preset_to_json",
     "with_backbone",
+    "with_classes",
 ]

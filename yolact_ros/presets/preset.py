@@ -118,6 +118,7 @@ class Preset:
     published: Published | None = None
 
     def __post_init__(self) -> None:
+        self._check_values()
         if len(self.prior_sizes) < 3 or len(set(map(len, self.prior_sizes))) != 1:
             raise ValueError(
                 "prior_sizes: expected the same number of sizes on each of at least three levels, "
@@ -130,6 +131,29 @@ class Preset:
             )
         if not self.category_ids:
             object.__setattr__(self, "category_ids", tuple(range(1, len(self.class_names) + 1)))
+
+    def _check_values(self) -> None:
+        if not self.class_names or len(set(self.class_names)) != len(self.class_names):
+            raise ValueError(
+                f"class_names: expected one or more different names, got {self.class_names}"
+            )
+        if not all(name.strip() for name in self.class_names):
+            raise ValueError(f"class_names: expected no empty name, got {self.class_names}")
+        for name in ("input_size", "fpn_channels", "prototypes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        for name in ("head_convolutions", "protonet_convolutions"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        sizes = [size for level in self.prior_sizes for size in level]
+        if not sizes or min(sizes) <= 0:
+            raise ValueError(f"prior_sizes: expected positive sizes, got {self.prior_sizes}")
+        if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
+            raise ValueError(f"aspect_ratios: expected positive ones, got {self.aspect_ratios}")
+        if min(self.normalization.std) <= 0:
+            raise ValueError(
+                f"normalization.std: expected positive ones, got {self.normalization.std}"
+            )
 
     @property
     def num_classes(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Sequence
 
 from .classes import DEMO_CLASSES
 from .preset import Preset, ResNetSpec, TorchvisionSpec
@@ -43,6 +44,22 @@ def get_preset(name: str) -> Preset:
         raise ValueError(
             f"preset: expected one of {', '.join(_PRESETS)}, got {name!r}{hint}"
         ) from None
+
+
+def with_classes(preset: Preset, class_names: Sequence[str]) -> Preset:
+    """The preset for one's own classes, as for a checkpoint that was trained on them.
+
+    Args:
+        preset: Everything but the classes is kept; the authors' figures go where they change.
+        class_names: Without background, in the order of the class ids.
+
+    Raises:
+        ValueError: There is no name, an empty one, or one twice.
+    """
+    names = tuple(class_names)
+    if names == preset.class_names:
+        return preset
+    return dataclasses.replace(preset, class_names=names, category_ids=(), published=None)
 
 
 def with_backbone(preset: Preset, backbone: str) -> Preset:

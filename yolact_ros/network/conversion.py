@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint to safetensors that carry their preset and classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolact_ros.presets import Preset
+
+from .checkpoint import (
+    CheckpointError,
+    describe_preset,
+    is_obsolete,
+    read_checkpoint,
+    read_metadata,
+    write_tensors,
+)
+from .choice import choose_preset
+from .fitting import compare_shapes, describe_fits, expected_shapes, fitting_presets
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written.
+
+    Attributes:
+        preset: The preset in the new file's metadata.
+        dropped: Names of obsolete tensors that were left out.
+    """
+
+    preset: Preset
+    dropped: tuple[str, ...]
+
+
+def convert_checkpoint(
+    source: str | Path,
+    target: str | Path,
+    *,
+    preset: str | Preset | None = None,
+    class_names: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Conversion:
+    """Writes a checkpoint's tensors, unchanged, with its preset and classes as safetensors.
+
+    Args:
+        source: A `.pth` or `.safetensors` file; what else its metadata say is kept.
+        target: The file to write; it ends in `.safetensors`.
+        preset, class_names: See `choose_preset`.
+        overwrite: Whether `target` may exist.
+
+    Raises:
+        CheckpointError: The source cannot be read or does not fit the preset.
+        ValueError: `target` exists or has another ending; there is no preset of that name.
+    """
+    source, target = Path(source), Path(target)
+    if target.suffix != ".safetensors":
+        raise ValueError(f"target: expected a name that ends in .safetensors, got {target}")
+    if target.exists() and not overwrite:
+        raise ValueError(f"target: {target} exists; it is replaced only if that is asked for")
+    state = read_checkpoint(source)
+    dropped = tuple(name for name in state if is_obsolete(name))
+    kept = {name: tensor for name, tensor in state.items() if name not in dropped}
+    chosen = choose_preset(source, preset, class_names)
+    shapes = {name: tuple(tensor.shape) for name, tensor in kept.items()}
+    if mismatch := compare_shapes(expected_shapes(chosen), shapes):
+        raise CheckpointError(
+            f"weights: {source} does not fit {chosen.name} with {len(chosen.class_names)} classes: "
+            f"{mismatch}; {describe_fits(fitting_presets(shapes))}"
+        )
+    origin = {"source": source.name, "source_sha256": _sha256(source)}
+    write_tensors(kept, target, {**origin, **read_metadata(source), **describe_preset(chosen)})
+    return Conversion(chosen, dropped)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

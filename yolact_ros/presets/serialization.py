@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Presets as JSON, for the metadata of weights files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+import types
+import typing
+from typing import Any
+
+from .preset import DarkNetSpec, Preset, ResNetSpec, TorchvisionSpec
+
+_KINDS: dict[str, type] = {
+    "resnet": ResNetSpec,
+    "darknet": DarkNetSpec,
+    "torchvision": TorchvisionSpec,
+}
+_KIND_OF = {spec: kind for kind, spec in _KINDS.items()}
+
+
+def preset_to_json(preset: Preset) -> str:
+    """All fields of a preset as one line of JSON, which `preset_from_json` reads.
+
+    The backbone carries its kind as "kind": "resnet", "darknet" or "torchvision".
+    """
+    return json.dumps(_encode(preset), allow_nan=False)
+
+
+def preset_from_json(text: str) -> Preset:
+    """The preset that `preset_to_json` wrote; fields that are left out take their defaults.
+
+    Raises:
+        ValueError: It is no JSON, or a field is unknown, missing or of the wrong type or value.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"preset: expected JSON, got {text[:40]!r} ({error})") from error
+    preset = _decode(value, Preset, "preset")
+    assert isinstance(preset, Preset)
+    return preset
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kind = _KIND_OF.get(type(value))
+        return fields if kind is None else {"kind": kind, **fields}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _decode(value: Any, expected: Any, where: str) -> Any:
+    """Checks a JSON value against a field's type and turns it into that type."""
+    if typing.get_origin(expected) in (types.UnionType, typing.Union):
+        return _decode_union(value, typing.get_args(expected), where)
+    if typing.get_origin(expected) is tuple:
+        return _decode_tuple(value, typing.get_args(expected), where)
+    if dataclasses.is_dataclass(expected):
+        return _decode_dataclass(value, typing.cast(type, expected), where)
+    if expected is float and _is_number(value):
+        return value
+    if expected in (str, int, bool) and type(value) is expected:
+        return value
+    name = "finite number" if expected is float else expected.__name__
+    raise ValueError(f"{where}: expected {name}, got {_shown(value)}")
+
+
+def _decode_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    candidates = [option for option in options if option is not type(None)]
+    if len(candidates) == 1:
+        return _decode(value, candidates[0], where)
+    if not isinstance(value, dict) or value.get("kind") not in [*_KINDS]:
+        raise ValueError(
+            f'{where}: expected an object with "kind", one of {", ".join(_KINDS)}, '
+            f"got {_shown(value)}"
+        )
+    fields = {name: item for name, item in value.items() if name != "kind"}
+    return _decode_dataclass(fields, _KINDS[value["kind"]], where)
+
+
+def _decode_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: expected a list, got {_shown(value)}")
+    if len(items) == 2 and items[1] is Ellipsis:
+        items = (items[0],) * len(value)
+    if len(items) != len(value):
+        raise ValueError(f"{where}: expected {len(items)} items, got {len(value)}")
+    return tuple(
+        _decode(item, kind, f"{where}[{index}]")
+        for index, (item, kind) in enumerate(zip(value, items, strict=True))
+    )
+
+
+def _decode_dataclass(value: Any, expected: type, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected an object, got {_shown(value)}")
+    hints = typing.get_type_hints(expected)
+    if unknown := sorted(value.keys() - hints.keys()):
+        raise ValueError(
+            f"{where}: unknown fields {', '.join(unknown)}; a later version may have written this"
+        )
+    required = {
+        f.name
+        for f in dataclasses.fields(expected)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - value.keys()):
+        raise ValueError(f"{where}: missing fields {', '.join(missing)}")
+    return expected(
+        **{name: _decode(item, hints[name], f"{where}.{name}") for name, item in value.items()}
+    )
+
+
+def _is_number(value: Any) -> bool:
+    # bool is an int too; an integer that is no float overflows in the first calculation with it.
+    if type(value) is int:
+        return bool(abs(value) <= sys.float_info.max)
+    return type(value) is float and math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
