@@ -251,7 +251,7 @@ def _without_url(preset: Preset, folder: Path) -> str:
     if page:
         return (
             f"{preset.name}: no program can fetch the authors' file; see {page}. Put it into "
-            f"{folder} with a name that begins with {preset.name}_, as they named it"
+            f"{folder} as {preset.name}.pth"
         )
     return (
         f"{preset.name}: the authors published no weights for it. Train it, and put the file into "
@@ -279,4 +279,4 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__context__ is not None:
         cause = cause.__context__
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

@@ -75,7 +75,7 @@ class Fit:
 
 @lru_cache(maxsize=32)
 def expected_shapes(preset: Preset) -> Shapes:
-    """Names and shapes of a preset's tensors, in checkpoint order, without allocating them."""
+    """Names and shapes of a preset's tensors, without allocating them."""
     with torch.device("meta"):
         network = build_network(preset)
     return MappingProxyType({k: tuple(tensor.shape) for k, tensor in network.state_dict().items()})
