@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -15,23 +14,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.signals import ignore_signals
 
-LONGEST_END = 1.5
+LONGEST_END = 1.0
 """Seconds that a node has to end after the signal before its process is ended for it."""
-
-
-def ignore_signals() -> None:
-    """Keeps Python from raising KeyboardInterrupt wherever it happens to be.
-
-    rclpy's own handlers, which are installed later and call these, shut the context down, and
-    `spin` returns: that is the one way a node ends.
-    """
-
-    def do_nothing(signum: int, frame: Any) -> None:
-        del signum, frame
-
-    signal.signal(signal.SIGINT, do_nothing)
-    signal.signal(signal.SIGTERM, do_nothing)
 
 
 def run_node(create: Callable[[], Any], args: Sequence[str] | None = None) -> int:
