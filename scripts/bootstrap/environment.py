@@ -17,6 +17,7 @@ from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
 _REQUIREMENTS = ("core.txt", "train.txt", "test.txt")
+_PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input")
 _STAMP = "yolact_ros_requirements.json"
 
 _SYSTEM_PACKAGES = """
@@ -97,7 +98,7 @@ class Environment:
         if not (self.folder / "pyvenv.cfg").exists():
             options = ["--system-site-packages"] if self.ros else []
             with steps.step(f"making a virtual environment in {where}"):
-                command = [python.executable, "-m", "venv", *options, self.folder]
+                command = [python.executable, "-m", "venv", *options, str(self.folder)]
                 steps.run(command, os.environ, self._root)
         found = describe_python(str(self.python))
         if found is None or found.version[:2] != python.version[:2]:
@@ -106,7 +107,7 @@ class Environment:
                 "Delete it and run this again."
             )
         self._stamp.unlink(missing_ok=True)
-        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        pip = [str(self.python), *_PIP_INSTALL]
         what = (
             "what it needs beside ROS 2"
             if self.ros
@@ -149,11 +150,11 @@ class Environment:
                 changed += 1
         return changed
 
-    def _pip_arguments(self) -> list[str | Path]:
+    def _pip_arguments(self) -> list[str]:
         folder = self._root / "requirements"
         if self.ros is None:
             names = (*_REQUIREMENTS, "ros-jazzy.txt")
-            return [word for name in names for word in ("-r", folder / name)]
+            return [word for name in names for word in ("-r", str(folder / name))]
         found = json.loads(self._ask(_SYSTEM_PACKAGES))
         lines = [line for name in _REQUIREMENTS for line in _requirement_lines(folder / name)]
         if "cv2" in found:
@@ -164,7 +165,7 @@ class Environment:
             lines.append(f"numpy=={found['numpy']}")
         if "colcon_core" not in found:
             lines.append("colcon-common-extensions")
-        return list(lines)
+        return lines
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"ROS 2 {self.ros}\n".encode())

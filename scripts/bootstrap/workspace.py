@@ -70,7 +70,7 @@ class Workspace:
         for package in self._root.glob(f"install/{PACKAGE}/lib/python3*/site-packages/{PACKAGE}"):
             for file in package.rglob("*"):
                 relative = file.relative_to(package)
-                generated = relative.parts[0] == "msg" or relative.name.startswith(f"{PACKAGE}_s__")
+                generated = relative.parts[0] == "msg"
                 source = self._root / PACKAGE / relative
                 if relative.suffix == ".py" and not generated and not source.exists():
                     file.unlink()
