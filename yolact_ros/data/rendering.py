@@ -43,6 +43,22 @@ class Canvas:
     owner: np.ndarray
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """Where a body may be seen.
+
+    Attributes:
+        silhouette: pixels of its whole silhouette, hidden parts and parts outside included.
+        window: rows and columns of the image that hold all that is visible.
+    """
+
+    silhouette: int
+    window: tuple[slice, slice]
+
+
+NOWHERE = Footprint(0, (slice(0, 0), slice(0, 0)))
+
+
 def _bounds(pixels: np.ndarray, intrinsics: CameraIntrinsics) -> tuple[int, int, int, int]:
     """(x0, y0, x1, y1), end exclusive, around the pixels and at most one image beyond the image."""
     low, high = np.floor(pixels.min(axis=0)) - 1, np.ceil(pixels.max(axis=0)) + 2
@@ -55,7 +71,7 @@ def _bounds(pixels: np.ndarray, intrinsics: CameraIntrinsics) -> tuple[int, int,
 def draw_body(
     canvas: Canvas, body: Body, owner: int, *, time: float, intrinsics: CameraIntrinsics,
     camera: CameraPose, light: Light,
-) -> int:  # fmt: skip
+) -> Footprint:  # fmt: skip
     """Casts rays at a body, and shades it where it is nearest.
 
     Args:
@@ -68,19 +84,19 @@ def draw_body(
         light: of the scene.
 
     Returns:
-        The number of pixels of the whole silhouette, hidden parts and parts outside included.
+        Where it may be seen; nowhere if it comes closer than 5 cm to the camera's plane.
     """
     rotation, position = body.pose(time)
     to_camera = camera.rotation @ rotation  # solid to camera axes
     offset = camera.rotation @ (position - camera.eye)
     outline = body.solid.outline @ to_camera.T + offset
     if outline[:, 2].min() < _NEAR:
-        return 0
+        return NOWHERE
     pixels = outline[:, :2] / outline[:, 2:]
     pixels = pixels * (intrinsics.fx, intrinsics.fy) + (intrinsics.cx, intrinsics.cy)
     x0, y0, x1, y1 = _bounds(pixels, intrinsics)
     if x1 <= x0 or y1 <= y0:
-        return 0
+        return NOWHERE
     candidates = np.zeros((y1 - y0, x1 - x0), np.uint8)
     hull = cv2.convexHull(np.round(pixels * 16 - (16 * x0, 16 * y0)).astype(np.int32))
     cv2.fillConvexPoly(candidates, hull, 1, shift=4)
@@ -98,8 +114,9 @@ def draw_body(
         for number, piece in enumerate(body.solid.pieces):
             piece.trace(rays, hits, number)
     hit = np.flatnonzero(hits.depth < np.inf)
-    silhouette = len(hit)
     width, height = intrinsics.width, intrinsics.height
+    window = np.s_[max(y0, 0) : min(max(y1, 0), height), max(x0, 0) : min(max(x1, 0), width)]
+    footprint = Footprint(len(hit), window)
     if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
         r, c = rows[hit], cols[hit]
         hit = hit[(r >= 0) & (r < height) & (c >= 0) & (c < width)]
@@ -108,7 +125,7 @@ def draw_body(
     if not front.all():
         hit, target = hit[front], target[front]
     if not len(hit):
-        return silhouette
+        return footprint
     t = hits.depth[hit]
     d = (dx[hit], dy[hit], dz[hit])
     point = (t * d[0] + np.float32(ox), t * d[1] + np.float32(oy), t * d[2] + np.float32(oz))
@@ -116,7 +133,7 @@ def draw_body(
     canvas.depth.reshape(-1)[target] = t
     canvas.owner.reshape(-1)[target] = owner
     canvas.color.reshape(-1, 3)[target] = color
-    return silhouette
+    return footprint
 
 
 Vector = tuple[np.ndarray, ...]
@@ -152,7 +169,7 @@ def _surface(body: Body, point: Vector, piece_number: np.ndarray) -> tuple[Vecto
     table = np.array(
         [(0,) * 6 if isinstance(p, Torus | Face) else p.coefficients() for p in pieces], np.float32
     )
-    s, e, f, row0, row_z, row_rho = (table[:, i][piece_number] for i in range(6))
+    s, e, f, row0, row_z, row_rho = (c.take(piece_number) for c in table.T.copy())
     nx, ny, nz = s * x, s * y, e + f * z
     row = row0 + row_z * z + row_rho * np.sqrt(x * x + y * y)
     last = pieces[-1]
@@ -201,12 +218,13 @@ def _shade(
         body.solid.texture, maps[0].reshape(-1, 256), maps[1].reshape(-1, 256),
         cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
     )  # fmt: skip
-    color = albedo.reshape(-1, 3)[:count].astype(np.float32)
-    tints = np.stack([light.color, light.ambient]).astype(np.float32)
-    color *= np.stack([lambert, around], axis=1) @ tints
+    # cv2.transform, because NumPy is slow where the innermost axis has length 3, and matrix
+    # products would wake the threads of its BLAS.
+    tints = np.stack([light.color, light.ambient], axis=1).astype(np.float32)
+    gain = cv2.transform(cv2.merge([lambert, around]), tints)
     gloss *= np.float32(255 * body.solid.specular)
-    color += gloss[:, None] * tints[0]
-    return color
+    color = cv2.multiply(albedo.reshape(-1, 1, 3)[:count], gain, dtype=cv2.CV_32F)
+    return cv2.add(color, cv2.transform(gloss.reshape(-1, 1, 1), tints[:, :1])).reshape(-1, 3)
 
 
 def shadow_maps(

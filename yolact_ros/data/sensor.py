@@ -75,7 +75,9 @@ class Sensor:
         kernel = np.ones((3, 3), np.uint8)
         # A table seen at a flat angle is no edge: its steps grow with the pixels' width.
         step = 0.02 + 8 / depth.shape[1]
-        edge = cv2.morphologyEx(depth, cv2.MORPH_GRADIENT, kernel) > np.float32(step) * depth
+        millimetres = cv2.multiply(depth, 1000.0, dtype=cv2.CV_16U)
+        steps = cv2.morphologyEx(millimetres, cv2.MORPH_GRADIENT, kernel)
+        edge = steps > np.float32(1000 * step) * depth
         chance = cv2.blur(codes, (3, 3))  # neighbours drop out together
         spread = 74 / 3  # standard deviation of the mean of nine uniform bytes
         hole = edge & (chance < 127.5 + spread * NormalDist().inv_cdf(self.hole_rate))

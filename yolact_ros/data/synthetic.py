@@ -18,7 +18,7 @@ from yolact_ros.data import surfaces
 from yolact_ros.data.camera import CameraIntrinsics, CameraPose, plane_homography
 from yolact_ros.data.layout import Body, collides, place
 from yolact_ros.data.objects import CLUTTER_KINDS, make_solid
-from yolact_ros.data.rendering import Canvas, Light, draw_body, shadow_maps
+from yolact_ros.data.rendering import Canvas, Footprint, Light, draw_body, shadow_maps
 from yolact_ros.data.sensor import Sensor
 from yolact_ros.presets import DEMO_CLASSES
 
@@ -223,15 +223,14 @@ class Scene:
         """The frame at a time in seconds; equal times give equal frames."""
         camera = self.camera_pose(time)
         canvas = self._draw_ground(camera, time)
-        silhouettes = [0]
-        for body in self.bodies:
-            silhouettes.append(
-                draw_body(
-                    canvas, body, len(silhouettes), time=time, intrinsics=self.intrinsics,
-                    camera=camera, light=self.light,
-                )
-            )  # fmt: skip
-        instance_map, objects = self._truth(canvas.owner, silhouettes, camera, time)
+        footprints = [
+            draw_body(
+                canvas, body, number, time=time, intrinsics=self.intrinsics, camera=camera,
+                light=self.light,
+            )
+            for number, body in enumerate(self.bodies, start=1)
+        ]  # fmt: skip
+        instance_map, objects = self._truth(canvas.owner, footprints, camera, time)
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
             image=self._sensor.expose(canvas.color, self._gain_map, noise),
@@ -242,21 +241,24 @@ class Scene:
         )
 
     def _truth(
-        self, owner: np.ndarray, silhouettes: list[int], camera: CameraPose, time: float
+        self, owner: np.ndarray, footprints: list[Footprint], camera: CameraPose, time: float
     ) -> tuple[np.ndarray, tuple[SceneObject, ...]]:
         """Numbers the objects that are visible enough, and describes them."""
-        areas = cv2.calcHist([owner], [0], None, [256], [0, 256]).ravel()
         least = MIN_AREA_SHARE * owner.size
         numbers = np.zeros(256, np.uint16)
         objects: list[SceneObject] = []
-        for index, body in enumerate(self.bodies, start=1):
-            area, kind = int(areas[index]), body.solid.kind
-            if kind not in DEMO_CLASSES or area < max(least, 1):
+        for index, (body, footprint) in enumerate(zip(self.bodies, footprints, strict=True), 1):
+            kind = body.solid.kind
+            if kind not in DEMO_CLASSES or not footprint.silhouette:
                 continue
-            fraction = area / silhouettes[index]
-            if fraction < MIN_VISIBLE_FRACTION:
+            rows, columns = footprint.window
+            visible = (owner[rows, columns] == index).view(np.uint8)
+            area = int(np.count_nonzero(visible))
+            fraction = area / footprint.silhouette
+            if area < max(least, 1) or fraction < MIN_VISIBLE_FRACTION:
                 continue
-            x, y, w, h = cv2.boundingRect(cv2.inRange(owner, index, index))
+            x, y, w, h = cv2.boundingRect(visible)
+            x, y = x + columns.start, y + rows.start
             rotation, position = body.pose(time)
             middle = rotation @ (0.5 * (body.solid.low + body.solid.high)) + position
             objects.append(
@@ -350,7 +352,7 @@ class Scene:
         to_small = shrink @ to_pixels
         cast, contact = shadow_maps(self.bodies, time, to_small, (height, width), light)
         x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        back = np.linalg.inv(to_small).astype(np.float32)
+        back = cv2.invert(to_small)[1].astype(np.float32)
         w = np.maximum(back[2, 0] * x + back[2, 1] * y + back[2, 2], np.float32(1e-3) * back[2, 2])
         px = (back[0, 0] * x + back[0, 1] * y + back[0, 2]) / w
         py = (back[1, 0] * x + back[1, 1] * y + back[1, 2]) / w
