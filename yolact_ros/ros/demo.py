@@ -129,7 +129,7 @@ def _conclude(viewer: DemoViewer, problem: str, output: Path) -> int:
     width, height = viewer.size
     middle, worst = viewer.age_percentiles()
     print(
-        f"\n{len(viewer.results)} frames of {width} x {height} processed at {viewer.rate():.1f} Hz, "
+        f"\n{len(viewer.results)} frames of {width} x {height} at {viewer.rate():.1f} Hz; "
         f"age of results p50 {middle:.0f} ms, p95 {worst:.0f} ms; {viewer.dropped()}"
     )
     print(

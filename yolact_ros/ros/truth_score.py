@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from yolact_ros.ros.masks import InstanceArrayMessage, MaskMessage, decode_mask
+from yolact_ros.msg import InstanceArray
+from yolact_ros.ros.masks import MaskMessage, decode_mask
 
 MATCH_IOU = 0.5
 """Mask IoU from which an instance counts as the object."""
@@ -59,7 +60,7 @@ class TruthScore:
         """Mean mask IoU of the objects found; 0 without any."""
         return float(np.mean(self.ious)) if self.ious else 0.0
 
-    def add(self, result: InstanceArrayMessage, truth: InstanceArrayMessage) -> None:
+    def add(self, result: InstanceArray, truth: InstanceArray) -> None:
         """Compares the results of one image with the truth of the same image.
 
         Instances and objects are matched one to one, the best overlap first.
@@ -73,8 +74,8 @@ class TruthScore:
         overlap = np.array(
             [[mask.iou(other) for other in true_masks] for mask in found_masks]
         ).reshape(len(found_masks), len(true_masks))
-        found_classes = np.array([instance.class_id for instance in result.instances], int)
-        true_classes = np.array([instance.class_id for instance in truth.instances], int)
+        found_classes = np.array([instance.class_id for instance in result.instances], np.int64)
+        true_classes = np.array([instance.class_id for instance in truth.instances], np.int64)
         same_class = found_classes[:, None] == true_classes[None, :]
         matched = _match(np.where(same_class, overlap, 0.0))
         matched_any_class = _match(overlap)

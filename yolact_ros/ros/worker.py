@@ -102,8 +102,10 @@ class NewestFrameWorker(Generic[Frame]):
                 now = time.monotonic()
                 if self._slot is not None and now >= self._next_start:
                     frame, self._slot = self._slot, None
-                    # Counted from when it was due, so that a late frame does not lower the rate.
-                    self._next_start = max(self._next_start + self._period, now)
+                    # Counted from when it was due, so that frames that come a little late do not
+                    # lower the rate.
+                    on_time = now - self._next_start < self._period / 2
+                    self._next_start = (self._next_start if on_time else now) + self._period
                     return frame
                 waiting = self._slot is not None
                 self._changed.wait(self._next_start - now if waiting else None)
