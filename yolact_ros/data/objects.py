@@ -187,7 +187,7 @@ def _can(rng: np.random.Generator) -> Solid:
         Band.frustum(0, edge, neck, radius, metal),
         Band.frustum(neck, radius, height - 1.6 * neck, radius, (body[1], body[0])),
         Band.frustum(height - 1.6 * neck, radius, height, edge, metal),
-        Disk(0, 0, edge, metal),
+        Disk(0, 0, edge, metal, down=True),
         Disk(height, 0, edge, lid),
     ]
     return _of_revolution("can", pieces, texture, radius, height, rng, specular=0.5)
@@ -225,8 +225,8 @@ def _bottle(rng: np.random.Generator) -> Solid:
         Band.frustum(neck, neck_radius, cap, neck_radius, plain),
         Band.frustum(cap, cap_radius, height, cap_radius, lid),
         Disk(height, 0, cap_radius, lid),
-        Disk(cap, 0, cap_radius, lid),
-        Disk(0, 0, radius, plain),
+        Disk(cap, 0, cap_radius, lid, down=True),
+        Disk(0, 0, radius, plain, down=True),
     ]
     return _of_revolution("bottle", pieces, texture, radius, height, rng, specular=0.7)
 
@@ -255,7 +255,7 @@ def _mug(rng: np.random.Generator) -> Solid:
         Band.frustum(ground, ground_radius, height, rim, cavity, inner=True),
         Disk(ground, 0, ground_radius, floor),
         Disk(height, rim, radius, plain),
-        Disk(0, 0, base, plain),
+        Disk(0, 0, base, plain, down=True),
         Torus(
             ring, thick, 1, plain, center_x=middle + 0.12 * ring, center_z=0.52 * height,
             clear=0.97 * base,
@@ -285,7 +285,7 @@ def _bowl(rng: np.random.Generator) -> Solid:
         Band.dome(2 * wall, foot, height, radius - wall, cavity, inner=True),
         Disk(2 * wall, 0, foot, floor),
         Disk(height, radius - wall, radius, rim),
-        Disk(0, 0, foot, rim),
+        Disk(0, 0, foot, rim, down=True),
     ]
     return _of_revolution("bowl", pieces, texture, radius, height, rng, specular=0.45)
 
@@ -310,7 +310,7 @@ def _cone(rng: np.random.Generator) -> Solid:
     pieces: list[Piece] = [
         Band.frustum(foot, inner, height, tip, (wall[1], wall[0])),
         Disk(height, 0, tip, plain),
-        Disk(0, 0, radius, plain),
+        Disk(0, 0, radius, plain, down=True),
     ]
     if flared:
         pieces += [Band.frustum(0, radius, foot, radius, plain), Disk(foot, inner, radius, plain)]
@@ -356,7 +356,7 @@ def _stick(rng: np.random.Generator) -> Solid:
     pieces: list[Piece] = [
         Band.frustum(0, radius, 0.9 * height, radius, body),
         Band.frustum(0.9 * height, radius, height, 0.1 * radius, tip),
-        Disk(0, 0, radius, body),
+        Disk(0, 0, radius, body, down=True),
     ]
     return _of_revolution("stick", pieces, texture, radius, height, rng, specular=0.3)
 

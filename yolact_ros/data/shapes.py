@@ -56,7 +56,8 @@ class Hits:
 class Band:
     """Part z0 <= z <= z1 of the quadric of revolution x^2 + y^2 = a + b z + c z^2.
 
-    `inner` says that the surface is seen from within (the cavity of a mug): rays hit it on leaving.
+    `inner` says that the surface is seen from within, through an opening at its upper end (the
+    cavity of a mug): rays hit it on leaving.
     `rows` is the texture row at z0 and at z1.
     """
 
@@ -105,6 +106,8 @@ class Band:
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
         """Updates `hits` where this piece is nearer."""
         oz = rays.origin[2]
+        if self.inner and oz < self.z1:
+            return  # the camera is below the opening, which is at the upper end
         a = rays.radial_a
         if self.c:
             a = a - np.float32(self.c) * (rays.dz * rays.dz)
@@ -151,15 +154,21 @@ class Band:
 
 @dataclass(frozen=True)
 class Disk:
-    """The flat annulus r0 <= rho <= r1 at height z; `rows` is the texture row at r0 and at r1."""
+    """The flat annulus r0 <= rho <= r1 at height z.
+
+    `rows` is the texture row at r0 and at r1. It is seen from above, or (`down`) from below.
+    """
 
     z: float
     r0: float
     r1: float
     rows: tuple[float, float]
+    down: bool = False
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
         """Updates `hits` where this piece is nearer."""
+        if (rays.origin[2] < self.z) != self.down:
+            return
         t = np.float32(self.z - rays.origin[2]) / rays.dz
         rho2 = rays.radial_a * t
         rho2 += np.float32(2) * rays.radial_b
