@@ -35,8 +35,9 @@ PIP_NAMES = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
 
 WITHOUT_ROSDEP_KEY = {"lightning", "pycocotools", "safetensors"}
 
-NOT_IMPORTED = {"rosidl_default_runtime", "rviz2"}
-"""Run dependencies that no module imports: of the messages, and started by the launch file."""
+NOT_IMPORTED = {"rosidl_default_runtime", "lifecycle_msgs", "rviz2"}
+"""Run dependencies that no module imports: of the messages, of rclpy's lifecycle node, and what the
+launch file starts."""
 
 
 def _imported(*folders: str) -> set[str]:
