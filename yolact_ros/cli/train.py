@@ -41,9 +41,9 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    # Threads that wait by spinning, OpenMP's default, starve each other as soon as another process
-    # wants a core: steps of 0.5 s then took 10 s. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # By default OpenMP's threads wait by spinning for long, and starve each other as soon as other
+    # processes want the cores: steps of 0.5 s then took 10 s. Read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         from yolact_ros.training.demo import DemoTraining, train_demo
     except ModuleNotFoundError as error:
