@@ -102,7 +102,8 @@ def start(domain_id, tmp_path):
     """Starts processes in the test's domain; all end with the test.
 
     `start("yolact_node", score_threshold=0.3)` starts an executable of the package with parameters,
-    `start("subscriber.py", ...)` a program of this folder with arguments.
+    `start("count_frames.py", ...)` a program of programs/ with arguments, and
+    `start("yolact_ros.ros.demo", ...)` a module with arguments.
     """
     programs = []
 
@@ -113,6 +114,8 @@ def start(domain_id, tmp_path):
                 environment.pop(variable, None)
         if name.endswith(".py"):
             command = [sys.executable, PROGRAMS / name, *arguments]
+        elif "." in name:
+            command = [sys.executable, "-m", name, *arguments]
         else:
             command = [Path(get_package_prefix("yolact_ros")) / "lib" / "yolact_ros" / name]
             command += ["--ros-args", *arguments]

@@ -113,6 +113,8 @@ def _watch(viewer: DemoViewer, ended: Callable[[], Child | None], frames: int) -
             print(viewer.live_line(), flush=True)
         if rclpy.ok() and (child := ended()) is not None:
             return f"{child.name} ended with exit code {child.exit_code}:\n{child.last_lines()}"
+        if viewer.node_problem:
+            return f"the node is {viewer.node_problem}"
         if now - last_change > PATIENCE:
             return f"no new result for {PATIENCE:g} s"
     return ""

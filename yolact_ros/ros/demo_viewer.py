@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -23,12 +23,19 @@ Stamp = tuple[int, int]
 
 
 class DemoViewer(Node):
-    """Subscribes to the results of `yolact` and to the truth of `demo_camera`."""
+    """Subscribes to the results of `yolact` and to the truth of `demo_camera`.
+
+    Attributes:
+        results: Messages of `~/instances` by stamp, in the order they came.
+        size: (width, height) of the images.
+        node_problem: Why the node could not be configured, by its diagnostics; empty: it could.
+    """
 
     def __init__(self) -> None:
         super().__init__("demo_viewer")
         self.results: dict[Stamp, InstanceArray] = {}
         self.size = (0, 0)
+        self.node_problem = ""
         self._truths: dict[Stamp, InstanceArray] = {}
         self._arrivals: list[float] = []
         self._ages: list[float] = []
@@ -101,9 +108,11 @@ class DemoViewer(Node):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         by_meaning = {meaning: name for name, meaning in COUNTERS.items()}
         for status in message.status:
-            for item in status.values:
-                if item.key in by_meaning:
-                    self._counts[by_meaning[item.key]] = int(item.value)
+            values = {item.key: item.value for item in status.values}
+            for meaning in by_meaning.keys() & values.keys():
+                self._counts[by_meaning[meaning]] = int(values[meaning])
+            if status.level == DiagnosticStatus.ERROR and values.get("state") == "unconfigured":
+                self.node_problem = status.message
 
 
 def _reliable(depth: int) -> QoSProfile:
