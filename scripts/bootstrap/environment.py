@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ _STAMP = "yolact_ros_requirements.json"
 _SYSTEM_PACKAGES = """
 import importlib, json
 found = {}
-for name in ("numpy", "cv2", "colcon_core"):
+for name in ("numpy", "cv2"):
     try:
         found[name] = getattr(importlib.import_module(name), "__version__", "")
     except ImportError:
@@ -163,7 +164,7 @@ class Environment:
         if "numpy" in found:
             # the system's cv_bridge was built for its NumPy
             lines.append(f"numpy=={found['numpy']}")
-        if "colcon_core" not in found:
+        if shutil.which("colcon", path=self.variables["PATH"]) is None:
             lines.append("colcon-common-extensions")
         return lines
 
