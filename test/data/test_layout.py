@@ -18,8 +18,8 @@ def test_everything_rests_on_the_table_at_all_times(kind: str) -> None:
         rng = np.random.default_rng(seed)
         body = place(make_solid(kind, rng), (0.1, -0.2), rng, moving=True)
         for time in (0.0, 0.7, 2.1):
-            rotation, position = body.pose(time)
-            outline = body.solid.outline @ rotation.T + position
+            posed = body.at(time)
+            outline = posed.to_world(body.solid.outline)
             # The outline encloses curved surfaces by up to 6 % of their size.
             slack = 0.06 * body.solid.radius + 1e-6
             assert -slack <= outline[:, 2].min() <= 1e-6
@@ -51,7 +51,8 @@ def test_a_rolling_ball_does_not_slip() -> None:
         phase=0.0,
     )
     step = 1e-5
-    (r0, p0), (r1, p1) = body.pose(0.3), body.pose(0.3 + step)
+    before, after = body.at(0.3), body.at(0.3 + step)
+    r0, p0, r1, p1 = before.rotation, before.position, after.rotation, after.position
     contact = r0.T @ np.array([0.0, 0.0, -body.solid.radius])  # material point on the table
     speed = (r1 @ contact + p1 - r0 @ contact - p0) / step
     assert np.linalg.norm(p1 - p0) / step > 0.01
