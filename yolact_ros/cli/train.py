@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shlex
 from dataclasses import fields
@@ -52,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
 
     from .eval import describe
+
+    # Hints at products and at settings that are chosen here.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
     options = DemoTraining(
         **{field.name: getattr(arguments, field.name) for field in fields(DemoTraining)}

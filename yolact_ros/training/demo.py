@@ -171,7 +171,7 @@ def fit(store: SceneStore, out: Path, options: DemoTraining) -> TrainingModule:
             TQDMProgressBar(refresh_rate=10),
         ],
         logger=CSVLogger(out, name="", version="log"),
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, options.steps),
         enable_model_summary=False,
     )
     last = checkpoints / "last.ckpt"

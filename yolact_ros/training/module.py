@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +67,21 @@ class TrainingModule(lightning.LightningModule):
             predictions = predictions._replace(
                 **{name: value.float() for name, value in predictions._asdict().items()}
             )
+            self._require_finite("predictions", predictions._asdict())
             terms = self.loss(predictions, targets)
             total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
-            listed = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
-            raise TrainingError(
-                f"loss: expected a finite number at step {self.global_step}, got {listed}; "
-                "a lower learning rate may help"
-            )
+        self._require_finite("loss", terms)
         logged = {f"loss_{name}": value.detach() for name, value in terms.items()}
         self.log_dict(logged, batch_size=len(targets))
         self.log("loss", total.detach(), batch_size=len(targets), prog_bar=True)
         return total
+
+    def _require_finite(self, what: str, values: Mapping[str, Tensor]) -> None:
+        if wrong := [name for name, value in values.items() if not torch.isfinite(value).all()]:
+            raise TrainingError(
+                f"{what}: expected finite numbers at step {self.global_step}, got others in "
+                f"{', '.join(wrong)}; a lower learning rate may help"
+            )
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
