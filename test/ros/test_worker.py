@@ -103,7 +103,13 @@ def test_stop_says_when_the_work_does_not_end():
     bench.worker.offer(1)
     assert bench.begun.acquire(timeout=5)
     assert not bench.worker.stop(timeout=0.05)
+    # Started again meanwhile, it goes on with one thread, after that work has ended.
+    bench.worker.start()
+    bench.worker.offer(2)
+    assert not bench.begun.acquire(timeout=0.05)
     bench.go_on.release()
+    bench.go_on.release()
+    wait_until(lambda: bench.done == [1, 2])
     assert bench.worker.stop(timeout=5)
 
 
