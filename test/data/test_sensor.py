@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sensor's flaws have the size that they are said to have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,12 @@ def test_gain_falls_off_to_the_corners() -> None:
 def test_color_noise() -> None:
     rng = np.random.default_rng(0)
     light = np.full((200, 300, 3), 100, np.float32)
-    image = SENSOR.expose(light, np.ones_like(light), rng).astype(float)
+    image = (
+        replace(SENSOR, gain=np.ones(3), vignetting=0)
+        .pixels(200, 300, rng)
+        .expose(light, rng)
+        .astype(float)
+    )
     assert image.mean() == pytest.approx(100, abs=0.1)
     assert image.std() == pytest.approx(3, rel=0.1)
 
@@ -34,7 +41,8 @@ def test_color_noise() -> None:
 def test_bright_and_dark_are_clipped() -> None:
     light = np.zeros((50, 50, 3), np.float32)
     light[:, 25:] = 1e4
-    image = SENSOR.expose(light, np.ones_like(light), np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    image = SENSOR.pixels(50, 50, rng).expose(light, rng)
     assert image[:, :20].max() < 15
     assert image[:, 30:].min() > 240
 
@@ -43,7 +51,8 @@ def test_depth_noise_grows_with_the_square_and_far_does_not_return() -> None:
     depth = np.full((300, 300), 1.0, np.float32)
     depth[100:] = 2.0
     depth[200:] = 6.0
-    measured = SENSOR.measure(depth, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    measured = SENSOR.pixels(300, 300, rng).measure(depth, rng)
     near, far = measured[:95], measured[105:195]
     assert near[near > 0].std() == pytest.approx(0.002, rel=0.1)
     assert far[far > 0].std() == pytest.approx(0.008, rel=0.1)
@@ -51,3 +60,12 @@ def test_depth_noise_grows_with_the_square_and_far_does_not_return() -> None:
     edge = measured[99:101]
     assert (edge == 0).mean() == pytest.approx(0.3, abs=0.15)
     assert (near == 0).mean() < 0.01
+
+
+def test_noise_differs_from_frame_to_frame() -> None:
+    rng = np.random.default_rng(0)
+    pixels = replace(SENSOR, vignetting=0).pixels(64, 64, rng)
+    light = np.full((64, 64, 3), 100, np.float32)
+    first, second = (pixels.expose(light, rng).astype(float) for _ in range(2))
+    assert (first != second).mean() > 0.5
+    assert abs(np.corrcoef(first[..., 0].ravel(), second[..., 0].ravel())[0, 1]) < 0.1

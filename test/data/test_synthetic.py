@@ -164,9 +164,9 @@ def test_visible_fraction_counts_what_lies_outside_the_image() -> None:
                         scene.intrinsics, width=960, height=720,
                         cx=scene.intrinsics.cx + 320, cy=scene.intrinsics.cy + 240,
                     )  # fmt: skip
-                    gain = np.ones((720, 960, 3), np.float32)
+                    pixels = scene._sensor.sensor.pixels(720, 960, np.random.default_rng(0))
                     [whole] = replace(
-                        alone, intrinsics=wider, _gain_map=gain
+                        alone, intrinsics=wider, _sensor=pixels
                     ).frame(0.0).objects  # fmt: skip
                     if (whole.box > 0).all() and whole.box[2] < 960 and whole.box[3] < 720:
                         assert item.visible_fraction == pytest.approx(item.area / whole.area)

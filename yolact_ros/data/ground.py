@@ -94,7 +94,9 @@ def _plane_depth(k: CameraIntrinsics, camera: CameraPose, height: float) -> np.n
     down = -camera.rotation[:, 2]
     columns = (down[0] * (np.arange(k.width) - k.cx) / k.fx + down[2]).astype(np.float32)
     lines = (down[1] * (np.arange(k.height) - k.cy) / k.fy).astype(np.float32)
-    slope = np.maximum(np.add.outer(lines, columns), np.float32(0.01))
+    slope = np.add.outer(lines, columns)
+    if slope[[0, 0, -1, -1], [0, -1, 0, -1]].min() < 0.01:
+        np.maximum(slope, np.float32(0.01), out=slope)
     return np.divide(np.float32(camera.eye[2] - height), slope, out=slope)
 
 

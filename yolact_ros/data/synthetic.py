@@ -20,7 +20,7 @@ from yolact_ros.data.ground import Ground, draw_ground
 from yolact_ros.data.layout import Body, PosedBody, collides, place
 from yolact_ros.data.objects import CLUTTER_KINDS, make_solid
 from yolact_ros.data.rendering import Footprint, draw_body
-from yolact_ros.data.sensor import Sensor
+from yolact_ros.data.sensor import Sensor, SensorPixels
 from yolact_ros.data.shading import Light
 from yolact_ros.presets import DEMO_CLASSES
 
@@ -141,8 +141,7 @@ class Scene:
     light: Light
     _view: _View
     _ground: Ground
-    _sensor: Sensor
-    _gain_map: np.ndarray
+    _sensor: SensorPixels
 
     @classmethod
     def random(cls, seed: int, *, width: int = 640, height: int = 480) -> Scene:
@@ -170,8 +169,8 @@ class Scene:
         )
         ground = Ground.random(rng)
         bodies = _random_bodies(rng, intrinsics, view.pose(0.0), ground)
-        gain_map = sensor.gain_map(height, width)
-        return cls(seed, intrinsics, bodies, light, view, ground, sensor, gain_map)
+        pixels = sensor.pixels(height, width, rng)
+        return cls(seed, intrinsics, bodies, light, view, ground, pixels)
 
     def camera_pose(self, time: float) -> CameraPose:
         """Pose of the camera in the world at a time in seconds."""
@@ -191,7 +190,7 @@ class Scene:
         instance_map, objects = _truth(canvas.owner, bodies, footprints, camera)
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
-            image=self._sensor.expose(canvas.color, self._gain_map, noise),
+            image=self._sensor.expose(canvas.color, noise),
             depth=self._sensor.measure(canvas.depth, noise),
             instance_map=instance_map,
             objects=objects,
