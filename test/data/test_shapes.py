@@ -110,3 +110,15 @@ def test_the_outline_holds_every_hit(piece: Piece) -> None:
             if len(points):
                 assert (points @ direction).max() <= (outline @ direction).max() + 2e-3
     assert hit > 20
+
+
+def test_a_tapered_mugs_handle_stays_out_of_its_cavity() -> None:
+    handle = Torus(
+        0.3, 0.05, 1, (0, 1), center_x=0.5, center_z=1.0, clear=0.3, clear_slope=0.2
+    )  # fmt: skip
+    # The torus passes x = 0.5 +- 0.3 * cos at z = 1.2: the cone's radius there is 0.54.
+    cosine = np.sqrt(1 - (0.2 / 0.3) ** 2)
+    assert depths(handle, (0.5 - 0.3 * cosine, -3, 1.2), (0, 1, 0)) == [np.inf]
+    assert depths(handle, (0.5 + 0.3 * cosine, -3, 1.2), (0, 1, 0)) == pytest.approx(
+        [2.95], abs=1e-3
+    )

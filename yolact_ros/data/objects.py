@@ -144,7 +144,7 @@ def _mug(rng: np.random.Generator) -> Solid:
         Disk(0, 0, base, plain, down=True),
         Torus(
             ring, thick, 1, plain, center_x=middle + 0.12 * ring, center_z=0.52 * height,
-            clear=0.97 * base,
+            clear=0.96 * base, clear_slope=0.96 * (radius - base) / height,
         ),
     ]  # fmt: skip
     reach = middle + 1.12 * ring + thick

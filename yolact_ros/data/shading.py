@@ -53,7 +53,7 @@ class Light:
             color=1.15 * strength * (1 - share) * tint,
             ambient=strength * share * (2 - tint),
             softness=rng.uniform(0.006, 0.03),
-            pool=(*rng.uniform(-0.4, 0.4, 2), rng.uniform(0.7, 2.5)),
+            pool=(rng.uniform(-0.4, 0.4), rng.uniform(-0.4, 0.4), rng.uniform(0.7, 2.5)),
         )  # fmt: skip
 
 

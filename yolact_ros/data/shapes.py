@@ -217,8 +217,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Torus:
-    """A torus about `axis` (1: y, 2: z), without what lies within `clear` of the z axis.
+    """A torus about `axis` (1: y, 2: z), without what lies within a cone about the z axis.
 
+    The cone's radius is `clear` at z = 0 and grows by `clear_slope` with z; if `clear` is 0, there
+    is no cone.
     `center_x` shifts it along x; `major` and `minor` are its radii. Traced by stepping along the
     ray by the distance to the surface.
     """
@@ -230,6 +232,7 @@ class Torus:
     center_x: float = 0.0
     center_z: float = 0.0
     clear: float = 0.0
+    clear_slope: float = 0.0
     _steps: int = 56
     _tolerance: float = 2.5e-4
 
@@ -277,18 +280,24 @@ class Torus:
         distance -= np.float32(self.minor)
         if self.clear:
             x = x + np.float32(self.center_x)
-            np.maximum(distance, np.float32(self.clear) - np.sqrt(x * x + y * y), out=distance)
+            # The gap along the radius is longer than the distance: shortened so as not to overstep.
+            gap = self._clearance(z + np.float32(self.center_z)) - np.sqrt(x * x + y * y)
+            gap *= np.float32(1 / np.hypot(1, self.clear_slope))
+            np.maximum(distance, gap, out=distance)
         return distance
 
+    def _clearance(self, z: np.ndarray) -> np.ndarray:
+        return np.float32(self.clear) + np.float32(self.clear_slope) * z
+
     def path(self) -> np.ndarray:
-        """The tube's centre line (N, 3), without its part within `clear`."""
+        """The tube's centre line (N, 3), without what is cut off."""
         ring = np.zeros((len(_ANGLES), 3))
         ring[:, 0] = self.major * np.cos(_ANGLES) + self.center_x
         ring[:, 3 - self.axis] = self.major * np.sin(_ANGLES)
         ring[:, 2] += self.center_z
         if self.clear:
             ring = np.roll(ring, len(ring) // 2, axis=0)  # one unbroken piece
-            ring = ring[np.hypot(ring[:, 0], ring[:, 1]) >= self.clear]
+            ring = ring[np.hypot(ring[:, 0], ring[:, 1]) >= self._clearance(ring[:, 2])]
         return ring
 
     def outline(self) -> np.ndarray:
