@@ -18,7 +18,10 @@ from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
 _REQUIREMENTS = ("core.txt", "train.txt", "test.txt")
-_PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input")
+_PIP_INSTALL = (
+    *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
+    *("--progress-bar", "off"),
+)
 _STAMP = "yolact_ros_requirements.json"
 
 _SYSTEM_PACKAGES = """
