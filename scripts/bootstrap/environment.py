@@ -20,7 +20,8 @@ from bootstrap.steps import SetupError, Steps
 _REQUIREMENTS = ("core.txt", "train.txt", "test.txt")
 _PIP_INSTALL = (
     *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
-    *("--progress-bar", "off"),
+    # what is used is compiled when it is, most of PyTorch never
+    *("--progress-bar", "off", "--no-compile"),
 )
 _STAMP = "yolact_ros_requirements.json"
 
