@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C and SIGTERM end every process within 2 s, with exit code 0 and no traceback."""
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -29,13 +30,30 @@ def test_node_and_camera_at_work(start, peer, weights, by):
     peer.until(lambda: len(results) >= 3, timeout=60, what="results")
     for program in (node, camera):
         assert_ended(program, *program.interrupt(by))
+    # They took their leave: nobody has to wait until DDS gives them up, 20 s later.
+    peer.until(
+        lambda: (
+            not peer.node.count_publishers("/yolact/instances")
+            and not peer.node.count_publishers("/image")
+        ),
+        timeout=3,
+        what="farewell",
+    )
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("delay", [0.0, 0.5, 1.5, 3.0])
 def test_node_that_still_starts(start, weights, delay):
     node = start("yolact_node", **weights)
+    deadline = time.monotonic() + 20
+    while not catches(node.process.pid, signal.SIGTERM):  # until then it is Python that starts
+        assert time.monotonic() < deadline
     time.sleep(delay)
     assert_ended(node, *node.interrupt())
+
+
+def catches(pid, number):
+    [line] = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(line, 16) >> (number - 1) & 1
 
 
 def test_node_without_configuration(start):

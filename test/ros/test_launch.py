@@ -71,15 +71,17 @@ def test_launch_for_real(domain_id, peer, weights, tmp_path):
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(os.environ, ROS_DOMAIN_ID=str(domain_id)),
+            start_new_session=True,
         )
     try:
         results = peer.collect(InstanceArray, "/robot/yolact/instances")
         peer.until(lambda: len(results) >= 3, timeout=60, what="results")
-        process.send_signal(signal.SIGINT)
+        # As a terminal does, which sends it to all of them.
+        os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) == 0
     finally:
         if process.poll() is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
     text = log.read_text()
     clean = re.findall(r"\[(yolact_node|demo_camera)-\d\]: process has finished cleanly", text)
     assert sorted(clean) == ["demo_camera", "yolact_node"], text

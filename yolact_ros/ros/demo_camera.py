@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -118,7 +118,8 @@ class DemoCamera(Node):
         self._scene_seconds = values["scene_seconds"]
         self._scene_number = 0
         self._scene = self._make_scene(0)
-        self._loop = self._render_loop(values["loop_frames"])
+        self._loop_frames = values["loop_frames"]
+        self._loop: list[SceneFrame] = []
         self._frame_number = 0
         self._slow_frames = 0
         qos = QoSProfile(
@@ -142,9 +143,13 @@ class DemoCamera(Node):
             (self.create_publisher(message_type, topic, qos), make)
             for topic, (message_type, make) in makers.items()
         ]
+
+    def begin(self) -> None:
+        """Renders the loop, if there is one, and begins to publish."""
+        self._loop = self._render_loop(self._loop_frames)
         self.create_timer(self._period, self._publish)
         width, height = self._size
-        self.get_logger().info(f"filming {width} x {height} at {values['rate']:g} Hz")
+        self.get_logger().info(f"filming {width} x {height} at {1 / self._period:g} Hz")
 
     def close(self) -> None:
         """Nothing of its own to end."""
@@ -204,6 +209,6 @@ class DemoCamera(Node):
             )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the camera until it is told to end; returns the process's exit code."""
-    return run_node(DemoCamera, args)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the camera until it is told to end, and ends the process."""
+    run_node(DemoCamera, args)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -40,7 +40,7 @@ _SILENCE = 3.0
 class YolactNode(LifecycleNode):
     """Segments the newest image of one camera.
 
-    Call `autostart` once after construction. It never raises for a wrong parameter: the node stays
+    Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
     """
 
@@ -71,7 +71,7 @@ class YolactNode(LifecycleNode):
 
     # Start and end
 
-    def autostart(self) -> None:
+    def begin(self) -> None:
         """Configures and activates the node unless `autostart` is false."""
         try:
             if not self._specs["autostart"].check(self.get_parameter("autostart").value):
@@ -86,7 +86,7 @@ class YolactNode(LifecycleNode):
     def close(self) -> None:
         """Ends the worker's thread; the context may already be invalid."""
         if self._engine is not None:
-            self._engine.stop(timeout=1.0)
+            self._engine.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
 
     # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
@@ -276,12 +276,6 @@ class YolactNode(LifecycleNode):
         )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is told to end; returns the process's exit code."""
-
-    def create() -> YolactNode:
-        node = YolactNode()
-        node.autostart()
-        return node
-
-    return run_node(create, args)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is told to end, and ends the process."""
+    run_node(YolactNode, args)

@@ -7,19 +7,22 @@ import os
 import signal
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def leave_quietly() -> None:
-    """Ends the process at once, with exit code 0, on Ctrl-C or SIGTERM while modules are imported.
+    """Ends the process at once, with exit code 0, on Ctrl-C or SIGTERM.
 
-    There is nothing to clean up yet, and a KeyboardInterrupt within an import becomes a traceback.
+    For the time in which modules are imported and the node is made: there is nothing to clean up
+    yet, and a KeyboardInterrupt within an import becomes a traceback.
     """
 
     def leave(signum: int, frame: Any) -> None:
         del signum, frame
         os._exit(0)
 
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
+    for number in _SIGNALS:
+        signal.signal(number, leave)
 
 
 def ignore_signals() -> None:
@@ -32,5 +35,5 @@ def ignore_signals() -> None:
     def do_nothing(signum: int, frame: Any) -> None:
         del signum, frame
 
-    signal.signal(signal.SIGINT, do_nothing)
-    signal.signal(signal.SIGTERM, do_nothing)
+    for number in _SIGNALS:
+        signal.signal(number, do_nothing)
