@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -11,3 +17,68 @@ def shared_golden():
     if not folder.is_dir():
         pytest.skip("no reference outputs beside this checkout (../shared/golden)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cpp_program() -> Callable[[str], Path]:
+    """Finds an installed test program that was built from test/cpp by its name."""
+
+    def find(name: str) -> Path:
+        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+            program = Path(prefix) / "lib" / "yolact_ros" / "test" / name
+            if program.exists():
+                return program
+        pytest.skip(f"no {name} in AMENT_PREFIX_PATH: built with BUILD_TESTING=OFF, or not sourced")
+
+    return find
+
+
+@dataclass
+class CppMask:
+    """A mask as C++ decoded it: its place in the image, `pixels` (height, width) bool, area."""
+
+    x_offset: int
+    y_offset: int
+    pixels: np.ndarray
+    area: int
+
+
+@dataclass
+class CppInstances:
+    """An InstanceArray as C++ decoded it, with its `instance_map` (image height, width) uint16."""
+
+    masks: list[CppMask]
+    instance_map: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def decode_in_cpp(cpp_program) -> Callable[[Sequence[bytes]], list[CppInstances]]:
+    """Decodes serialised InstanceArray messages in C++, with test/cpp/mask_decode_tool.cpp."""
+
+    def decode(messages: Sequence[bytes]) -> list[CppInstances]:
+        stream = b"".join(struct.pack("<I", len(data)) + bytes(data) for data in messages)
+        program = cpp_program("mask_decode_tool")
+        result = subprocess.run([program], input=stream, capture_output=True, timeout=120)
+        assert result.returncode == 0, result.stderr.decode()
+        output = memoryview(result.stdout)
+        position = 0
+
+        def take(count: int, kind: str) -> np.ndarray:
+            nonlocal position
+            values = np.frombuffer(output, kind, count, position)
+            position += values.nbytes
+            return values
+
+        decoded = []
+        while position < len(output):
+            count, height, width = take(3, "<u4").tolist()
+            masks = []
+            for _ in range(count):
+                x_offset, y_offset, columns, rows, area = take(5, "<u4").tolist()
+                pixels = take(rows * columns, "u1").reshape(rows, columns).astype(bool)
+                masks.append(CppMask(x_offset, y_offset, pixels, area))
+            image = take(height * width, "<u2").reshape(height, width)
+            decoded.append(CppInstances(masks, image))
+        return decoded
+
+    return decode

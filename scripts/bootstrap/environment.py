@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +18,17 @@ from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
 _REQUIREMENTS = ("core.txt", "train.txt", "test.txt")
+_PIP_INSTALL = (
+    *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
+    # what is used is compiled when it is, most of PyTorch never
+    *("--progress-bar", "off", "--no-compile"),
+)
 _STAMP = "yolact_ros_requirements.json"
 
 _SYSTEM_PACKAGES = """
 import importlib, json
 found = {}
-for name in ("numpy", "cv2", "colcon_core"):
+for name in ("numpy", "cv2"):
     try:
         found[name] = getattr(importlib.import_module(name), "__version__", "")
     except ImportError:
@@ -97,7 +103,7 @@ class Environment:
         if not (self.folder / "pyvenv.cfg").exists():
             options = ["--system-site-packages"] if self.ros else []
             with steps.step(f"making a virtual environment in {where}"):
-                command = [python.executable, "-m", "venv", *options, self.folder]
+                command = [python.executable, "-m", "venv", *options, str(self.folder)]
                 steps.run(command, os.environ, self._root)
         found = describe_python(str(self.python))
         if found is None or found.version[:2] != python.version[:2]:
@@ -106,7 +112,7 @@ class Environment:
                 "Delete it and run this again."
             )
         self._stamp.unlink(missing_ok=True)
-        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        pip = [str(self.python), *_PIP_INSTALL]
         what = (
             "what it needs beside ROS 2"
             if self.ros
@@ -149,11 +155,11 @@ class Environment:
                 changed += 1
         return changed
 
-    def _pip_arguments(self) -> list[str | Path]:
+    def _pip_arguments(self) -> list[str]:
         folder = self._root / "requirements"
         if self.ros is None:
             names = (*_REQUIREMENTS, "ros-jazzy.txt")
-            return [word for name in names for word in ("-r", folder / name)]
+            return [word for name in names for word in ("-r", str(folder / name))]
         found = json.loads(self._ask(_SYSTEM_PACKAGES))
         lines = [line for name in _REQUIREMENTS for line in _requirement_lines(folder / name)]
         if "cv2" in found:
@@ -162,9 +168,9 @@ class Environment:
         if "numpy" in found:
             # the system's cv_bridge was built for its NumPy
             lines.append(f"numpy=={found['numpy']}")
-        if "colcon_core" not in found:
+        if shutil.which("colcon", path=self.variables["PATH"]) is None:
             lines.append("colcon-common-extensions")
-        return list(lines)
+        return lines
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"ROS 2 {self.ros}\n".encode())

@@ -67,10 +67,11 @@ class Workspace:
 
     def _remove_deleted_modules(self) -> None:
         """CMake installs new files but never takes old ones away."""
-        for package in self._root.glob(f"install/{PACKAGE}/lib/python3*/site-packages/{PACKAGE}"):
+        # site-packages or dist-packages, at a depth that depends on the distribution
+        for package in self._root.glob(f"install/{PACKAGE}/**/*-packages/{PACKAGE}"):
             for file in package.rglob("*"):
                 relative = file.relative_to(package)
-                generated = relative.parts[0] == "msg" or relative.name.startswith(f"{PACKAGE}_s__")
+                generated = relative.parts[0] == "msg"
                 source = self._root / PACKAGE / relative
                 if relative.suffix == ".py" and not generated and not source.exists():
                     file.unlink()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolact_ros.data.objects import Solid
+from yolact_ros.data.solids import Solid
 
 _SWEEP = np.linspace(-1, 1, 5)
 
@@ -16,8 +16,28 @@ _SWEEP = np.linspace(-1, 1, 5)
 def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
     """Rotation matrix (3, 3) about a unit axis by an angle in radians (Rodrigues' formula)."""
     x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
+    s, c = np.sin(angle), np.cos(angle)
+    k = 1 - c
+    return np.array(
+        [
+            [c + k * x * x, k * x * y - s * z, k * x * z + s * y],
+            [k * x * y + s * z, c + k * y * y, k * y * z - s * x],
+            [k * x * z - s * y, k * y * z + s * x, c + k * z * z],
+        ]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PosedBody:
+    """A solid at one moment: `rotation` (3, 3) from its axes to the world's, `position` (3,)."""
+
+    solid: Solid
+    rotation: np.ndarray
+    position: np.ndarray
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) of the solid's frame in the world."""
+        return points @ self.rotation.T + self.position
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +77,9 @@ class Body:
         )
         return (self.footprint[None] + shifts[:, None]).reshape(-1, 3)
 
-    def pose(self, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rotation (3, 3) and position (3,) at a time in seconds."""
-        swing = np.sin(self.rate * time + self.phase)
+    def at(self, time: float) -> PosedBody:
+        """The body at a time in seconds."""
+        swing = float(np.sin(self.rate * time + self.phase))
         shift = self.amplitude * swing
         rotation = self.rotation
         if self.spin:
@@ -67,7 +87,8 @@ class Body:
         if self.rolling_radius:
             axle = np.array([-self.direction[1], self.direction[0], 0.0])
             rotation = rotation_about(axle, shift / self.rolling_radius) @ rotation
-        return rotation, self.position + np.append(shift * self.direction, 0.0)
+        x, y = shift * self.direction
+        return PosedBody(self.solid, rotation, self.position + np.array([x, y, 0.0]))
 
 
 def collides(body: Body, others: Sequence[Body], gap: float = 0.004) -> bool:

@@ -1,119 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of things that lie in a scene: their solids, sizes and textures.
-
-Frames: a solid's z axis is its axis of revolution; its base is at z = 0, except for balls, boxes
-and rings, whose origin is their centre.
-"""
+"""The kinds of things that lie in a scene, in random sizes and textures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from yolact_ros.data import textures
-from yolact_ros.data.shapes import Band, Disk, Face, Piece, Torus
+from yolact_ros.data.shapes import Band, Disk, Piece, Torus
+from yolact_ros.data.solids import Solid, TextureStack, cuboid, of_revolution
 
 _METAL = (186, 188, 192)
 
 
-@dataclass(frozen=True, eq=False)
-class Solid:
-    """One thing.
-
-    Attributes:
-        kind: class name, or the name of a piece of clutter.
-        pieces: its surfaces.
-        texture: (rows, 256, 3) uint8 RGB; columns go once around.
-        low: (3,) least corner of its bounding box in its own frame, metres.
-        high: (3,) greatest corner.
-        radius: widest distance from its axis, handles aside.
-        tip_radius: radius at its upper end (a lying cone leans on it).
-        specular: strength of the highlight, 0 to 1.
-        shininess: the highlight's exponent is 2 to this power.
-        flared: a base wider than the body keeps it from lying on its side.
-    """
-
-    kind: str
-    pieces: tuple[Piece, ...]
-    texture: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    radius: float
-    tip_radius: float
-    specular: float
-    shininess: int
-    flared: bool = False
-
-    @property
-    def height(self) -> float:
-        """Extent along its axis."""
-        return float(self.high[2] - self.low[2])
-
-    @cached_property
-    def outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds it."""
-        return np.concatenate([piece.outline() for piece in self.pieces])
-
-    @cached_property
-    def body_outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds it without tori; (0, 3) if it is one."""
-        outlines = [p.outline() for p in self.pieces if not isinstance(p, Torus)]
-        return np.concatenate([np.zeros((0, 3)), *outlines])
-
-    @property
-    def footprint(self) -> float:
-        """Radius about the z axis that holds everything, handles included."""
-        return (
-            float(np.hypot(*np.maximum(-self.low, self.high)[:2]))
-            if self.kind
-            in (
-                "box",
-                "slab",
-            )
-            else float(max(self.high[0], self.high[1]))
-        )
-
-
-@dataclass
-class _Texture:
-    """Stacks blocks of rows."""
-
-    blocks: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, block: np.ndarray) -> tuple[float, float]:
-        start = sum(len(b) for b in self.blocks)
-        self.blocks.append(block)
-        return start + 1.0, start + len(block) - 2.0
-
-    def image(self) -> np.ndarray:
-        return np.concatenate(self.blocks)
-
-
-def _of_revolution(
-    kind: str, pieces: list[Piece], texture: _Texture, radius: float, height: float,
-    rng: np.random.Generator, *, specular: float, tip_radius: float | None = None,
-    reach: float = 0.0, flared: bool = False,
-) -> Solid:  # fmt: skip
-    return Solid(
-        kind=kind,
-        pieces=tuple(pieces),
-        texture=texture.image(),
-        low=np.array([-radius, -radius, 0.0]),
-        high=np.array([max(radius, reach), radius, height]),
-        radius=radius,
-        tip_radius=radius if tip_radius is None else tip_radius,
-        specular=specular,
-        shininess=int(rng.integers(3, 7)),
-        flared=flared,
-    )
-
-
 def _ball(rng: np.random.Generator) -> Solid:
     radius = rng.uniform(0.035, 0.07)
-    texture = _Texture()
+    texture = TextureStack()
     image = textures.pattern(
         rng, 128, textures.any_color(rng), ("plain", "plain", "bands", "sectors", "sectors", "dots")
     )
@@ -132,23 +35,6 @@ def _ball(rng: np.random.Generator) -> Solid:
     )
 
 
-def _cuboid(kind: str, half: np.ndarray, blocks: list[np.ndarray], specular: float) -> Solid:
-    texture = _Texture()
-    sides = (float(half[0]), float(half[1]), float(half[2]))
-    pieces = tuple(Face(sides, axis, texture.add(blocks[axis])) for axis in range(3))
-    return Solid(
-        kind=kind,
-        pieces=pieces,
-        texture=texture.image(),
-        low=-half,
-        high=half,
-        radius=float(np.hypot(half[0], half[1])),
-        tip_radius=0.0,
-        specular=specular,
-        shininess=4,
-    )
-
-
 def _box(rng: np.random.Generator) -> Solid:
     half = rng.uniform(0.028, 0.075, 3)
     style = rng.uniform()
@@ -161,17 +47,17 @@ def _box(rng: np.random.Generator) -> Solid:
         blocks[0][:, 116:140] = np.clip(tape_tint, 0, 255)
         if rng.uniform() < 0.6:
             blocks[int(rng.integers(3))][20:50, 20:90] = textures.light_color(rng)
-        return _cuboid("box", half, blocks, 0.02)
+        return cuboid("box", half, blocks, 0.02)
     base_tint = textures.any_color(rng)
     among = ("plain",) if style < 0.45 else ("label", "label", "bands", "checks", "dots", "plain")
     blocks = [textures.pattern(rng, 128, base_tint, among) for _ in range(3)]
-    return _cuboid("box", half, blocks, float(rng.uniform(0, 0.25)))
+    return cuboid("box", half, blocks, float(rng.uniform(0, 0.25)))
 
 
 def _can(rng: np.random.Generator) -> Solid:
     radius = rng.uniform(0.032, 0.046)
     height = radius * rng.uniform(2.0, 3.3)
-    texture = _Texture()
+    texture = TextureStack()
     metal = texture.add(textures.plain(12, _METAL))
     wall = textures.pattern(
         rng, 128, textures.any_color(rng), ("label", "label", "label", "bands", "sectors")
@@ -187,10 +73,10 @@ def _can(rng: np.random.Generator) -> Solid:
         Band.frustum(0, edge, neck, radius, metal),
         Band.frustum(neck, radius, height - 1.6 * neck, radius, (body[1], body[0])),
         Band.frustum(height - 1.6 * neck, radius, height, edge, metal),
-        Disk(0, 0, edge, metal),
+        Disk(0, 0, edge, metal, down=True),
         Disk(height, 0, edge, lid),
     ]
-    return _of_revolution("can", pieces, texture, radius, height, rng, specular=0.5)
+    return of_revolution("can", pieces, texture, radius, height, rng, specular=0.5)
 
 
 def _bottle(rng: np.random.Generator) -> Solid:
@@ -204,7 +90,7 @@ def _bottle(rng: np.random.Generator) -> Solid:
         if rng.uniform() < 0.4
         else ((34, 92, 48), (96, 56, 24), (60, 110, 150), (200, 214, 216))[int(rng.integers(4))]
     )
-    texture = _Texture()
+    texture = TextureStack()
     body_image = textures.plain(128, glass)
     if rng.uniform() < 0.85:
         top, bottom = int(rng.integers(10, 35)), int(rng.integers(90, 118))
@@ -225,10 +111,10 @@ def _bottle(rng: np.random.Generator) -> Solid:
         Band.frustum(neck, neck_radius, cap, neck_radius, plain),
         Band.frustum(cap, cap_radius, height, cap_radius, lid),
         Disk(height, 0, cap_radius, lid),
-        Disk(cap, 0, cap_radius, lid),
-        Disk(0, 0, radius, plain),
+        Disk(cap, 0, cap_radius, lid, down=True),
+        Disk(0, 0, radius, plain, down=True),
     ]
-    return _of_revolution("bottle", pieces, texture, radius, height, rng, specular=0.7)
+    return of_revolution("bottle", pieces, texture, radius, height, rng, specular=0.7)
 
 
 def _mug(rng: np.random.Generator) -> Solid:
@@ -238,7 +124,7 @@ def _mug(rng: np.random.Generator) -> Solid:
     tint = textures.any_color(rng)
     inside = textures.light_color(rng) if rng.uniform() < 0.6 else tint
     dark = tuple(int(0.4 * v) for v in inside)
-    texture = _Texture()
+    texture = TextureStack()
     wall = texture.add(
         textures.pattern(rng, 128, tint, ("plain", "plain", "bands", "label", "dots"))
     )
@@ -255,14 +141,14 @@ def _mug(rng: np.random.Generator) -> Solid:
         Band.frustum(ground, ground_radius, height, rim, cavity, inner=True),
         Disk(ground, 0, ground_radius, floor),
         Disk(height, rim, radius, plain),
-        Disk(0, 0, base, plain),
+        Disk(0, 0, base, plain, down=True),
         Torus(
             ring, thick, 1, plain, center_x=middle + 0.12 * ring, center_z=0.52 * height,
-            clear=0.97 * base,
+            clear=0.96 * base, clear_slope=0.96 * (radius - base) / height,
         ),
     ]  # fmt: skip
     reach = middle + 1.12 * ring + thick
-    return _of_revolution("mug", pieces, texture, radius, height, rng, specular=0.5, reach=reach)
+    return of_revolution("mug", pieces, texture, radius, height, rng, specular=0.5, reach=reach)
 
 
 def _bowl(rng: np.random.Generator) -> Solid:
@@ -271,7 +157,7 @@ def _bowl(rng: np.random.Generator) -> Solid:
     foot, wall = 0.5 * radius, 0.05 * radius + 0.001
     tint = textures.any_color(rng)
     inside = textures.light_color(rng) if rng.uniform() < 0.5 else tint
-    texture = _Texture()
+    texture = TextureStack()
     outer = texture.add(textures.pattern(rng, 96, tint, ("plain", "plain", "bands", "sectors")))
     dark = (int(0.6 * inside[0]), int(0.6 * inside[1]), int(0.6 * inside[2]))
     bottom = (int(0.55 * inside[0]), int(0.55 * inside[1]), int(0.55 * inside[2]))
@@ -285,9 +171,9 @@ def _bowl(rng: np.random.Generator) -> Solid:
         Band.dome(2 * wall, foot, height, radius - wall, cavity, inner=True),
         Disk(2 * wall, 0, foot, floor),
         Disk(height, radius - wall, radius, rim),
-        Disk(0, 0, foot, rim),
+        Disk(0, 0, foot, rim, down=True),
     ]
-    return _of_revolution("bowl", pieces, texture, radius, height, rng, specular=0.45)
+    return of_revolution("bowl", pieces, texture, radius, height, rng, specular=0.45)
 
 
 def _cone(rng: np.random.Generator) -> Solid:
@@ -295,7 +181,7 @@ def _cone(rng: np.random.Generator) -> Solid:
     height = radius * rng.uniform(2.0, 3.2)
     traffic = rng.uniform() < 0.5
     tint = (235, 92, 20) if traffic else textures.any_color(rng)
-    texture = _Texture()
+    texture = TextureStack()
     image = (
         textures.bands(rng, 128, tint, light=True)
         if traffic
@@ -310,11 +196,11 @@ def _cone(rng: np.random.Generator) -> Solid:
     pieces: list[Piece] = [
         Band.frustum(foot, inner, height, tip, (wall[1], wall[0])),
         Disk(height, 0, tip, plain),
-        Disk(0, 0, radius, plain),
+        Disk(0, 0, radius, plain, down=True),
     ]
     if flared:
         pieces += [Band.frustum(0, radius, foot, radius, plain), Disk(foot, inner, radius, plain)]
-    return _of_revolution(
+    return of_revolution(
         "cone", pieces, texture, radius, height, rng, specular=0.15, tip_radius=tip, flared=flared
     )
 
@@ -322,7 +208,7 @@ def _cone(rng: np.random.Generator) -> Solid:
 def _ring(rng: np.random.Generator) -> Solid:
     major = rng.uniform(0.045, 0.075)
     minor = major * rng.uniform(0.2, 0.32)
-    texture = _Texture()
+    texture = TextureStack()
     rows = texture.add(
         textures.pattern(rng, 96, textures.any_color(rng), ("plain", "plain", "sectors", "dots"))
     )
@@ -345,20 +231,20 @@ def _slab(rng: np.random.Generator) -> Solid:
     tint = textures.any_color(rng)
     cover = textures.pattern(rng, 128, tint, ("plain", "bands", "label", "checks"))
     page = textures.plain(16, textures.light_color(rng))
-    return _cuboid("slab", half, [page, page, cover], 0.1)
+    return cuboid("slab", half, [page, page, cover], 0.1)
 
 
 def _stick(rng: np.random.Generator) -> Solid:
     radius, height = rng.uniform(0.0025, 0.005), rng.uniform(0.12, 0.2)
-    texture = _Texture()
+    texture = TextureStack()
     body = texture.add(textures.plain(12, textures.any_color(rng)))
     tip = texture.add(textures.gradient(24, (222, 188, 140), (50, 44, 40)))
     pieces: list[Piece] = [
         Band.frustum(0, radius, 0.9 * height, radius, body),
         Band.frustum(0.9 * height, radius, height, 0.1 * radius, tip),
-        Disk(0, 0, radius, body),
+        Disk(0, 0, radius, body, down=True),
     ]
-    return _of_revolution("stick", pieces, texture, radius, height, rng, specular=0.3)
+    return of_revolution("stick", pieces, texture, radius, height, rng, specular=0.3)
 
 
 _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {

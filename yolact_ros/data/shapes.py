@@ -56,7 +56,8 @@ class Hits:
 class Band:
     """Part z0 <= z <= z1 of the quadric of revolution x^2 + y^2 = a + b z + c z^2.
 
-    `inner` says that the surface is seen from within (the cavity of a mug): rays hit it on leaving.
+    `inner` says that the surface is seen from within, through an opening at its upper end (the
+    cavity of a mug): rays hit it on leaving.
     `rows` is the texture row at z0 and at z1.
     """
 
@@ -105,6 +106,8 @@ class Band:
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
         """Updates `hits` where this piece is nearer."""
         oz = rays.origin[2]
+        if self.inner and oz < self.z1:
+            return  # the camera is below the opening, which is at the upper end
         a = rays.radial_a
         if self.c:
             a = a - np.float32(self.c) * (rays.dz * rays.dz)
@@ -151,15 +154,21 @@ class Band:
 
 @dataclass(frozen=True)
 class Disk:
-    """The flat annulus r0 <= rho <= r1 at height z; `rows` is the texture row at r0 and at r1."""
+    """The flat annulus r0 <= rho <= r1 at height z.
+
+    `rows` is the texture row at r0 and at r1. It is seen from above, or (`down`) from below.
+    """
 
     z: float
     r0: float
     r1: float
     rows: tuple[float, float]
+    down: bool = False
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
         """Updates `hits` where this piece is nearer."""
+        if (rays.origin[2] < self.z) != self.down:
+            return
         t = np.float32(self.z - rays.origin[2]) / rays.dz
         rho2 = rays.radial_a * t
         rho2 += np.float32(2) * rays.radial_b
@@ -208,8 +217,10 @@ class Face:
 
 @dataclass(frozen=True)
 class Torus:
-    """A torus about `axis` (1: y, 2: z), without what lies within `clear` of the z axis.
+    """A torus about `axis` (1: y, 2: z), without what lies within a cone about the z axis.
 
+    The cone's radius is `clear` at z = 0 and grows by `clear_slope` with z; if `clear` is 0, there
+    is no cone.
     `center_x` shifts it along x; `major` and `minor` are its radii. Traced by stepping along the
     ray by the distance to the surface.
     """
@@ -221,6 +232,7 @@ class Torus:
     center_x: float = 0.0
     center_z: float = 0.0
     clear: float = 0.0
+    clear_slope: float = 0.0
     _steps: int = 56
     _tolerance: float = 2.5e-4
 
@@ -268,18 +280,24 @@ class Torus:
         distance -= np.float32(self.minor)
         if self.clear:
             x = x + np.float32(self.center_x)
-            np.maximum(distance, np.float32(self.clear) - np.sqrt(x * x + y * y), out=distance)
+            # The gap along the radius is longer than the distance: shortened so as not to overstep.
+            gap = self._clearance(z + np.float32(self.center_z)) - np.sqrt(x * x + y * y)
+            gap *= np.float32(1 / np.hypot(1, self.clear_slope))
+            np.maximum(distance, gap, out=distance)
         return distance
 
+    def _clearance(self, z: np.ndarray) -> np.ndarray:
+        return np.float32(self.clear) + np.float32(self.clear_slope) * z
+
     def path(self) -> np.ndarray:
-        """The tube's centre line (N, 3), without its part within `clear`."""
+        """The tube's centre line (N, 3), without what is cut off."""
         ring = np.zeros((len(_ANGLES), 3))
         ring[:, 0] = self.major * np.cos(_ANGLES) + self.center_x
         ring[:, 3 - self.axis] = self.major * np.sin(_ANGLES)
         ring[:, 2] += self.center_z
         if self.clear:
             ring = np.roll(ring, len(ring) // 2, axis=0)  # one unbroken piece
-            ring = ring[np.hypot(ring[:, 0], ring[:, 1]) >= self.clear]
+            ring = ring[np.hypot(ring[:, 0], ring[:, 1]) >= self._clearance(ring[:, 2])]
         return ring
 
     def outline(self) -> np.ndarray:

@@ -14,12 +14,13 @@ from .published import PUBLISHED_PRESETS
 _DEMO = Preset(
     name="yolact_demo",
     class_names=DEMO_CLASSES,
-    backbone=ResNetSpec(block="basic", blocks=(2, 2, 2, 2), width=24),
+    backbone=ResNetSpec(block="basic", blocks=(2, 2, 2, 1), width=32),
     input_size=320,
-    prior_sizes=((24,), (48,), (80,), (128,), (200,)),
+    prior_sizes=((36,), (60,), (96,), (150,), (240,)),
+    aspect_ratios=(0.8, 0.5, 1.3),
     square_priors=False,
     fpn_channels=64,
-    prototypes=16,
+    prototypes=24,
 )
 _PRESETS = {preset.name: preset for preset in (*PUBLISHED_PRESETS, _DEMO)}
 _TORCHVISION = "torchvision:"

@@ -35,12 +35,11 @@ def create_subscription_with_events(
         message_lost: Called with a status whose `total_count_change` is the number of messages.
         incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
     """
-    wanted: list[dict[str, Callable[[Any], None]]] = [
+    wanted: list[dict[str, Any]] = [
         {"message_lost": message_lost, "incompatible_qos": incompatible_qos},
         {"incompatible_qos": incompatible_qos},
-        {},
     ]
-    for events in wanted[:-1]:
+    for events in wanted:
         try:
             return node.create_subscription(
                 message_type,

@@ -170,7 +170,7 @@ def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> I
 def byte_array(values: npt.NDArray[Any]) -> array[int]:
     """The bytes of an array in the one form that message setters take without checking each."""
     data = array("B")
-    data.frombytes(np.ascontiguousarray(values))  # type: ignore[arg-type]
+    data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return data
 
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
@@ -19,19 +19,16 @@ from yolact_ros.ros import parameter_table
 from yolact_ros.ros.compat import answer_refused_transitions
 from yolact_ros.ros.diagnostics import Diagnostics, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
-from yolact_ros.ros.outputs import Outputs
 from yolact_ros.ros.parameter_table import ParameterError
 from yolact_ros.ros.parameters import PARAMETERS, Settings
 from yolact_ros.ros.process import run_node
 from yolact_ros.ros.statistics import Statistics
 from yolact_ros.ros.subscription import ImageSubscription
-from yolact_ros.ros.worker import NewestFrameWorker
 
 if TYPE_CHECKING:
-    # Both need torch, which takes seconds to import: the node is there, and says what is wrong with
-    # its parameters, before it is loaded.
-    from yolact_ros.inference import Segmenter
-    from yolact_ros.ros.pipeline import Pipeline
+    # It needs torch, which takes seconds to import: the node is there, and says what is wrong with
+    # its parameters, before that.
+    from yolact_ros.ros.engine import Engine
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LONGEST_FRAME = 5.0
@@ -43,7 +40,7 @@ _SILENCE = 3.0
 class YolactNode(LifecycleNode):
     """Segments the newest image of one camera.
 
-    Call `autostart` once after construction. It never raises for a wrong parameter: the node stays
+    Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
     """
 
@@ -63,19 +60,18 @@ class YolactNode(LifecycleNode):
         self._problem = ""
         self._statistics = Statistics()
         self._diagnostics = Diagnostics()
-        self._segmenter: Segmenter | None = None
-        self._outputs: Outputs | None = None
-        self._pipeline: Pipeline | None = None
-        self._worker: NewestFrameWorker[Any] | None = None
+        self._engine: Engine | None = None
         self._subscription: ImageSubscription | None = None
         self._last_image = 0.0
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetBool, "~/enable", self._on_enable)
-        self.create_timer(1.0, self._every_second)
+        # Not by the node's clock, which stands still in a simulation that pauses.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._every_second, clock=steady)
 
     # Start and end
 
-    def autostart(self) -> None:
+    def begin(self) -> None:
         """Configures and activates the node unless `autostart` is false."""
         try:
             if not self._specs["autostart"].check(self.get_parameter("autostart").value):
@@ -89,8 +85,8 @@ class YolactNode(LifecycleNode):
 
     def close(self) -> None:
         """Ends the worker's thread; the context may already be invalid."""
-        if self._worker is not None:
-            self._worker.stop(timeout=1.0)
+        if self._engine is not None:
+            self._engine.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
 
     # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
@@ -119,6 +115,7 @@ class YolactNode(LifecycleNode):
         except Exception as error:
             self._pause()
             return self._fail("activated", f"{type(error).__name__}: {error}")
+        self._problem = ""
         self._lifecycle = "active"
         return _SUCCESS
 
@@ -150,60 +147,35 @@ class YolactNode(LifecycleNode):
         return _SUCCESS
 
     def _load(self, settings: Settings) -> None:
-        from yolact_ros.inference import Segmenter
-        from yolact_ros.ros.pipeline import Pipeline
+        from yolact_ros.ros.engine import Engine
 
-        if not settings.weights:
+        if settings.preset == "yolact_demo" and not settings.weights:
             self.get_logger().warning(
                 "weights is empty: using the demo's, which know only its synthetic objects"
             )
-        segmenter = Segmenter(
-            preset=settings.preset,
-            weights=settings.weights or None,
-            device=settings.device,
-            precision=settings.precision,
-            score_threshold=settings.score_threshold,
-            max_instances=settings.max_instances,
-            nms=settings.nms,
-            nms_iou=settings.nms_iou,
-            classes=settings.classes,
-        )
-        segmenter.warm_up()
         self._statistics = Statistics()
-        self._segmenter = segmenter
-        self._outputs = Outputs(self)
-        self._pipeline = Pipeline(
-            segmenter=segmenter,
-            outputs=self._outputs,
+        self._engine = Engine(
+            self,
             settings=settings,
             statistics=self._statistics,
-            clock=self.get_clock(),
             log=self._log,
-        )
-        statistics = self._statistics
-        self._worker = NewestFrameWorker(
-            self._pipeline.process,
-            on_replaced=lambda: statistics.count("replaced"),
             on_error=self._on_worker_error,
-            max_rate=settings.max_rate,
         )
 
     def _start(self) -> None:
-        assert self._segmenter and self._outputs and self._pipeline and self._worker
+        assert self._engine is not None
         self._last_image = time.monotonic()
-        self._worker.start()
+        self._engine.start()
         self._subscription = ImageSubscription(
             self,
-            transport=self._pipeline.settings.image_transport,
+            transport=self._engine.settings.image_transport,
             on_image=self._on_image,
             statistics=self._statistics,
             log=self._log,
         )
-        settings = self._pipeline.settings
-        self._outputs.announce(self._segmenter.class_names, settings.score_threshold)
         self.get_logger().info(
-            f"active: segmenting {self._subscription.topic} with {self._segmenter.preset.name} "
-            f"on {self._segmenter.device} in {self._segmenter.precision}"
+            f"active: segmenting {self._subscription.topic} with {self._engine.preset} "
+            f"on {self._engine.device} in {self._engine.precision}"
         )
 
     def _fail(self, wanted: str, problem: str) -> TransitionCallbackReturn:
@@ -216,23 +188,23 @@ class YolactNode(LifecycleNode):
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
-        if self._worker is not None and not self._worker.stop(timeout=_LONGEST_FRAME):
+        if self._engine is not None and not self._engine.stop(timeout=_LONGEST_FRAME):
             self.get_logger().warning(
                 f"the frame being segmented takes longer than {_LONGEST_FRAME:g} s"
             )
 
     def _release(self) -> None:
         self._pause()
-        if self._outputs is not None:
-            self._outputs.close()
-        self._segmenter = self._outputs = self._pipeline = self._worker = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     # Callbacks
 
     def _on_image(self, message: Any) -> None:
         self._last_image = time.monotonic()
-        if self._worker is not None:
-            self._worker.offer(message)
+        if self._engine is not None:
+            self._engine.offer(message)
 
     def _on_worker_error(self, error: Exception) -> None:
         if not self.context.ok():
@@ -269,35 +241,12 @@ class YolactNode(LifecycleNode):
                         f"{spec.name}: expected a change only while the node is unconfigured, got "
                         f"one while it is {self._lifecycle}; deactivate it and clean it up first"
                     )
-            self._apply(values)
+            if self._engine is not None:
+                self._engine.apply(values)
         except ValueError as error:
             self.get_logger().warning(f"parameter refused: {error}")
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
-
-    def _apply(self, changed: dict[str, Any]) -> None:
-        """Hands changed values to the running parts.
-
-        Raises:
-            ValueError: The network knows no class of a name in `classes`.
-        """
-        if self._segmenter is None or self._pipeline is None or self._worker is None:
-            return
-        by_field = {name.replace(".", "_"): value for name, value in changed.items()}
-        settings = dataclasses.replace(self._pipeline.settings, **by_field)
-        self._segmenter.options = dataclasses.replace(
-            self._segmenter.options,
-            score_threshold=settings.score_threshold,
-            max_instances=settings.max_instances,
-            nms=settings.nms,
-            nms_iou=settings.nms_iou,
-            classes=settings.classes,
-        )
-        self._pipeline.settings = settings
-        if "max_rate" in changed:
-            self._worker.max_rate = settings.max_rate
-        if "score_threshold" in changed and self._lifecycle == "active" and self._outputs:
-            self._outputs.announce(self._segmenter.class_names, settings.score_threshold)
 
     def _every_second(self) -> None:
         subscription = self._subscription
@@ -305,14 +254,14 @@ class YolactNode(LifecycleNode):
             subscription.match()
             if time.monotonic() - self._last_image > _SILENCE:
                 self._waiting_log.warning("waiting", subscription.describe_silence())
-        segmenter = self._segmenter
+        engine = self._engine
         state = NodeState(
             name=self.get_name(),
             lifecycle=self._lifecycle,
             problem=self._problem,
-            preset=segmenter.preset.name if segmenter else "",
-            device=str(segmenter.device) if segmenter else "",
-            precision=segmenter.precision if segmenter else "",
+            preset=engine.preset if engine else "",
+            device=engine.device if engine else "",
+            precision=engine.precision if engine else "",
             topic=subscription.topic if subscription else "",
             publishers=subscription.publisher_count if subscription else 0,
             reliable=subscription.reliable if subscription else False,
@@ -327,12 +276,6 @@ class YolactNode(LifecycleNode):
         )
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is told to end; returns the process's exit code."""
-
-    def create() -> YolactNode:
-        node = YolactNode()
-        node.autostart()
-        return node
-
-    return run_node(create, args)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is told to end, and ends the process."""
+    run_node(YolactNode, args)

@@ -69,7 +69,9 @@ class Pipeline:
             image = convert(message, settings.max_image_pixels)
         except ImageError as error:
             self._statistics.count("bad")
-            self._log.warning(error.kind, f"frame skipped: {error}")
+            # With the form of the frame: another camera's or setting's fault gets its own line.
+            form = [getattr(message, name, None) for name in ("width", "height", "encoding")]
+            self._log.warning((error.kind, *form), f"frame skipped: {error}")
             return
         self._statistics.record("convert", _since(begin))
         found = self._segment(image)

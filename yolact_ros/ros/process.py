@@ -4,64 +4,64 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.signals import ignore_signals, leave_quietly
 
-LONGEST_END = 1.5
+LONGEST_END = 0.8
 """Seconds that a node has to end after the signal before its process is ended for it."""
 
 
-def ignore_signals() -> None:
-    """Keeps Python from raising KeyboardInterrupt wherever it happens to be.
+class RunnableNode(Protocol):
+    """What `run_node` expects of a node besides rclpy's."""
 
-    rclpy's own handlers, which are installed later and call these, shut the context down, and
-    `spin` returns: that is the one way a node ends.
-    """
+    def begin(self) -> None:
+        """Does what takes time; called once, before the node spins."""
 
-    def do_nothing(signum: int, frame: Any) -> None:
-        del signum, frame
-
-    signal.signal(signal.SIGINT, do_nothing)
-    signal.signal(signal.SIGTERM, do_nothing)
+    def close(self) -> None:
+        """Ends its threads; called once, when the context may already be invalid."""
 
 
-def run_node(create: Callable[[], Any], args: Sequence[str] | None = None) -> int:
-    """Makes a node, spins it until it is told to end, and closes it.
+def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = None) -> NoReturn:
+    """Makes a node, spins it until it is told to end, closes it and ends the process.
 
-    An exception in a callback is logged, and the node goes on.
+    An exception in a callback is logged, and the node goes on. The exit code is 0 after a signal or
+    shutdown, and 1 when the node could not be made.
 
     Args:
-        create: Makes the node; it has a method `close`.
+        create: Makes the node, quickly.
         args: Command line; None: that of the process.
-
-    Returns:
-        The exit code: 0 after a signal or shutdown, 1 when the node could not be made.
     """
-    ignore_signals()
-    try:
-        rclpy.init(args=list(args) if args is not None else None)
-    except Exception as error:
-        print(f"ROS arguments refused: {_first_line(error)}", file=sys.stderr)
-        return 1
-    finished = threading.Event()
-    threading.Thread(target=_end_in_time, args=(finished,), daemon=True).start()
+    leave_quietly()
     code = 0
-    node = None
+    node: Any = None
+    finished = threading.Event()
     try:
+        # rclpy's signal handlers come last: objects that are being made when the context goes down
+        # leave tracebacks of their destructors.
+        rclpy.init(
+            args=list(args) if args is not None else None,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        executor = SingleThreadedExecutor()
         node = create()
-        _spin(node)
+        executor.add_node(node)
+        ignore_signals()
+        install_signal_handlers(SignalHandlerOptions.ALL)
+        threading.Thread(target=_end_in_time, args=(finished,), daemon=True).start()
+        node.begin()
+        _spin(executor, ThrottledLog(node.get_logger()))
     except Exception as error:
-        if rclpy.ok():
-            print(f"node not started: {type(error).__name__}: {error}", file=sys.stderr)
+        if node is None or rclpy.ok():
+            print(f"not started: {_first_line(error)}", file=sys.stderr)
             code = 1
     finally:
         if node is not None:
@@ -69,13 +69,10 @@ def run_node(create: Callable[[], Any], args: Sequence[str] | None = None) -> in
             node.destroy_node()
         rclpy.try_shutdown()
         finished.set()
-    return code
+    _leave(code)
 
 
-def _spin(node: Node) -> None:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    log = ThrottledLog(node.get_logger())
+def _spin(executor: SingleThreadedExecutor, log: ThrottledLog) -> None:
     while rclpy.ok():
         try:
             executor.spin()
@@ -96,9 +93,18 @@ def _end_in_time(finished: threading.Event) -> None:
         if finished.wait(0.1):
             return
     if not finished.wait(LONGEST_END):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process without taking the interpreter apart.
+
+    All that matters to others has been ended, and what torch's modules leave for the garbage
+    collector takes it seconds on a busy machine.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _first_line(error: Exception) -> str:

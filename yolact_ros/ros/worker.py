@@ -74,7 +74,9 @@ class NewestFrameWorker(Generic[Frame]):
                 return
             self._running = True
         # A daemon: a process that was told to end does not wait for a network that is stuck.
-        self._thread = threading.Thread(target=self._run, name="yolact-worker", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(self._thread,), name="yolact-worker", daemon=True
+        )
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
@@ -96,20 +98,24 @@ class NewestFrameWorker(Generic[Frame]):
         return not self._thread.is_alive()
 
     def _take(self) -> Frame | None:
-        """Waits for the next frame that may be taken; None: the worker was stopped."""
+        """Waits for the next frame that may be taken; None: this thread was told to end."""
         with self._changed:
-            while self._running:
+            while self._running and threading.current_thread() is self._thread:
                 now = time.monotonic()
                 if self._slot is not None and now >= self._next_start:
                     frame, self._slot = self._slot, None
-                    # Counted from when it was due, so that a late frame does not lower the rate.
-                    self._next_start = max(self._next_start + self._period, now)
+                    # Counted from when it was due, so that frames that come a little late do not
+                    # lower the rate.
+                    on_time = now - self._next_start < self._period / 2
+                    self._next_start = (self._next_start if on_time else now) + self._period
                     return frame
                 waiting = self._slot is not None
                 self._changed.wait(self._next_start - now if waiting else None)
             return None
 
-    def _run(self) -> None:
+    def _run(self, predecessor: threading.Thread | None) -> None:
+        if predecessor is not None:
+            predecessor.join()  # `work` is never called from two threads at once
         while (frame := self._take()) is not None:
             try:
                 self._work(frame)

@@ -138,7 +138,8 @@ class MultiBoxLoss(nn.Module):
                 chosen = chosen[shuffled[: self.max_masks]]
             truth = resize_masks(target.masks, (height, width))
             if self.binary_masks:
-                truth = (truth > 0.5).float()
+                truth = truth > 0.5
+            truth = truth.to(prototypes.dtype)
             objects = match.objects[chosen]
             boxes = target.boxes[objects]
             logits = prototypes @ coefficients[chosen].t()  # (h, w, n)

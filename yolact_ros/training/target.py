@@ -18,7 +18,7 @@ class Target:
     """The N true objects of one image, and its crowd regions.
 
     Attributes:
-        boxes: (N, 4) float32 x1, y1, x2, y2 as fractions of the image, of positive width and height.
+        boxes: (N, 4) float32 x1, y1, x2, y2 as fractions of the image; x1 < x2, y1 < y2.
         class_ids: (N,) int64, 0-based, background not counted.
         masks: (N, h, w) float32 in [0, 1], or bool, at any resolution.
         crowd_boxes: (M, 4) regions where objects are not told apart, as `boxes`.
@@ -48,3 +48,12 @@ class Target:
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    def to(self, device: torch.device) -> Target:
+        """The same on another device."""
+        return Target(
+            boxes=self.boxes.to(device),
+            class_ids=self.class_ids.to(device),
+            masks=self.masks.to(device),
+            crowd_boxes=self.crowd_boxes.to(device),
+        )

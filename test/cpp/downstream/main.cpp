@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdio>
+
+#include "yolact_ros/mask_decoder.hpp"
+#include "yolact_ros/msg/instance_array.hpp"
+
+int main()
+{
+  yolact_ros::msg::InstanceArray message;
+  message.instances.resize(1);
+  auto & mask = message.instances[0].mask;
+  mask.x_offset = 7;
+  mask.width = 3;
+  mask.height = 1;
+  mask.step = 1;
+  mask.data = {0xa0};
+  for (const auto & instance : message.instances) {
+    yolact_ros::for_each_pixel(
+      instance.mask, [](std::size_t x, std::size_t y) {std::printf("%zu,%zu ", x, y);});
+  }
+  return 0;
+}

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real nodes in processes of their own, and a peer in the test's process that speaks with them."""
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+PROFILE = str(ROOT / "config" / "fastdds.xml")
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+def _reserve():
+    location = ROOT / "scripts" / "free_domain_id.py"
+    spec = importlib.util.spec_from_file_location("free_domain_id", location)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.reserve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dds_of_this_process():
+    """Fast DDS reads its profile once in a process, when the first node is made."""
+    for name in PROFILE_VARIABLES:
+        os.environ.setdefault(name, PROFILE)
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    else:
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+@pytest.fixture
+def domain_id():
+    """A ROS domain that is this test's own."""
+    with _reserve() as domain_id:
+        yield domain_id
+
+
+class Program:
+    """A running process whose output is read as it comes."""
+
+    def __init__(self, command, environment, log):
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+
+    @property
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def lines(self, pattern):
+        """The lines that match a regular expression."""
+        return [line for line in self.output.splitlines() if re.search(pattern, line)]
+
+    def wait_for(self, pattern, timeout=60.0, count=1):
+        """Waits for lines that match, and returns the last of them."""
+        deadline = time.monotonic() + timeout
+        while len(found := self.lines(pattern)) < count:
+            assert self.process.poll() is None, (
+                f"ended with {self.process.returncode}:\n{self.output}"
+            )
+            assert time.monotonic() < deadline, f"no {pattern!r} within {timeout} s:\n{self.output}"
+            time.sleep(0.02)
+        return found[-1]
+
+    def interrupt(self, with_signal=signal.SIGINT, timeout=10.0):
+        """Sends Ctrl-C; returns the exit code and the seconds that the end took."""
+        begin = time.monotonic()
+        self.process.send_signal(with_signal)
+        return self.process.wait(timeout), time.monotonic() - begin
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@pytest.fixture
+def start(domain_id, tmp_path):
+    """Starts processes in the test's domain; all end with the test.
+
+    `start("yolact_node", score_threshold=0.3)` starts an executable of the package with parameters,
+    `start("count_frames.py", ...)` a program of programs/ with arguments, and
+    `start("yolact_ros.ros.demo", ...)` a module with arguments.
+    """
+    programs = []
+
+    def start_one(name, *arguments, profile=True, **parameters):
+        environment = dict(os.environ, ROS_DOMAIN_ID=str(domain_id), PYTHONUNBUFFERED="1")
+        if not profile:
+            for variable in PROFILE_VARIABLES:
+                environment.pop(variable, None)
+        if name.endswith(".py"):
+            command = [sys.executable, PROGRAMS / name, *arguments]
+        elif "." in name:
+            command = [sys.executable, "-m", name, *arguments]
+        else:
+            command = [Path(get_package_prefix("yolact_ros")) / "lib" / "yolact_ros" / name]
+            command += ["--ros-args", *arguments]
+            for parameter, value in parameters.items():
+                command += ["-p", f"{parameter.replace('__', '.')}:={value}"]
+        program = Program(command, environment, tmp_path / f"{name}.{len(programs)}.log")
+        programs.append(program)
+        return program
+
+    yield start_one
+    for program in programs:
+        program.process.poll() is None and program.process.send_signal(signal.SIGINT)
+    for program in programs:
+        program.end()
+
+
+class Peer:
+    """A node in the test's process."""
+
+    def __init__(self, domain_id):
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain_id)
+        self.node = rclpy.create_node("test_peer", context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+
+    def spin(self, seconds):
+        """Serves callbacks for a while."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=max(0.0, deadline - time.monotonic()))
+
+    def until(self, condition, timeout=30.0, what="condition"):
+        """Serves callbacks until the condition holds, and returns its value."""
+        deadline = time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def collect(self, message_type, topic, qos=None):
+        """Subscribes, reliably by default, and returns the list that messages go to."""
+        received = []
+        qos = qos or QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+        self.node.create_subscription(message_type, topic, received.append, qos)
+        return received
+
+    def publisher(self, message_type, topic, reliable=True, depth=5):
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        return self.node.create_publisher(
+            message_type, topic, QoSProfile(depth=depth, reliability=reliability)
+        )
+
+    def call(self, service_type, name, timeout=60.0, **fields):
+        """Calls a service and returns its response."""
+        client = self.node.create_client(service_type, name)
+        self.until(client.service_is_ready, what=f"service {name}")
+        future = client.call_async(service_type.Request(**fields))
+        self.until(future.done, timeout, what=f"answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self):
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def peer(domain_id):
+    peer = Peer(domain_id)
+    yield peer
+    peer.close()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Parameters that give the node weights: none where weights ship."""
+    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.presets import get_preset
+
+    if shipped_weights(get_preset("yolact_demo")) is not None:
+        return {}
+    import torch
+
+    from yolact_ros.network import build_network, save_checkpoint
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_checkpoint(build_network("yolact_demo"), path, {"preset": "yolact_demo"})
+    return {"weights": path}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C and SIGTERM end every process within 2 s, with exit code 0 and no traceback."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from sensor_msgs.msg import Image
+from yolact_ros.msg import InstanceArray
+
+pytestmark = pytest.mark.timeout(120)
+LONGEST = 2.0
+
+
+def assert_ended(program, code, seconds):
+    print(f"ended with {code} after {seconds:.2f} s")
+    assert code == 0, program.output
+    assert seconds < LONGEST
+    assert "Traceback" not in program.output and "ERROR" not in program.output
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_node_and_camera_at_work(start, peer, weights, by):
+    camera = start("demo_camera", rate=15.0)
+    node = start("yolact_node", **weights)
+    results = peer.collect(InstanceArray, "yolact/instances")
+    peer.collect(Image, "yolact/overlay")
+    peer.until(lambda: len(results) >= 3, timeout=60, what="results")
+    for program in (node, camera):
+        assert_ended(program, *program.interrupt(by))
+    # They took their leave: nobody has to wait until DDS gives them up, 20 s later.
+    peer.until(
+        lambda: (
+            not peer.node.count_publishers("/yolact/instances")
+            and not peer.node.count_publishers("/image")
+        ),
+        timeout=3,
+        what="farewell",
+    )
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.5, 1.5, 3.0])
+def test_node_that_still_starts(start, weights, delay):
+    node = start("yolact_node", **weights)
+    deadline = time.monotonic() + 20
+    while not catches(node.process.pid, signal.SIGTERM):  # until then it is Python that starts
+        assert time.monotonic() < deadline
+    time.sleep(delay)
+    assert_ended(node, *node.interrupt())
+
+
+def catches(pid, number):
+    [line] = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(line, 16) >> (number - 1) & 1
+
+
+def test_node_without_configuration(start):
+    node = start("yolact_node", autostart="false")
+    node.wait_for("waiting to be configured")
+    assert_ended(node, *node.interrupt())
+
+
+def test_demo(start, tmp_path):
+    demo = start("yolact_ros.ros.demo", "--output", tmp_path / "overlay.png")
+    demo.wait_for(r"\d+ frames|waiting for the first result", timeout=60)
+    children = children_of(demo.process.pid)
+    assert len(children) == 2
+    assert_ended(demo, *demo.interrupt())
+    assert not any(is_running(child) for child in children)
+
+
+def children_of(pid):
+    """Ids of the processes that a process started, from Linux's own files."""
+    return [
+        int(stat.parent.name)
+        for stat in Path("/proc").glob("[0-9]*/stat")
+        if (fields := fields_of(stat)) is not None and int(fields[1]) == pid
+    ]
+
+
+def is_running(pid):
+    fields = fields_of(Path(f"/proc/{pid}/stat"))
+    return fields is not None and fields[0] != "Z"
+
+
+def fields_of(stat):
+    """State, parent and what follows; None: the process is gone."""
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None

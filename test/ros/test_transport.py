@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images between processes at 30 Hz: what arrives, how old results are, what is lost where."""
+
+import re
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from yolact_ros.msg import InstanceArray
+
+from yolact_ros.ros.statistics import COUNTERS
+
+RATE = 30.0
+SECONDS = 5.0
+
+
+def count_frames(start, width, height, profile):
+    """Frames of 150 that a best-effort subscriber of depth 5 receives from another process."""
+    camera = start(
+        "demo_camera",
+        profile=profile,
+        width=width,
+        height=height,
+        rate=RATE,
+        loop_frames=15,
+        reliability="best_effort",
+    )
+    camera.wait_for("filming")
+    counter = start("count_frames.py", "/image", SECONDS, profile=profile)
+    line = counter.wait_for("received", timeout=40)
+    camera.end()
+    assert "takes" not in camera.output, camera.output  # the camera kept its rate
+    return int(re.search(r"received (\d+)", line)[1]), line
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("width, height", [(640, 480), (1280, 720)])
+def test_frames_arrive_with_the_profile_on_the_sender(start, width, height):
+    sent = RATE * SECONDS
+    without, line = count_frames(start, width, height, profile=False)
+    print(f"\n{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, default transport: {line}")
+    received, line = count_frames(start, width, height, profile=True)
+    print(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, config/fastdds.xml: {line}")
+    assert received >= 0.95 * sent
+    assert without < received
+
+
+@pytest.mark.timeout(150)
+def test_results_stay_young_when_the_camera_is_faster(start, peer, weights):
+    camera = start(
+        "demo_camera", rate=RATE, loop_frames=30, width=1280, height=720, reliability="best_effort"
+    )
+    node = start("yolact_node", **weights)
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
+    node.wait_for("active: ")
+    ages = []
+
+    def on_result(message):
+        stamp = message.header.stamp
+        now = peer.node.get_clock().now().nanoseconds
+        ages.append((now - stamp.sec * 10**9 - stamp.nanosec) * 1e-6)
+
+    peer.node.create_subscription(InstanceArray, "yolact/instances", on_result, 10)
+    camera.wait_for("filming")
+    peer.until(lambda: len(ages) >= 10, what="results")
+    ages.clear()
+    peer.spin(60)
+    values = {item.key: item.value for item in diagnostics[-1].status[0].values}
+    counts = {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
+    processing = float(values["total p95 (ms)"])
+    middle, worst = np.percentile(ages, [50, 95])
+    limit = 1.5 * processing + 1000 / RATE
+    print(
+        f"\n{len(ages)} results in 60 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
+        f"p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
+    )
+    assert worst < limit
+    assert counts["replaced"] > 0 and counts["bad"] == counts["failed"] == 0
+    done = counts["processed"] + counts["replaced"] + counts["unwanted"]
+    assert abs(counts["received"] - done) <= 2  # one in the slot, one at work
+
+
+@pytest.mark.timeout(120)
+def test_losses_in_dds_are_counted_and_explained(start, peer, weights):
+    camera = start(
+        "demo_camera",
+        profile=False,
+        rate=RATE,
+        loop_frames=15,
+        width=1280,
+        height=720,
+        reliability="best_effort",
+    )
+    node = start("yolact_node", **weights)
+    peer.collect(InstanceArray, "yolact/instances")
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
+    camera.wait_for("filming")
+
+    def counts():
+        if not diagnostics:
+            return {"lost": 0}
+        values = {item.key: item.value for item in diagnostics[-1].status[0].values}
+        return {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
+
+    peer.until(lambda: counts()["lost"] >= 30, timeout=60, what="losses")
+    print(f"\nwithout the profile: {counts()}")
+    line = node.wait_for("were lost in DDS")
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" in line and "config/fastdds.xml" in line

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Domain ids are the caller's alone."""
+
+import importlib.util
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "scripts" / "free_domain_id.py"
+
+
+@pytest.fixture
+def module():
+    spec = importlib.util.spec_from_file_location("free_domain_id", PROGRAM)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def two_ids(module, monkeypatch, tmp_path):
+    """As if there were two domains, and nobody else on the machine who takes any."""
+    monkeypatch.setattr(module, "HIGHEST", 2)
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(module, "_nobody_listens", lambda domain_id: True)
+    return module
+
+
+def test_no_id_is_given_twice_at_a_time(two_ids):
+    with two_ids.reserve() as first, two_ids.reserve() as second:
+        assert {first, second} == {1, 2}
+        with pytest.raises(RuntimeError, match="from 1 to 2 are in use"), two_ids.reserve():
+            pass
+    with two_ids.reserve() as again:
+        assert again in (1, 2)
+
+
+def test_a_domain_with_participants_is_not_free(module):
+    domain_id = next(number for number in range(1, 102) if module._nobody_listens(number))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        # as DDS does, so that several participants of a machine hear the same multicast
+        participant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        participant.bind(("", 7400 + 250 * domain_id))
+        assert not module._nobody_listens(domain_id)
+    assert module._nobody_listens(domain_id)
+
+
+def _start(*command: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_commands_that_run_together_have_different_ids():
+    commands = [_start("sh", "-c", "echo $ROS_DOMAIN_ID; read line") for _ in range(8)]
+    ids = [int(command.stdout.readline()) for command in commands]
+    for command in commands:
+        command.communicate("\n")
+    assert len(set(ids)) == len(ids)
+    assert all(1 <= number <= 101 for number in ids)
+
+
+def test_the_commands_status_is_passed_on():
+    assert _start("sh", "-c", "exit 7").wait() == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [([], "expected a command"), (["nothing-there"], "nothing-there: No")],
+)
+def test_a_missing_command_is_one_line(arguments, expected):
+    result = subprocess.run(
+        [sys.executable, PROGRAM, *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(expected) and result.stderr.count("\n") == 1

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports go one way, ROS stays in its folder, and consumers of masks need no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "yolact_ros"
+
+_CORE = {"structures", "presets", "ops"}
+ALLOWED = {
+    "structures": set(),
+    "presets": {"structures"},
+    "ops": {"structures", "presets"},
+    "network": _CORE,
+    "inference": {*_CORE, "network"},
+    "visualization": {"structures", "presets"},
+    "data": {"structures", "presets"},
+    "evaluation": {*_CORE, "network", "inference", "data"},
+    "training": {*_CORE, "network", "inference", "evaluation", "data"},
+    "cli": {*_CORE, "network", "inference", "visualization", "data", "evaluation", "training"},
+    "ros": {*_CORE, "network", "inference", "visualization", "data", "msg"},
+}
+"""What each part may import of the others; anything may import itself."""
+
+ROS_MODULES = ("rclpy", "cv_bridge", "builtin_interfaces", "rcl_interfaces", "std_srvs", "launch")
+
+WITHOUT_TORCH = [
+    "yolact_ros.structures",
+    "yolact_ros.presets",
+    "yolact_ros.ros.masks",
+    "yolact_ros.msg",
+]
+
+_BLOCK = """
+import importlib, sys
+
+BLOCKED = {blocked!r}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in BLOCKED or ("*_msgs" in BLOCKED and top.endswith("_msgs")) or name in BLOCKED:
+            raise ImportError(name + " is blocked")
+
+sys.meta_path.insert(0, Blocker())
+for name in {modules!r}:
+    importlib.import_module(name)
+loaded = {{name.partition(".")[0] for name in sys.modules}} & set(BLOCKED)
+assert not loaded, loaded
+"""
+
+
+def _module_name(file: Path) -> str:
+    parts = file.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(file: Path, only_at_module_level: bool = False) -> set[str]:
+    """Full names of the modules (or of names in them) that a file imports."""
+    tree = ast.parse(file.read_text())
+    package = _module_name(file).split(".")
+    if file.name != "__init__.py":
+        package = package[:-1]
+    nested = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if only_at_module_level and node in nested:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _part(module: str) -> str | None:
+    """The part of yolact_ros that a module belongs to: its second name."""
+    words = module.split(".")
+    return words[1] if words[0] == "yolact_ros" and len(words) > 1 else None
+
+
+def _files() -> list[Path]:
+    return sorted(file for file in SOURCE.rglob("*.py") if file != SOURCE / "__init__.py")
+
+
+@pytest.mark.parametrize("file", _files(), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_go_one_way(file):
+    part = _part(_module_name(file))
+    assert part in ALLOWED, f"{part} is a new part: say in ALLOWED what it may import"
+    for module in _imports(file):
+        other = _part(module)
+        if module.startswith("yolact_ros.__") or other in (None, part):
+            continue
+        lazily = part == "cli" and other == "ros"
+        if lazily:
+            assert module not in _imports(file, only_at_module_level=True), f"{module}: not lazily"
+        else:
+            assert other in ALLOWED[part], f"{part} imports {module}"
+
+
+@pytest.mark.parametrize("file", _files(), ids=lambda file: str(file.relative_to(SOURCE)))
+def test_only_the_ros_folder_imports_ros(file):
+    if _part(_module_name(file)) == "ros" and file.name != "masks.py":
+        return
+    for module in _imports(file):
+        top = module.partition(".")[0]
+        assert top not in ROS_MODULES and not top.endswith("_msgs"), f"{file} imports {module}"
+
+
+def _import_with_blocked(modules: list[str], blocked: list[str]) -> None:
+    code = _BLOCK.format(blocked=blocked, modules=modules)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_everything_but_the_node_imports_without_ros():
+    modules = [_module_name(file) for file in _files()]
+    modules = [name for name in modules if _part(name) != "ros"] + ["yolact_ros.ros.masks"]
+    assert len(modules) > 20
+    _import_with_blocked(modules, [*ROS_MODULES, "*_msgs", "yolact_ros.msg"])
+
+
+def test_the_command_line_imports_without_the_packages_of_training():
+    _import_with_blocked(["yolact_ros.cli.main"], ["lightning", "pytorch_lightning", "pycocotools"])
+
+
+def test_consumers_of_messages_need_neither_torch_nor_opencv():
+    _import_with_blocked(WITHOUT_TORCH, ["torch", "torchvision", "cv2"])
+
+
+def test_the_mask_decoder_needs_numpy_alone():
+    _import_with_blocked(["yolact_ros.ros.masks"], ["torch", "cv2", *ROS_MODULES, "*_msgs"])
+
+
+def test_the_synthetic_scenes_need_no_torch():
+    _import_with_blocked(["yolact_ros.data.synthetic"], ["torch", "torchvision"])
+
+
+def test_the_blocker_blocks():
+    with pytest.raises(AssertionError, match="torch is blocked"):
+        _import_with_blocked(["yolact_ros.ops.boxes"], ["torch"])

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yolact_ros.training.matching import assign_each_object, match_priors
+
+NO_CROWD = torch.zeros((0, 4))
+
+
+def square(x, y=0.5, side=0.2):
+    """A prior in centre form."""
+    return [x, y, side, side]
+
+
+def box(x, y=0.5, side=0.2):
+    """The same square in corner form."""
+    return [x - side / 2, y - side / 2, x + side / 2, y + side / 2]
+
+
+def match(priors, boxes, class_ids, crowds=()):
+    return match_priors(
+        torch.tensor(priors),
+        torch.tensor(boxes).reshape(-1, 4),
+        torch.tensor(class_ids, dtype=torch.int64),
+        torch.tensor(list(crowds)).reshape(-1, 4),
+    )
+
+
+def test_labels_follow_the_iou():
+    # Shifted by d, squares of side 0.2 have an IoU of (0.2 - d) / (0.2 + d).
+    shifts = [0.0, 0.05, 0.08, 0.1]  # 1, 0.6, 0.43, 0.33
+    result = match([square(0.5 + d) for d in shifts], [box(0.5)], [6])
+    assert result.labels.tolist() == [7, 7, -1, 0]
+
+
+def test_an_object_that_overlaps_no_prior_well_still_gets_its_best_one():
+    result = match([square(0.3), square(0.62), square(0.9)], [box(0.5)], [0])
+    assert result.labels.tolist() == [0, 1, 0]  # IoU of the second: 0.08 / 0.32
+
+
+def test_the_better_of_two_objects_gets_the_prior_and_the_other_its_next():
+    priors = [square(0.5), square(0.55), square(0.9)]
+    result = match(priors, [box(0.48), box(0.49)], [3, 4])
+    # The second object is nearer to the first prior; the first one, which prefers that prior too,
+    # gets the next although the second object overlaps it more.
+    assert result.objects[:2].tolist() == [1, 0]
+    assert result.labels.tolist() == [5, 4, 0]
+
+
+def test_of_two_equal_priors_the_first_is_taken():
+    objects, priors = assign_each_object(torch.tensor([[0.3, 0.3, 0.1]]))
+    assert (objects.tolist(), priors.tolist()) == ([0], [0])
+
+
+def test_priors_in_a_crowd_are_neutral_unless_positive():
+    priors = [square(0.5), square(0.2), square(0.7), square(0.8)]
+    crowd = [0.4, 0.0, 0.75, 1.0]  # all of the first, none of the second, 0.75 and 0.25 of the rest
+    assert match(priors, [box(0.5)], [2], [crowd]).labels.tolist() == [3, 0, -1, 0]
+    assert match(priors, [], [], [crowd]).labels.tolist() == [-1, 0, -1, 0]
+
+
+def test_without_objects_all_is_background():
+    result = match([square(0.5), square(0.7)], [], [])
+    assert result.labels.tolist() == [0, 0]
+    assert result.objects.tolist() == [0, 0]
+
+
+def test_more_objects_than_priors_are_refused():
+    with pytest.raises(ValueError, match=r"objects: expected at most 1 .* got 2"):
+        match([square(0.5)], [box(0.5), box(0.6)], [0, 0])
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 12))
+def test_every_object_has_a_positive_prior_of_its_own(seed, count):
+    generator = torch.Generator().manual_seed(seed)
+    priors = torch.rand((20, 4), generator=generator) * 0.5 + 0.1
+    corner = torch.rand((count, 2), generator=generator) * 0.7
+    boxes = torch.cat(
+        [corner, corner + 0.01 + torch.rand((count, 2), generator=generator) * 0.3], 1
+    )
+    result = match_priors(priors, boxes, torch.arange(count), NO_CROWD)
+    assert set(result.objects[result.labels > 0].tolist()) == set(range(count))
+    positive = result.labels > 0
+    assert torch.equal(result.labels[positive], result.objects[positive] + 1)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Solids: shape, texture and gloss of one thing.
+
+Frames: a solid's z axis is its axis of revolution; its base is at z = 0, except for balls, boxes
+and rings, whose origin is their centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from yolact_ros.data.shapes import Band, Disk, Face, Piece, Torus
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """One thing.
+
+    Attributes:
+        kind: class name, or the name of a piece of clutter.
+        pieces: its surfaces.
+        texture: (rows, 256, 3) uint8 RGB; columns go once around.
+        low: (3,) least corner of its bounding box in its own frame, metres.
+        high: (3,) greatest corner.
+        radius: widest distance from its axis, handles aside.
+        tip_radius: radius at its upper end (a lying cone leans on it).
+        specular: strength of the highlight, 0 to 1.
+        shininess: the highlight's exponent is 2 to this power.
+        flared: a base wider than the body keeps it from lying on its side.
+    """
+
+    kind: str
+    pieces: tuple[Piece, ...]
+    texture: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    radius: float
+    tip_radius: float
+    specular: float
+    shininess: int
+    flared: bool = False
+
+    @property
+    def height(self) -> float:
+        """Extent along its axis."""
+        return float(self.high[2] - self.low[2])
+
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """Points (N, 3) whose convex hull holds it."""
+        return np.concatenate([piece.outline() for piece in self.pieces])
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """(6, pieces) float32, as in `shapes`; 0 for faces and tori."""
+        rows = [p.coefficients() if isinstance(p, Band | Disk) else (0,) * 6 for p in self.pieces]
+        return np.array(rows, np.float32).T.copy()
+
+    @cached_property
+    def body_outline(self) -> np.ndarray:
+        """Points (N, 3) whose convex hull holds it without tori; (0, 3) if it is one."""
+        outlines = [p.outline() for p in self.pieces if not isinstance(p, Torus)]
+        return np.concatenate([np.zeros((0, 3)), *outlines])
+
+    @property
+    def footprint(self) -> float:
+        """Radius about the z axis that holds everything, handles included."""
+        return (
+            float(np.hypot(*np.maximum(-self.low, self.high)[:2]))
+            if self.kind
+            in (
+                "box",
+                "slab",
+            )
+            else float(max(self.high[0], self.high[1]))
+        )
+
+
+@dataclass
+class TextureStack:
+    """Stacks blocks of rows."""
+
+    blocks: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, block: np.ndarray) -> tuple[float, float]:
+        start = sum(len(b) for b in self.blocks)
+        self.blocks.append(block)
+        return start + 1.0, start + len(block) - 2.0
+
+    def image(self) -> np.ndarray:
+        return np.concatenate(self.blocks)
+
+
+def of_revolution(
+    kind: str, pieces: list[Piece], texture: TextureStack, radius: float, height: float,
+    rng: np.random.Generator, *, specular: float, tip_radius: float | None = None,
+    reach: float = 0.0, flared: bool = False,
+) -> Solid:  # fmt: skip
+    return Solid(
+        kind=kind,
+        pieces=tuple(pieces),
+        texture=texture.image(),
+        low=np.array([-radius, -radius, 0.0]),
+        high=np.array([max(radius, reach), radius, height]),
+        radius=radius,
+        tip_radius=radius if tip_radius is None else tip_radius,
+        specular=specular,
+        shininess=int(rng.integers(3, 7)),
+        flared=flared,
+    )
+
+
+def cuboid(kind: str, half: np.ndarray, blocks: list[np.ndarray], specular: float) -> Solid:
+    texture = TextureStack()
+    sides = (float(half[0]), float(half[1]), float(half[2]))
+    pieces = tuple(Face(sides, axis, texture.add(blocks[axis])) for axis in range(3))
+    return Solid(
+        kind=kind,
+        pieces=pieces,
+        texture=texture.image(),
+        low=-half,
+        high=half,
+        radius=float(np.hypot(half[0], half[1])),
+        tip_radius=0.0,
+        specular=specular,
+        shininess=4,
+    )

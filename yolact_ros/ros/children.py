@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as child processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
+
+PACKAGE = "yolact_ros"
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+def transport_environment() -> dict[str, str]:
+    """This process's environment, with the shipped Fast DDS profile unless there is another."""
+    environment = dict(os.environ)
+    if not any(
+        environment.get(name) for name in (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
+    ):
+        profile = Path(get_package_share_directory(PACKAGE)) / "config" / "fastdds.xml"
+        environment.update(dict.fromkeys(PROFILE_VARIABLES, str(profile)))
+    return environment
+
+
+class Child:
+    """An executable of this package, running; its output goes to a file.
+
+    Args:
+        executable: Name as for `ros2 run`.
+        parameters: Start values by name; strings as YAML writes them.
+        log: File of its output, overwritten.
+    """
+
+    def __init__(self, executable: str, parameters: Mapping[str, str], log: Path) -> None:
+        self.name = executable
+        self.log = log
+        command = [str(Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable)]
+        command.append("--ros-args")
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=transport_environment()
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def tell_to_end(self) -> None:
+        """As Ctrl-C does."""
+        if self.exit_code is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def wait(self, seconds: float) -> None:
+        """Waits for its end, and kills it when it takes longer."""
+        try:
+            self._process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def last_lines(self, count: int = 15) -> str:
+        """The end of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+class Children:
+    """Several children that end together when the `with` block ends.
+
+    Args:
+        patience: Seconds that they have to end before they are killed.
+    """
+
+    def __init__(self, patience: float = 1.6) -> None:
+        self._patience = patience
+        self._children: list[Child] = []
+
+    def add(self, child: Child) -> None:
+        """Takes over a running child."""
+        self._children.append(child)
+
+    def ended(self) -> Child | None:
+        """A child that has ended by itself, if any."""
+        return next((child for child in self._children if child.exit_code is not None), None)
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in self._children:
+            child.tell_to_end()
+        deadline = time.monotonic() + self._patience
+        for child in self._children:
+            child.wait(deadline - time.monotonic())
