@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.network.priors import make_priors
+from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions

@@ -7,9 +7,7 @@ import argparse
 import re
 from typing import Any
 
-from yolact_ros.presets import get_preset
-
-from .options import add_preset_argument
+from yolact_ros.presets import get_preset, preset_names
 
 
 def register(commands: Any) -> None:
@@ -20,7 +18,11 @@ def register(commands: Any) -> None:
         description="Measures the peak resident memory of each stage on the CPU, with random "
         "weights and a fixed number of instances of a fixed size.",
     )
-    add_preset_argument(parser)
+    parser.add_argument(
+        "--preset",
+        default="yolact_demo",
+        help=f"one of {', '.join(preset_names())} (default: %(default)s)",
+    )
     parser.add_argument(
         "--image-size", default="1944x2592", metavar="HxW", help="(default: %(default)s)"
     )

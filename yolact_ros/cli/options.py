@@ -12,23 +12,25 @@ if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
 
-def add_preset_argument(parser: argparse._ActionsContainer) -> None:
-    """Adds `--preset`."""
-    parser.add_argument(
-        "--preset",
-        default="yolact_demo",
-        help=f"one of {', '.join(preset_names())} (default: %(default)s)",
-    )
-
-
 def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
     """Adds the arguments that `build_segmenter` reads."""
     group = parser.add_argument_group("network")
-    add_preset_argument(group)
+    group.add_argument(
+        "--preset",
+        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
+        "for, or yolact_demo)",
+    )
     group.add_argument(
         "--weights",
         metavar="FILE",
-        help=".pth or .safetensors file (default: those shipped, for yolact_demo only)",
+        help=".pth or .safetensors file (default: those shipped or downloaded for the preset)",
+    )
+    group.add_argument(
+        "--class-names",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="the classes that the weights were trained on, if the file does not say",
     )
     group.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
@@ -82,6 +84,7 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
     return Segmenter(
         preset=arguments.preset,
         weights=arguments.weights,
+        class_names=arguments.class_names,
         device=arguments.device,
         precision=arguments.precision,
         resize=arguments.resize,

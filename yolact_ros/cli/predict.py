@@ -128,7 +128,10 @@ class Predictor:
         height, width = image.shape[:2]
         self.images.append({"id": image_id, "width": width, "height": height, **entry})
         self.results += instances_to_coco_results(
-            instances, image_id, category_ids=self._segmenter.preset.category_ids
+            instances,
+            image_id,
+            category_ids=self._segmenter.preset.category_ids,
+            multiply_mask_scores=self._segmenter.options.rescoring == "published",
         )
         self._progress.update()
         return draw_overlay(image, instances) if self._overlays is not None else None

@@ -41,6 +41,7 @@ def instances_to_coco_results(
     image_id: int,
     *,
     category_ids: Sequence[int] | None = None,
+    multiply_mask_scores: bool = True,
 ) -> list[dict[str, Any]]:
     """Writes the instances of one image as COCO results.
 
@@ -48,6 +49,8 @@ def instances_to_coco_results(
         instances: The instances of one image.
         image_id: The image's id in the annotation file.
         category_ids: The category id of each class id; None: class id + 1.
+        multiply_mask_scores: Whether masks are ranked by score times mask score, where there is
+            one, as published; False where the scores are products already.
 
     Returns:
         One JSON-ready dictionary per instance, in their order: ``image_id``, ``category_id``,
@@ -62,7 +65,7 @@ def instances_to_coco_results(
     for index, packed in enumerate(instances.packed_masks):
         x1, y1, x2, y2 = (float(value) for value in instances.boxes[index])
         score = float(instances.scores[index])
-        if instances.mask_scores is not None:
+        if multiply_mask_scores and instances.mask_scores is not None:
             score *= float(instances.mask_scores[index])
         results.append(
             {

@@ -47,7 +47,6 @@ def _deformable_flops(
     x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *_: Any, out_shape: Any, **__: Any
 ) -> int:
     """As an ordinary convolution, and four products and sums for each sampled value."""
-    batch, _, height, width = out_shape
-    _, in_channels, *kernel = weight_shape
-    taps = in_channels * math.prod(kernel)
-    return int(batch * height * width * (2 * math.prod(weight_shape) + 8 * taps))
+    batch, channels, height, width = out_shape
+    taps = math.prod(weight_shape[1:])
+    return int(batch * height * width * (2 * channels * taps + 8 * taps))

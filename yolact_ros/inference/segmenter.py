@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolact_ros.network import Yolact, build_network, load_checkpoint
-from yolact_ros.presets import Preset, get_preset
+from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
+from yolact_ros.network.download import find_weights
+from yolact_ros.presets import Preset, get_preset, with_classes
 from yolact_ros.structures import Instances, RawPredictions
 
 from .assemble import assemble_instances
@@ -39,9 +40,12 @@ class Segmenter:
     any time and is taken by the next call.
 
     Args:
-        preset: A preset or its name.
-        weights: A `.pth` or `.safetensors` file; None for those that come with the package, which
-            only `yolact_demo` has.
+        preset: A preset or its name. None for the one that the weights were made for, or for
+            `yolact_demo` if there are no weights either.
+        weights: A `.pth` or `.safetensors` file; None for those that come with the package
+            (`yolact_demo` has some) or were downloaded (`yolact-ros weights download`).
+        class_names: Names of the classes that the weights were trained on, by class id, if neither
+            the preset nor the file has them; empty otherwise.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (fp16 on CUDA, fp32 elsewhere), "fp32", "fp16" or "bf16". Decoding, boxes
             and masks are always computed in fp32.
@@ -62,8 +66,9 @@ class Segmenter:
     def __init__(
         self,
         *,
-        preset: str | Preset = "yolact_demo",
+        preset: str | Preset | None = None,
         weights: str | Path | None = None,
+        class_names: Sequence[str] = (),
         device: str = "auto",
         precision: str = "auto",
         resize: str = "square",
@@ -74,13 +79,13 @@ class Segmenter:
         classes: Sequence[str] = (),
         rescoring: str = "published",
     ) -> None:
-        self.preset = get_preset(preset) if isinstance(preset, str) else preset
+        self.preset, path = _choose(preset, weights, class_names)
         self.options = SegmenterOptions(
             score_threshold, max_instances, nms, nms_iou, tuple(classes), rescoring
         )
         self.device = resolve_device(device)
         self.precision, dtype = resolve_precision(precision, self.device)
-        network = self._load(weights).to(device=self.device, dtype=dtype)
+        network = _load(self.preset, path).to(device=self.device, dtype=dtype)
         self._network = network.to(memory_format=torch.channels_last)
         self._preprocessor = Preprocessor(self.preset, self.device, dtype, resize)
         self.timings: dict[str, float] = dict.fromkeys(STAGES, 0.0)
@@ -161,16 +166,29 @@ class Segmenter:
         """Runs once on a grey image of that (height, width), so that the first real one is fast."""
         self(np.full((*image_size, 3), 128, dtype=np.uint8))
 
-    def _load(self, weights: str | Path | None) -> Yolact:
-        path = weights or shipped_weights(self.preset)
-        if path is None:
-            raise ValueError(
-                f"weights: expected a file for preset {self.preset.name!r}, got none; only "
-                "yolact_demo comes with weights"
-            )
-        network = build_network(self.preset)
-        load_checkpoint(network, path)
-        return network.eval()
+
+def _choose(
+    preset: str | Preset | None, weights: str | Path | None, class_names: Sequence[str]
+) -> tuple[Preset, Path]:
+    """The preset to build and the file to load."""
+    if weights is not None:
+        return choose_preset(weights, preset, class_names), Path(weights)
+    chosen = get_preset(preset or "yolact_demo") if not isinstance(preset, Preset) else preset
+    if class_names:
+        chosen = with_classes(chosen, class_names)
+    path = shipped_weights(chosen) or find_weights(chosen)
+    if path is None:
+        raise ValueError(
+            f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
+            f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
+        )
+    return chosen, path
+
+
+def _load(preset: Preset, path: Path) -> Yolact:
+    network = build_network(preset)
+    load_checkpoint(network, path)
+    return network.eval()
 
 
 class _StageClock:

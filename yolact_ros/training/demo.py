@@ -145,7 +145,7 @@ def fit(store: SceneStore, out: Path, options: DemoTraining) -> TrainingModule:
     dataset = SceneDataset(
         store,
         input_size=preset.input_size,
-        mask_size=2 * level_sizes(preset.input_size)[0],
+        mask_size=2 * level_sizes((preset.input_size, preset.input_size), levels=1)[0][0],
         augmentation=Augmentation(),
         seed=options.seed,
         length=options.steps * options.batch_size,
