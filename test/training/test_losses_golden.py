@@ -46,7 +46,8 @@ def case(request):
         priors = stored["priors"]
         made = {k: stored[f"pred_{k}"] for k in ("loc", "conf", "mask", "proto", "segm")}
     else:
-        priors = make_priors(get_preset("yolact_resnet50")).numpy()
+        preset, side = get_preset("yolact_resnet50"), (550, 550)
+        priors = make_priors(preset, side, level_sizes(side, 5)).numpy()
         made = load_module("loss_inputs").synth_predictions(len(priors), 81, 138, 69)
     leaves = {k: torch.from_numpy(v.astype(np.float32)).requires_grad_() for k, v in made.items()}
     predictions = TrainingPredictions(
