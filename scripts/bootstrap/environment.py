@@ -38,8 +38,7 @@ print(json.dumps(found))
 
 _BUILD_FOLDERS = """
 import json, sys, sysconfig, numpy
-paths = sysconfig.get_paths()
-print(json.dumps([paths["include"], numpy.get_include(), paths["platlib"]]))
+print(json.dumps([sysconfig.get_paths()["include"], numpy.get_include()]))
 """
 
 
@@ -128,19 +127,17 @@ class Environment:
     def repair_wheels(self) -> int:
         """Corrects paths in the ROS 2 wheels' CMake files that the machine had which built them.
 
-        The folders of Python's and NumPy's headers, and a library that came with the wheels. It is
-        done before each build, as NumPy's folder is another one when its major version changes.
+        These are the folders of Python's and NumPy's headers. It is done before each build, as
+        NumPy's folder is another one when its major version changes.
 
         Returns:
             The number of files that were changed.
         """
-        include, numpy_include, packages = json.loads(self._ask(_BUILD_FOLDERS))
+        include, numpy_include = json.loads(self._ask(_BUILD_FOLDERS))
         repairs = [
             (r"/[^;\"\s]*/include/python3\.\d+(?=[;\"\s])", include),
             (r"/[^;\"\s]*/numpy/(?:_core|core)/include", numpy_include),
         ]
-        for library in Path(packages).glob("ros_fastrtps.libs/libtinyxml2-*"):
-            repairs.append((r"/[^;\"\s]*/libtinyxml2[^;\"\s]*", str(library)))
         changed = 0
         for file in sorted(self.folder.glob("share/*/cmake/*.cmake")):
             text = file.read_text()

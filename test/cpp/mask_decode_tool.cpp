@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decodes serialised yolact_ros/msg/InstanceArray messages as a C++ subscriber would, for tests that
-// compare the two decoders. The middleware deserialises them, as rclcpp does; rclcpp is not needed.
+// compare the two decoders. The generated type support deserialises them, as it does beneath rclcpp.
 //
 // Standard input, until it ends:  uint32 n, then n bytes: what rclpy's serialize_message() gave, or
 //                                 what a subscription with raw=True received.
@@ -19,11 +19,11 @@
 #include <string>
 #include <vector>
 
-#include "rcutils/allocator.h"
-#include "rmw/rmw.h"
-#include "rmw/serialized_message.h"
-#include "rosidl_typesupport_cpp/message_type_support.hpp"
+#include "fastcdr/Cdr.h"
+#include "fastcdr/FastBuffer.h"
+#include "fastcdr/config.h"
 #include "yolact_ros/mask_decoder.hpp"
+#include "yolact_ros/msg/detail/instance_array__rosidl_typesupport_fastrtps_cpp.hpp"
 #include "yolact_ros/msg/instance_array.hpp"
 
 namespace
@@ -54,15 +54,22 @@ void write_number(std::uint64_t value, int bytes)
 
 InstanceArray deserialize(std::vector<std::uint8_t> & bytes)
 {
-  rmw_serialized_message_t serialized = rmw_get_zero_initialized_serialized_message();
-  serialized.allocator = rcutils_get_default_allocator();
-  serialized.buffer = bytes.data();
-  serialized.buffer_length = bytes.size();
-  serialized.buffer_capacity = bytes.size();
+  using eprosima::fastcdr::Cdr;
+  eprosima::fastcdr::FastBuffer buffer(reinterpret_cast<char *>(bytes.data()), bytes.size());
+#if FASTCDR_VERSION_MAJOR == 1
+  Cdr cdr(buffer, Cdr::DEFAULT_ENDIAN, Cdr::DDS_CDR);
+#else
+  Cdr cdr(buffer);
+#endif
   InstanceArray message;
-  const auto * type = rosidl_typesupport_cpp::get_message_type_support_handle<InstanceArray>();
-  if (rmw_deserialize(&serialized, type, &message) != RMW_RET_OK) {
-    throw std::runtime_error(std::to_string(bytes.size()) + " bytes are no InstanceArray");
+  try {
+    cdr.read_encapsulation();
+    if (!yolact_ros::msg::typesupport_fastrtps_cpp::cdr_deserialize(cdr, message)) {
+      throw std::runtime_error("refused");
+    }
+  } catch (const std::exception & error) {
+    throw std::runtime_error(
+      std::to_string(bytes.size()) + " bytes are no InstanceArray: " + error.what());
   }
   return message;
 }

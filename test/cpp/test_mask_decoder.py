@@ -68,6 +68,7 @@ def test_cpp_decodes_serialised_messages_as_python_does(decode_in_cpp):
     [
         (b"\x01\x00", "ends within a number"),
         (struct.pack("<I", 9) + b"abc", "ends within a message"),
+        (struct.pack("<I", 9) + b"\0\1\0\0abcde", "9 bytes are no InstanceArray"),
     ],
 )
 def test_a_broken_stream_is_refused(cpp_program, stream, expected):

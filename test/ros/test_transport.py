@@ -15,7 +15,10 @@ SECONDS = 5.0
 
 
 def count_frames(start, width, height, profile):
-    """Frames of 150 that a best-effort subscriber of depth 5 receives from another process."""
+    """Frames of 150 that a best-effort subscriber of depth 5 receives from another process.
+
+    `profile` is for the sender: the subscriber has the default transport.
+    """
     camera = start(
         "demo_camera",
         profile=profile,
@@ -26,7 +29,7 @@ def count_frames(start, width, height, profile):
         reliability="best_effort",
     )
     camera.wait_for("filming")
-    counter = start("count_frames.py", "/image", SECONDS, profile=profile)
+    counter = start("count_frames.py", "/image", SECONDS, profile=False)
     line = counter.wait_for("received", timeout=40)
     camera.end()
     assert "takes" not in camera.output, camera.output  # the camera kept its rate
@@ -37,12 +40,11 @@ def count_frames(start, width, height, profile):
 @pytest.mark.parametrize("width, height", [(640, 480), (1280, 720)])
 def test_frames_arrive_with_the_profile_on_the_sender(start, width, height):
     sent = RATE * SECONDS
-    without, line = count_frames(start, width, height, profile=False)
+    _, line = count_frames(start, width, height, profile=False)
     print(f"\n{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, default transport: {line}")
     received, line = count_frames(start, width, height, profile=True)
     print(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, config/fastdds.xml: {line}")
     assert received >= 0.95 * sent
-    assert without < received
 
 
 @pytest.mark.timeout(150)

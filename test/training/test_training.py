@@ -40,9 +40,8 @@ def two_scenes():
 
 def module(steps):
     torch.manual_seed(0)
-    made = TrainingModule(
-        build_network("yolact_demo"), MultiBoxLoss(), Schedule(steps=steps, learning_rate=2e-3)
-    )
+    network = build_network("yolact_demo").to(memory_format=torch.channels_last)
+    made = TrainingModule(network, MultiBoxLoss(), Schedule(steps=steps, learning_rate=2e-3))
     made.log = made.log_dict = lambda *args, **options: None  # there is no trainer to log to
     return made
 

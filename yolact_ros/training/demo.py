@@ -160,6 +160,8 @@ def fit(store: SceneStore, out: Path, options: DemoTraining) -> TrainingModule:
         multiprocessing_context="spawn",
     )
     checkpoints = out / "checkpoints"
+    last = checkpoints / "last.ckpt"
+    resumed = last if options.resume and last.is_file() else None
     trainer = lightning.Trainer(
         accelerator="cpu",
         precision=PRECISIONS[choose_precision(options.precision)],  # type: ignore[arg-type]
@@ -170,12 +172,10 @@ def fit(store: SceneStore, out: Path, options: DemoTraining) -> TrainingModule:
             ModelCheckpoint(checkpoints, every_n_train_steps=250, save_last=True),
             TQDMProgressBar(refresh_rate=10),
         ],
-        logger=CSVLogger(out, name="", version="log"),
+        logger=CSVLogger(out, name="", version="log" if resumed is None else "log_resumed"),
         log_every_n_steps=min(20, options.steps),
         enable_model_summary=False,
     )
-    last = checkpoints / "last.ckpt"
-    resumed = last if options.resume and last.is_file() else None
     trainer.fit(module, loader, ckpt_path=resumed)
     if trainer.interrupted:
         raise KeyboardInterrupt
