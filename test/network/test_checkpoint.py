@@ -64,7 +64,8 @@ def test_tensors_that_do_not_fit_are_listed_and_nothing_is_changed(network, tmp_
         load_checkpoint(network, path)
     assert "1 missing: fpn.lat_layers.0.bias" in str(error.value)
     assert "1 unexpected: surplus.weight" in str(error.value)
-    assert "proto_net.10.bias (expected (16,), got (99,))" in str(error.value)
+    expected = f"proto_net.10.bias (expected ({network.preset.prototypes},), got (99,))"
+    assert expected in str(error.value)
     assert_same(network, before)
 
 
