@@ -17,23 +17,14 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from yolact_ros.ros.transport import transport_settings
+
 PACKAGE = "yolact_ros"
 PASSED_ON = ("preset", "weights", "device")
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-TRANSPORT_VARIABLES = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
-
-
-def transport_environment(share: str) -> dict[str, str]:
-    """What lets large images leave a process, unless the user has settings of their own."""
-    if any(os.environ.get(name) for name in TRANSPORT_VARIABLES):
-        return {}
-    profile = os.path.join(share, "config", "fastdds.xml")
-    return dict.fromkeys(PROFILE_VARIABLES, profile)
 
 
 def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The node, with the arguments that were given."""
-    share = get_package_share_directory(PACKAGE)
     given = {name: LaunchConfiguration(name).perform(context) for name in PASSED_ON}
     # As strings: a path such as 123 would arrive as a number.
     parameters = {
@@ -48,7 +39,25 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
             remappings=[("image", image)] if image else [],
-            additional_env=transport_environment(share),
+            additional_env=transport_settings(),
+            output="screen",
+        )
+    ]
+
+
+def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """rviz2 with the overlay and the camera's image of this namespace."""
+    share = get_package_share_directory(PACKAGE)
+    namespace = LaunchConfiguration("namespace").perform(context).strip("/")
+    prefix = f"/{namespace}" if namespace else ""
+    image = LaunchConfiguration("image").perform(context) or "image"
+    image = image if image.startswith("/") else f"{prefix}/{image}"
+    return [
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            arguments=["-d", os.path.join(share, "config", "yolact.rviz")],
+            remappings=[("/yolact/overlay", f"{prefix}/yolact/overlay"), ("/image", image)],
             output="screen",
         )
     ]
@@ -93,16 +102,10 @@ def generate_launch_description() -> LaunchDescription:
                 executable="demo_camera",
                 name="demo_camera",
                 namespace=LaunchConfiguration("namespace"),
-                additional_env=transport_environment(share),
+                additional_env=transport_settings(),
                 output="screen",
                 condition=IfCondition(LaunchConfiguration("demo_camera")),
             ),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", os.path.join(share, "config", "yolact.rviz")],
-                output="screen",
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
+            OpaqueFunction(function=rviz, condition=IfCondition(LaunchConfiguration("rviz"))),
         ]
     )

@@ -40,14 +40,20 @@ def test_arguments():
     assert wanted | {"namespace"} == declared
 
 
-def test_profile_of_the_user_is_left_alone(monkeypatch):
+def test_rviz_looks_into_the_namespace():
+    from launch import LaunchContext
+
     module, _ = describe()
-    for name in module.TRANSPORT_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    given = module.transport_environment("/share")
-    assert set(given.values()) == {"/share/config/fastdds.xml"} and len(given) == 2
-    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
-    assert module.transport_environment("/share") == {}
+    context = LaunchContext()
+    context.launch_configurations.update(namespace="robot", image="/front/rgb")
+    [rviz] = module.rviz(context)
+    rules = {
+        "".join(part.perform(context) for part in old): "".join(
+            part.perform(context) for part in new
+        )
+        for old, new in rviz._Node__remappings
+    }
+    assert rules == {"/yolact/overlay": "/robot/yolact/overlay", "/image": "/front/rgb"}
 
 
 def test_launch_for_real(domain_id, peer, weights, tmp_path):

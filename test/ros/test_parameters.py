@@ -43,7 +43,7 @@ def test_defaults_are_allowed_and_described(table):
 def test_file_of_parameters_has_every_parameter_with_its_default():
     tree = yaml.safe_load((ROOT / "config" / "yolact.yaml").read_text())
     [(node, content)] = tree.items()
-    assert node == "/**/yolact" and list(content) == ["ros__parameters"]
+    assert node == "/**" and list(content) == ["ros__parameters"]
     values = dict(flatten(content["ros__parameters"]))
     assert list(values) == list(SPECS)
     assert check_all(values, PARAMETERS) == {spec.name: spec.default for spec in PARAMETERS}

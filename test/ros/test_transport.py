@@ -69,12 +69,12 @@ def test_results_stay_young_when_the_camera_is_faster(start, peer, weights):
     peer.spin(60)
     values = {item.key: item.value for item in diagnostics[-1].status[0].values}
     counts = {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
-    processing = float(values["total p95 (ms)"])
+    usual, processing = (float(values[f"total {which} (ms)"]) for which in ("p50", "p95"))
     middle, worst = np.percentile(ages, [50, 95])
     limit = 1.5 * processing + 1000 / RATE
     print(
         f"\n{len(ages)} results in 60 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
-        f"p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
+        f"p50 {usual:.0f} ms, p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
     )
     assert worst < limit
     assert counts["replaced"] > 0 and counts["bad"] == counts["failed"] == 0

@@ -11,21 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from ament_index_python.packages import get_package_prefix
+
+from yolact_ros.ros.transport import transport_settings
 
 PACKAGE = "yolact_ros"
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-
-
-def transport_environment() -> dict[str, str]:
-    """This process's environment, with the shipped Fast DDS profile unless there is another."""
-    environment = dict(os.environ)
-    if not any(
-        environment.get(name) for name in (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
-    ):
-        profile = Path(get_package_share_directory(PACKAGE)) / "config" / "fastdds.xml"
-        environment.update(dict.fromkeys(PROFILE_VARIABLES, str(profile)))
-    return environment
 
 
 class Child:
@@ -46,7 +36,10 @@ class Child:
             command += ["-p", f"{name}:={value}"]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=transport_environment()
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | transport_settings(),
             )
 
     @property

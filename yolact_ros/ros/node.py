@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LONGEST_FRAME = 5.0
 """Seconds that a deactivation waits for the frame that is being worked on."""
-_SILENCE = 3.0
+_SILENCE = 2.0
 """Seconds without an image after which the log says what the node waits for."""
 
 
