@@ -74,7 +74,7 @@ class Published:
     fps: float | None = None
     weights_url: str = ""
     weights_page: str = ""
-    source: str = "the authors' repository, dbolya/yolact, README (COCO test-dev)"
+    source: str = "README of dbolya/yolact"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ PUBLISHED_PRESETS = (
         backbone=_RESNET101,
         input_size=400,
         prior_sizes=((17,), (34,), (69,), (139,), (279,)),
-        published=Published(mask_ap=24.9, fps=45.3, source="the YOLACT paper, table 1"),
+        published=Published(mask_ap=24.9, fps=45.3, source="YOLACT paper, table 1"),
     ),
     Preset(
         name="yolact_im700",
@@ -77,7 +77,7 @@ PUBLISHED_PRESETS = (
         square_priors=False,
         published=Published(
             weights_page="the README of dbolya/yolact, section Pascal SBD",
-            source="no COCO figure; Pascal SBD mask AP50 72.3 (dbolya/yolact, README)",
+            source="README of dbolya/yolact: Pascal SBD, AP50 72.3",
         ),
     ),
     Preset(

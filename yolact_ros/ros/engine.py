@@ -47,15 +47,18 @@ class Engine:
         on_error: Callable[[Exception], None],
     ) -> None:
         self._segmenter = Segmenter(
-            preset=settings.preset,
+            preset=settings.preset or None,
             weights=settings.weights or None,
+            class_names=settings.class_names,
             device=settings.device,
             precision=settings.precision,
+            resize=settings.resize,
             score_threshold=settings.score_threshold,
             max_instances=settings.max_instances,
             nms=settings.nms,
             nms_iou=settings.nms_iou,
             classes=settings.classes,
+            rescoring=settings.rescoring,
         )
         self._segmenter.warm_up()
         self._outputs = Outputs(node)
@@ -109,6 +112,7 @@ class Engine:
             nms=settings.nms,
             nms_iou=settings.nms_iou,
             classes=settings.classes,
+            rescoring=settings.rescoring,
         )
         self._pipeline.settings = settings
         if "max_rate" in changed:

@@ -149,7 +149,7 @@ class YolactNode(LifecycleNode):
     def _load(self, settings: Settings) -> None:
         from yolact_ros.ros.engine import Engine
 
-        if settings.preset == "yolact_demo" and not settings.weights:
+        if settings.preset in ("", "yolact_demo") and not settings.weights:
             self.get_logger().warning(
                 "weights is empty: using the demo's, which know only its synthetic objects"
             )

@@ -25,16 +25,27 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         name="preset",
         kind=STRING,
-        default="yolact_demo",
-        choices=tuple(preset_names()),
-        description="Network and class list.",
+        default="",
+        expected=f"nothing, or one of {', '.join(preset_names())}",
+        accepts=lambda text: text in ("", *preset_names()),
+        description="Network and class list; empty: those that the weights were made for, or "
+        "yolact_demo without weights.",
     ),
     ParameterSpec(
         name="weights",
         kind=STRING,
         default="",
-        expected="a path, or nothing for the weights that ship with yolact_demo",
-        description="File of the network's weights; empty: those of yolact_demo, with a warning.",
+        expected="a path, or nothing for the weights that are shipped or downloaded",
+        description="File of the network's weights; empty: those that were downloaded for the "
+        "preset, or those of yolact_demo, with a warning.",
+    ),
+    ParameterSpec(
+        name="class_names",
+        kind=STRINGS,
+        default=(),
+        expected="a list of class names",
+        description="The classes that the weights were trained on, in the order of their ids, if "
+        "neither the preset nor the file says.",
     ),
     ParameterSpec(
         name="device",
@@ -50,6 +61,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default="auto",
         choices=("auto", "fp32", "fp16", "bf16"),
         description="Arithmetic of the network; auto: fp16 on a GPU, fp32 on a CPU.",
+    ),
+    ParameterSpec(
+        name="resize",
+        kind=STRING,
+        default="square",
+        choices=("square", "fit"),
+        description="How images are resized to the network's input: to a square, as published, or "
+        "with their aspect ratio kept.",
     ),
     ParameterSpec(
         name="score_threshold",
@@ -86,6 +105,15 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         maximum=1.0,
         at_run_time=True,
         description="Box IoU above which the worse of two instances is a duplicate.",
+    ),
+    ParameterSpec(
+        name="rescoring",
+        kind=STRING,
+        default="published",
+        choices=("published", "product", "class"),
+        at_run_time=True,
+        description="What YOLACT++ does with the predicted mask IoU: it stands in `mask_score` "
+        "beside the class score, the score is the product of both, or it is not predicted.",
     ),
     ParameterSpec(
         name="classes",
@@ -174,12 +202,15 @@ class Settings:
 
     preset: str
     weights: str
+    class_names: tuple[str, ...]
     device: str
     precision: str
+    resize: str
     score_threshold: float
     max_instances: int
     nms: str
     nms_iou: float
+    rescoring: str
     classes: tuple[str, ...]
     image_transport: str
     max_rate: float
