@@ -56,6 +56,18 @@ def catches(pid, number):
     return int(line, 16) >> (number - 1) & 1
 
 
+@pytest.mark.parametrize("name, line", [("demo_camera", "filming"), ("yolact_node", "active")])
+def test_shared_memory_is_given_back(start, name, line):
+    program = start(name)
+    program.wait_for(line)
+    maps = Path(f"/proc/{program.process.pid}/maps").read_text()
+    segments = {Path(path) for path in re.findall(r"/dev/shm/fastrtps_(?!port)\w+", maps)}
+    if not segments:
+        pytest.skip("the middleware here has no shared memory by Fast DDS")
+    assert_ended(program, *program.interrupt())
+    assert not [path for path in segments if path.exists()]
+
+
 def test_node_without_configuration(start):
     node = start("yolact_node", autostart="false")
     node.wait_for("waiting to be configured")

@@ -27,7 +27,7 @@ def segmenter(weights):
 
 def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp):
     node = start("yolact_node", max_instances=20, **weights)
-    subscriber = start("decode_subscriber.py", COUNT, tmp_path)
+    subscriber = start("decode_subscriber.py", COUNT, tmp_path, profile=False)
     subscriber.wait_for("subscribed")
     maps = peer.collect(Image, "yolact/instance_map")
     images = peer.publisher(Image, "image")

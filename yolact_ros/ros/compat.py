@@ -16,7 +16,11 @@ try:  # Iron and later
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
-__all__ = ["answer_refused_transitions", "create_subscription_with_events"]
+__all__ = [
+    "answer_refused_transitions",
+    "create_subscription_with_events",
+    "destroy_state_machine",
+]
 
 
 def create_subscription_with_events(
@@ -73,3 +77,14 @@ def answer_refused_transitions(node: LifecycleNode) -> None:
             return response
 
     service.callback = answer
+
+
+def destroy_state_machine(node: LifecycleNode) -> None:
+    """Lets go of what rclpy's `destroy_node` forgets, and what keeps the node's DDS parts alive.
+
+    Without it they stay until the garbage collector comes, and their shared memory for ever if the
+    process ends before that.
+    """
+    machine = getattr(node, "_state_machine", None)
+    if machine is not None:
+        machine.destroy_when_not_in_use()

@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from yolact_ros.ros import parameter_table
-from yolact_ros.ros.compat import answer_refused_transitions
+from yolact_ros.ros.compat import answer_refused_transitions, destroy_state_machine
 from yolact_ros.ros.diagnostics import Diagnostics, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
 from yolact_ros.ros.parameter_table import ParameterError
@@ -88,6 +88,10 @@ class YolactNode(LifecycleNode):
         if self._engine is not None:
             self._engine.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
+
+    def destroy_node(self) -> None:
+        super().destroy_node()
+        destroy_state_machine(self)
 
     # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
 
