@@ -23,6 +23,7 @@ ROSDEP_KEYS = {
     "numpy": "python3-numpy",
     "torch": "python3-torch",
     "torchvision": "python3-torchvision",
+    "requests": "python3-requests",
     "tqdm": "python3-tqdm",
     "hypothesis": "python3-hypothesis",
     "pytest": "python3-pytest",
@@ -33,7 +34,7 @@ ROSDEP_KEYS = {
 PIP_NAMES = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
 """The name of a module's distribution, where it is not the module's own name."""
 
-WITHOUT_ROSDEP_KEY = {"lightning", "pycocotools", "safetensors"}
+WITHOUT_ROSDEP_KEY = {"gdown", "lightning", "pycocotools", "safetensors"}
 
 NOT_IMPORTED = {"rosidl_default_runtime", "lifecycle_msgs", "rviz2"}
 """Run dependencies that no module imports: of the messages, of rclpy's lifecycle node, and what the
