@@ -291,7 +291,7 @@ class Torus:
 
     def path(self) -> np.ndarray:
         """The tube's centre line (N, 3), without what is cut off."""
-        ring = np.zeros((len(_ANGLES), 3))
+        ring: np.ndarray = np.zeros((len(_ANGLES), 3))
         ring[:, 0] = self.major * np.cos(_ANGLES) + self.center_x
         ring[:, 3 - self.axis] = self.major * np.sin(_ANGLES)
         ring[:, 2] += self.center_z

@@ -109,7 +109,7 @@ def _paper(rng: np.random.Generator, image: np.ndarray, scale: float) -> None:
     quad(-0.5, -0.5, 0.5, 0.5, sheet)
     ink = (60, 60, 70)
     if rng.uniform() < 0.6:
-        for y in np.arange(-0.4, 0.4, rng.uniform(0.05, 0.1)):
+        for y in np.arange(-0.4, 0.4, rng.uniform(0.05, 0.1)).tolist():
             quad(-0.4, y, rng.uniform(0.1, 0.4), y + 0.012, ink)
     if rng.uniform() < 0.4:
         x, y = rng.uniform(-0.4, 0, 2)
