@@ -113,7 +113,7 @@ def test_values_of_another_type_are_refused(kind, value):
         ("score_threshold", -0.1, r"a number from 0 to 1, got -0.1 \(float\)"),
         ("score_threshold", 2, r"a number from 0 to 1, got 2 \(integer\)"),
         ("max_instances", 0, r"an integer from 1 to 1000, got 0 \(integer\)"),
-        ("preset", "yolact", r"one of .*yolact_base.*, got 'yolact' \(string\)"),
+        ("preset", "yolact", r"nothing, or one of .*yolact_base.*, got 'yolact' \(string\)"),
         ("device", "gpu", r"auto, cpu, cuda or cuda:N, got 'gpu' \(string\)"),
         ("nms", "", r"one of fast, cross_class, exact, got '' \(string\)"),
         ("classes", [3], r"a list of class names, got \[3\]"),

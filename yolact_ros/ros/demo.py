@@ -50,7 +50,8 @@ def main(args: Sequence[str] | None = None) -> int:
                 "scene_seconds": f"{SCENE_SECONDS}",
                 "publish_truth": "true",
             }
-            node = {"score_threshold": f"{SCORE_THRESHOLD}"}
+            # One class an object: two labels on one thing would puzzle who looks at the picture.
+            node = {"score_threshold": f"{SCORE_THRESHOLD}", "nms": "'cross_class'"}
             if options.weights:
                 node["weights"] = f"'{options.weights.resolve()}'"
             children.add(Child("yolact_node", node, folder / "node.log"))
