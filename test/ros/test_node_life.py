@@ -55,7 +55,9 @@ def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, w
         lambda: int(values_of(diagnostics[-1])[COUNTERS["unwanted"]]) >= 5, what="idle frames"
     )
     assert values_of(diagnostics[-1])[COUNTERS["processed"]] == "0"
-    assert reliability(peer) == ReliabilityPolicy.RELIABLE
+    peer.until(
+        lambda: reliabilities(peer) == [ReliabilityPolicy.RELIABLE], what="reliable subscription"
+    )
 
     # Somebody wants one.
     results = peer.collect(InstanceArray, "yolact/instances")
@@ -78,7 +80,10 @@ def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, w
     count = len(results)
     camera = Camera(peer, reliable=False)
     peer.until(lambda: len(results) >= count + 5, what="results of a best-effort camera")
-    assert reliability(peer) == ReliabilityPolicy.BEST_EFFORT
+    peer.until(
+        lambda: reliabilities(peer) == [ReliabilityPolicy.BEST_EFFORT],
+        what="best-effort subscription",
+    )
 
     # Off and on again.
     assert peer.call(SetBool, "/yolact/enable", data=False).success
@@ -115,10 +120,10 @@ def test_enable_starts_a_node_that_waits(start, peer, weights):
     assert results[0].header.stamp == now
 
 
-def reliability(peer):
-    [info] = [
-        info
+def reliabilities(peer):
+    """Of the node's subscriptions; two or none while one is made anew."""
+    return [
+        info.qos_profile.reliability
         for info in peer.node.get_subscriptions_info_by_topic("/image")
         if info.node_name == "yolact"
     ]
-    return info.qos_profile.reliability
