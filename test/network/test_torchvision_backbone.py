@@ -56,6 +56,13 @@ def test_networks_without_such_maps_are_refused(name, message):
 def test_other_sources_are_refused(backbone):
     with pytest.raises(ValueError, match="backbone: expected torchvision:NAME"):
         with_backbone(get_preset("yolact_base"), backbone)
+    with pytest.raises(ValueError, match="backbone: expected torchvision:NAME"):
+        dataclasses.replace(get_preset("yolact_base"), backbone=backbone)
+
+
+def test_a_preset_takes_the_backbone_as_text():
+    preset = dataclasses.replace(get_preset("yolact_base"), backbone="torchvision:resnet18")
+    assert preset.backbone == TorchvisionSpec("resnet18")
 
 
 def test_depth_of_the_pyramid_and_of_the_heads_are_fields():

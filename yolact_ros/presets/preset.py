@@ -54,6 +54,23 @@ class TorchvisionSpec:
 
     name: str
 
+    @classmethod
+    def parse(cls, text: str) -> TorchvisionSpec:
+        """Reads "torchvision:NAME".
+
+        Whether torchvision has such a network shows when it is built.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        source, _, name = text.partition(":")
+        if source != "torchvision" or not name:
+            raise ValueError(
+                "backbone: expected torchvision:NAME, such as torchvision:mobilenet_v3_large, "
+                f"got {text!r}"
+            )
+        return cls(name)
+
 
 BackboneSpec = ResNetSpec | DarkNetSpec | TorchvisionSpec
 
@@ -84,7 +101,7 @@ class Preset:
     Attributes:
         name: Unique name in the registry.
         class_names: Without background, in the order of the class ids.
-        backbone: The feature extractor.
+        backbone: The feature extractor; also taken as "torchvision:NAME".
         input_size: Side S of the square network input in pixels.
         prior_sizes: For each pyramid level, from P3 on, the prior sides in input pixels. There are
             as many levels as entries, five in all published networks and at least three.
@@ -118,6 +135,8 @@ class Preset:
     published: Published | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.backbone, str):
+            object.__setattr__(self, "backbone", TorchvisionSpec.parse(self.backbone))
         self._check_values()
         if len(self.prior_sizes) < 3 or len(set(map(len, self.prior_sizes))) != 1:
             raise ValueError(

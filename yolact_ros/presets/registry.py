@@ -23,7 +23,6 @@ _DEMO = Preset(
     prototypes=24,
 )
 _PRESETS = {preset.name: preset for preset in (*PUBLISHED_PRESETS, _DEMO)}
-_TORCHVISION = "torchvision:"
 
 
 def preset_names() -> tuple[str, ...]:
@@ -71,15 +70,9 @@ def with_backbone(preset: Preset, backbone: str) -> Preset:
         backbone: "torchvision:NAME" with the name of one of torchvision's classification networks.
 
     Raises:
-        ValueError: It does not start with "torchvision:". Whether torchvision has the network shows
-            when it is built.
+        ValueError: It is something else; an unknown NAME shows when the network is built.
     """
-    if not backbone.startswith(_TORCHVISION) or backbone == _TORCHVISION:
-        raise ValueError(
-            f"backbone: expected {_TORCHVISION}NAME, such as {_TORCHVISION}mobilenet_v3_large, "
-            f"got {backbone!r}"
-        )
-    spec = TorchvisionSpec(backbone.removeprefix(_TORCHVISION))
+    spec = TorchvisionSpec.parse(backbone)
     return dataclasses.replace(
         preset, name=f"{preset.name}:{spec.name}", backbone=spec, published=None
     )
