@@ -67,6 +67,15 @@ def test_the_cache_gives_float32_once_for_each_size():
     assert len(other) < len(one)
 
 
+def test_priors_made_in_inference_mode_serve_training_too():
+    cache = PriorCache(get_preset("yolact_demo"))
+    with torch.inference_mode():
+        priors = cache.get((64, 96), level_sizes((64, 96), 5), torch.device("cpu"))
+    scale = torch.ones(4, requires_grad=True)
+    (priors * scale).sum().backward()  # refuses to save a tensor of inference mode
+    assert scale.grad is not None
+
+
 @pytest.mark.parametrize("sizes", [((24, 30), (48,), (96,)), ((24,), (48,))])
 def test_unequal_or_too_few_sizes_are_refused(sizes):
     with pytest.raises(ValueError, match="same number of sizes on each of at least three levels"):

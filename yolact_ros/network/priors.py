@@ -81,8 +81,10 @@ class PriorCache:
         """The priors for an input size and the cells that the network made of it."""
         key = (input_size, tuple(cells), device)
         if key not in self._priors:
-            priors = make_priors(self._preset, input_size, cells).to(device)
             if torch.compiler.is_compiling():
-                return priors  # a traced tensor must not outlive its trace
-            self._priors[key] = priors
+                # A traced tensor must not outlive its trace.
+                return make_priors(self._preset, input_size, cells).to(device)
+            # Nor may a tensor of inference mode be what training meets later.
+            with torch.inference_mode(mode=False):
+                self._priors[key] = make_priors(self._preset, input_size, cells).to(device)
         return self._priors[key]
