@@ -207,3 +207,14 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_checkpoint(build_network("yolact_demo"), path, {"preset": "yolact_demo"})
     return {"weights": path}
+
+
+@pytest.fixture
+def say(capsys):
+    """Prints measured figures past pytest's capturing, so that every run shows them."""
+
+    def say(text):
+        with capsys.disabled():
+            print(f"\n{text}", flush=True)
+
+    return say

@@ -25,7 +25,7 @@ def segmenter(weights):
     return Segmenter(preset="yolact_demo", weights=weights.get("weights"), max_instances=20)
 
 
-def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp):
+def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp, say):
     node = start("yolact_node", max_instances=20, **weights)
     subscriber = start("decode_subscriber.py", COUNT, tmp_path, profile=False)
     subscriber.wait_for("subscribed")
@@ -73,7 +73,7 @@ def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_
         np.testing.assert_array_equal(published, decoded["instance_map"])
         instances_seen += len(found)
         pixels_compared += int(alone.sum())
-    print(f"{instances_seen} instances, {pixels_compared} pixels that belong to one alone")
+    say(f"{instances_seen} instances, {pixels_compared} pixels that belong to one alone")
     assert instances_seen >= COUNT and pixels_compared > 10_000
 
 

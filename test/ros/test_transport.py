@@ -38,17 +38,17 @@ def count_frames(start, width, height, profile):
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("width, height", [(640, 480), (1280, 720)])
-def test_frames_arrive_with_the_profile_on_the_sender(start, width, height):
+def test_frames_arrive_with_the_profile_on_the_sender(start, width, height, say):
     sent = RATE * SECONDS
     _, line = count_frames(start, width, height, profile=False)
-    print(f"\n{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, default transport: {line}")
+    say(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, default transport: {line}")
     received, line = count_frames(start, width, height, profile=True)
-    print(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, config/fastdds.xml: {line}")
+    say(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, config/fastdds.xml: {line}")
     assert received >= 0.95 * sent
 
 
 @pytest.mark.timeout(150)
-def test_results_stay_young_when_the_camera_is_faster(start, peer, weights):
+def test_results_stay_young_when_the_camera_is_faster(start, peer, weights, say):
     camera = start(
         "demo_camera", rate=RATE, loop_frames=30, width=1280, height=720, reliability="best_effort"
     )
@@ -72,8 +72,8 @@ def test_results_stay_young_when_the_camera_is_faster(start, peer, weights):
     usual, processing = (float(values[f"total {which} (ms)"]) for which in ("p50", "p95"))
     middle, worst = np.percentile(ages, [50, 95])
     limit = 1.5 * processing + 1000 / RATE
-    print(
-        f"\n{len(ages)} results in 60 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
+    say(
+        f"{len(ages)} results in 60 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
         f"p50 {usual:.0f} ms, p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
     )
     assert worst < limit
@@ -83,7 +83,7 @@ def test_results_stay_young_when_the_camera_is_faster(start, peer, weights):
 
 
 @pytest.mark.timeout(120)
-def test_losses_in_dds_are_counted_and_explained(start, peer, weights):
+def test_losses_in_dds_are_counted_and_explained(start, peer, weights, say):
     camera = start(
         "demo_camera",
         profile=False,
@@ -105,6 +105,6 @@ def test_losses_in_dds_are_counted_and_explained(start, peer, weights):
         return {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
 
     peer.until(lambda: counts()["lost"] >= 30, timeout=60, what="losses")
-    print(f"\nwithout the profile: {counts()}")
+    say(f"without the profile: {counts()}")
     line = node.wait_for("were lost in DDS")
     assert "FASTRTPS_DEFAULT_PROFILES_FILE" in line and "config/fastdds.xml" in line
