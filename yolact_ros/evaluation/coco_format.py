@@ -91,8 +91,5 @@ def _category_id(class_id: int, category_ids: Sequence[int] | None) -> int:
 
 def _full_mask(packed: PackedMask, height: int, width: int) -> npt.NDArray[np.bool_]:
     mask = np.zeros((height, width), dtype=bool, order="F")
-    if not packed.empty:
-        rows = slice(packed.y_offset, packed.y_offset + packed.height)
-        columns = slice(packed.x_offset, packed.x_offset + packed.width)
-        mask[rows, columns] = packed.to_array()
+    mask[packed.rectangle] = packed.to_array()
     return mask

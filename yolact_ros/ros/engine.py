@@ -12,7 +12,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from yolact_ros.inference import Segmenter
+from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.outputs import Outputs
 from yolact_ros.ros.parameters import Settings
@@ -53,12 +53,7 @@ class Engine:
             device=settings.device,
             precision=settings.precision,
             resize=settings.resize,
-            score_threshold=settings.score_threshold,
-            max_instances=settings.max_instances,
-            nms=settings.nms,
-            nms_iou=settings.nms_iou,
-            classes=settings.classes,
-            rescoring=settings.rescoring,
+            **_options(settings),
         )
         self._segmenter.warm_up()
         self._outputs = Outputs(node)
@@ -105,15 +100,7 @@ class Engine:
         """
         by_field = {name.replace(".", "_"): value for name, value in changed.items()}
         settings = dataclasses.replace(self.settings, **by_field)
-        self._segmenter.options = dataclasses.replace(
-            self._segmenter.options,
-            score_threshold=settings.score_threshold,
-            max_instances=settings.max_instances,
-            nms=settings.nms,
-            nms_iou=settings.nms_iou,
-            classes=settings.classes,
-            rescoring=settings.rescoring,
-        )
+        self._segmenter.options = SegmenterOptions(**_options(settings))
         self._pipeline.settings = settings
         if "max_rate" in changed:
             self._worker.max_rate = settings.max_rate
@@ -139,3 +126,10 @@ class Engine:
 
     def _announce(self) -> None:
         self._outputs.announce(self._segmenter.class_names, self.settings.score_threshold)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    """The parameters that are options of the segmenter, which bear the same names."""
+    return {
+        field.name: getattr(settings, field.name) for field in dataclasses.fields(SegmenterOptions)
+    }
