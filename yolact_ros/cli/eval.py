@@ -32,14 +32,12 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    from yolact_ros.evaluation.scenes import FIRST_UNSEEN_SEED, evaluate_scenes
+    from yolact_ros.evaluation.scenes import evaluate_unseen
 
     if arguments.scenes < 1:
         raise ValueError(f"scenes: expected 1 or more, got {arguments.scenes}")
     segmenter = build_segmenter(arguments)
-    segmenter.warm_up()
-    seeds = range(FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + arguments.scenes)
-    metrics = evaluate_scenes(segmenter, seeds, progress=not arguments.quiet)
+    metrics = evaluate_unseen(segmenter, arguments.scenes, progress=not arguments.quiet)
     print(describe(metrics))
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -164,3 +164,10 @@ def evaluate_scenes(
         network_ms=float(network_ms),
         total_ms=float(total_ms),
     )
+
+
+def evaluate_unseen(segmenter: Segmenter, scenes: int, *, progress: bool = False) -> SceneMetrics:
+    """`evaluate_scenes` on the first so many scenes that training never uses, after a warm-up."""
+    segmenter.warm_up()
+    seeds = range(FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + scenes)
+    return evaluate_scenes(segmenter, seeds, progress=progress)

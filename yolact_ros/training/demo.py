@@ -24,7 +24,7 @@ from yolact_ros.evaluation.scenes import (
     FIRST_UNSEEN_SEED,
     SCENE_DURATION,
     SceneMetrics,
-    evaluate_scenes,
+    evaluate_unseen,
 )
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import build_network, save_checkpoint
@@ -109,7 +109,10 @@ def train_demo(out: Path, options: DemoTraining, command: str) -> SceneMetrics:
     network = copy.deepcopy(trained_network(module)).half()
     metadata = provenance(command, options.seed)
     save_checkpoint(network, weights, metadata)
-    metrics = evaluate_unseen(weights, options.evaluation_scenes, progress=True)
+    segmenter = Segmenter(
+        preset=PRESET, weights=weights, device="cpu", score_threshold=0.05, max_instances=100
+    )
+    metrics = evaluate_unseen(segmenter, options.evaluation_scenes, progress=True)
     clock.stop("evaluation")
     report = {
         "options": asdict(options),
@@ -184,16 +187,6 @@ def fit(store: SceneStore, out: Path, options: DemoTraining) -> TrainingModule:
             f"training: expected {options.steps} steps, got {trainer.global_step} before it ended"
         )
     return module
-
-
-def evaluate_unseen(weights: Path, scenes: int, *, progress: bool = False) -> SceneMetrics:
-    """Measures weights of `yolact_demo` on scenes with seeds that training never uses."""
-    segmenter = Segmenter(
-        preset=PRESET, weights=weights, device="cpu", score_threshold=0.05, max_instances=100
-    )
-    segmenter.warm_up()
-    seeds = range(FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + scenes)
-    return evaluate_scenes(segmenter, seeds, progress=progress)
 
 
 def choose_precision(precision: str) -> str:
