@@ -8,7 +8,7 @@ import torch
 
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.losses import MultiBoxLoss, choose_negatives, resize_masks
-from yolact_ros.training.target import Target
+from yolact_ros.data.target import Target
 
 QUARTERS = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
 LN2, LN3 = math.log(2), math.log(3)

@@ -15,7 +15,7 @@ from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.losses import MultiBoxLoss, choose_negatives
-from yolact_ros.training.target import Target
+from yolact_ros.data.target import Target
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CASES = ("r50_138_net", "r50_138_net_crowd", "r50_550_synth", "r50_550_synth_crowd")

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from yolact_ros.training.scene_store import SceneStore, StoredScene
-from yolact_ros.training.target import Target
+from yolact_ros.data.target import Target
 
 Array = npt.NDArray[Any]
 

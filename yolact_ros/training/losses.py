@@ -13,7 +13,7 @@ from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.matching import Matches, match_priors
-from yolact_ros.training.target import Target
+from yolact_ros.data.target import Target
 
 
 class MultiBoxLoss(nn.Module):

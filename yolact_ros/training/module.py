@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.network import Yolact
 from yolact_ros.training.losses import MultiBoxLoss
-from yolact_ros.training.target import Target
+from yolact_ros.data.target import Target
 
 Batch = tuple[np.ndarray[Any, Any], list[Target]]
 
