@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_ros.data.target import Target
 from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.matching import Matches, match_priors
-from yolact_ros.data.target import Target
 
 
 class MultiBoxLoss(nn.Module):
@@ -21,7 +22,9 @@ class MultiBoxLoss(nn.Module):
 
     The box, class and mask terms are divided by the number of positive priors of the whole batch;
     without any (no object in any image) they are zero, with zero gradients. The semantic term is
-    divided by the number of images.
+    divided by the number of images. Both are counted over all ranks of `torch.distributed`: the
+    mean of the ranks' losses, and of their gradients, is that of one process with all their images.
+    So every rank has to call the loss as often as the others.
 
     Args:
         box_weight: Of the smooth L1 loss of the offsets.
@@ -84,13 +87,13 @@ class MultiBoxLoss(nn.Module):
             )
         matches = [self.match(predictions.priors, target) for target in targets]
         labels = torch.stack([match.labels for match in matches])  # (B, P)
-        positives = int((labels > 0).sum())
-        divisor = max(positives, 1)
+        positives, images = mean_over_ranks((labels > 0).sum(), len(targets))
+        divisor = max(positives, 1 / world_size())
         return {
             "box": self.box_weight * self._box_loss(predictions, targets, matches) / divisor,
             "class": self.class_weight * self._class_loss(predictions, labels) / divisor,
             "mask": self.mask_weight * self._mask_loss(predictions, targets, matches) / divisor,
-            "semantic": self.semantic_weight * self._semantic_loss(predictions, targets),
+            "semantic": self.semantic_weight * self._semantic_loss(predictions, targets) / images,
         }
 
     def match(self, priors: Tensor, target: Target) -> Matches:
@@ -136,9 +139,10 @@ class MultiBoxLoss(nn.Module):
             if count > self.max_masks:
                 shuffled = torch.randperm(count, device=chosen.device)
                 chosen = chosen[shuffled[: self.max_masks]]
-            truth = resize_masks(target.masks, (height, width))
             if self.binary_masks:
-                truth = truth > 0.5
+                truth = resize_masks(target.masks, (height, width)) > 0.5
+            else:
+                truth = covered_fraction(target.masks, (height, width))
             truth = truth.to(prototypes.dtype)
             objects = match.objects[chosen]
             boxes = target.boxes[objects]
@@ -159,7 +163,7 @@ class MultiBoxLoss(nn.Module):
             index = target.class_ids[:, None, None].expand_as(masks)
             present.scatter_reduce_(0, index, masks, reduce="amax")
         loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-        return loss / truth[0, 0].numel() / len(truth)
+        return loss / truth[0, 0].numel()
 
 
 def choose_negatives(logits: Tensor, labels: Tensor, per_positive: int) -> Tensor:
@@ -186,6 +190,28 @@ def choose_negatives(logits: Tensor, labels: Tensor, per_positive: int) -> Tenso
             max=labels.shape[1] - 1
         )
         return (rank < wanted) & (labels == 0)
+
+
+def mean_over_ranks(positives: Tensor, images: int) -> tuple[float, float]:
+    """Positives and images a rank: their sums over all ranks, divided by the number of ranks."""
+    counts = torch.stack([positives, positives.new_tensor(images)])
+    if world_size() > 1:
+        dist.all_reduce(counts)
+    total = counts.tolist()
+    return total[0] / world_size(), total[1] / world_size()
+
+
+def world_size() -> int:
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def covered_fraction(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, H, W) to (N, h, w) float32: the part of each new pixel's area that the mask covers."""
+    masks = masks.float()
+    if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
+        return masks.reshape(len(masks), *size)
+    return F.interpolate(masks[None], size=tuple(size), mode="area")[0]
 
 
 def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
