@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -18,7 +20,7 @@ IOU_KINDS = ("bbox", "segm")
 
 @dataclass(frozen=True)
 class CocoMetrics:
-    """COCO's twelve figures, 0 to 1, and the AP of each class; -1 where there is no truth.
+    """COCO's twelve figures, 0 to 1, and those of each class; -1 where there is no truth.
 
     Attributes:
         ap: Mean over IoU 0.50 to 0.95 in steps of 0.05 and over classes.
@@ -26,7 +28,7 @@ class CocoMetrics:
         ap_small, ap_medium, ap_large: Of objects below 32², 32² to 96², above 96² pixels.
         ar_1, ar_10, ar_100: Recall with at most so many instances an image.
         ar_small, ar_medium, ar_large: Recall by size with at most 100.
-        ap_per_class: `ap` by class name.
+        ap_per_class, ap50_per_class, ar_per_class: `ap`, `ap50` and `ar_100` by class name.
     """
 
     ap: float
@@ -42,20 +44,67 @@ class CocoMetrics:
     ar_medium: float
     ar_large: float
     ap_per_class: dict[str, float]
+    ap50_per_class: dict[str, float]
+    ar_per_class: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return asdict(self)
 
 
+FIGURES = tuple(field.name for field in fields(CocoMetrics) if not field.name.endswith("_class"))
+"""Names of the twelve, in COCO's order."""
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """Precision over recall, with objects of all sizes and at most 100 instances an image.
+
+    Attributes:
+        ious: (10,) IoU from which on an instance counts as found.
+        recalls: (101,) 0 to 1 in equal steps.
+        precision: (10, 101, K) the best precision at this recall or a higher one, by class in
+            ascending order of category ids; 0 beyond the highest recall that was reached, -1 for
+            classes without truth.
+        class_names: Of the K classes.
+    """
+
+    ious: npt.NDArray[np.float64]
+    recalls: npt.NDArray[np.float64]
+    precision: npt.NDArray[np.float64]
+    class_names: tuple[str, ...]
+
+    def at(self, iou: float) -> npt.NDArray[np.float64]:
+        """(101, K) `precision` at one of `ious`.
+
+        Raises:
+            ValueError: There is no such IoU.
+        """
+        [matching] = np.nonzero(np.isclose(self.ious, iou))
+        if not len(matching):
+            raise ValueError(f"iou: expected one of {self.ious.round(2).tolist()}, got {iou}")
+        curve: npt.NDArray[np.float64] = self.precision[matching[0]]
+        return curve
+
+
 def coco_metrics(
     ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], iou_kind: str
 ) -> CocoMetrics:
+    """The figures of `coco_evaluation` alone."""
+    return coco_evaluation(ground_truth, results, iou_kind)[0]
+
+
+def coco_evaluation(
+    ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], iou_kind: str
+) -> tuple[CocoMetrics, PrecisionRecall]:
     """Measures results against their truth.
 
     Args:
         ground_truth: A COCO annotation file's content: "images", "annotations", "categories".
-        results: In COCO's results format, see `instances_to_coco_results`.
+            It is left as it is. Crowd regions count neither as missed nor does an instance in them
+            count as wrong.
+        results: In COCO's results format, see `instances_to_coco_results`. Boxes are ranked by
+            "box_score" where there is one.
         iou_kind: "bbox" (boxes) or "segm" (masks).
 
     Raises:
@@ -68,23 +117,57 @@ def coco_metrics(
         raise ValueError(f"results: expected ids of known images, got {sorted(unknown)[:5]}")
     # pycocotools reports on the standard output.
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {"info": {}, **ground_truth}
-        truth.createIndex()
+        truth = _load_truth(ground_truth)
         evaluation = COCOeval(truth, _load_results(truth, results, iou_kind), iou_kind)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     names = {category["id"]: category["name"] for category in ground_truth["categories"]}
+    class_names = tuple(names[category] for category in evaluation.params.catIds)
     # (IoU, recall, class, area range, max instances)
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    per_class = {
-        names[category]: _mean_of_known(precision[:, :, index])
-        for index, category in enumerate(evaluation.params.catIds)
+    recall = evaluation.eval["recall"][:, :, 0, -1]  # (IoU, class)
+    curves = PrecisionRecall(
+        ious=evaluation.params.iouThrs,
+        recalls=evaluation.params.recThrs,
+        precision=precision,
+        class_names=class_names,
+    )
+    metrics = CocoMetrics(
+        **dict(zip(FIGURES, map(float, evaluation.stats), strict=True)),
+        ap_per_class=_per_class(class_names, precision),
+        ap50_per_class=_per_class(class_names, curves.at(0.5)),
+        ar_per_class=_per_class(class_names, recall),
+    )
+    return metrics, curves
+
+
+def _load_truth(ground_truth: Mapping[str, Any]) -> COCO:
+    sizes = {image["id"]: (image["height"], image["width"]) for image in ground_truth["images"]}
+    annotations = []
+    for number, annotation in enumerate(ground_truth["annotations"], start=1):
+        # Copies, as pycocotools writes into them; and numbered anew, as it takes an object of id 0
+        # for never found.
+        copy = {"iscrowd": 0, **annotation, "id": number}
+        if "area" not in copy:
+            copy["area"] = _area(copy["segmentation"], *sizes[copy["image_id"]])
+        annotations.append(copy)
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": list(ground_truth["images"]),
+        "categories": list(ground_truth["categories"]),
+        "annotations": annotations,
     }
-    figures = [field.name for field in fields(CocoMetrics) if field.name != "ap_per_class"]
-    values: dict[str, Any] = dict(zip(figures, map(float, evaluation.stats), strict=True))
-    return CocoMetrics(**values, ap_per_class=per_class)
+    truth.createIndex()
+    return truth
+
+
+def _area(segmentation: Any, height: int, width: int) -> float:
+    runs = segmentation
+    if not (isinstance(segmentation, Mapping) and isinstance(segmentation["counts"], str | bytes)):
+        runs = coco_mask.frPyObjects(segmentation, height, width)
+    return float(coco_mask.area(coco_mask.merge(runs) if isinstance(runs, list) else runs))
 
 
 def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: str) -> COCO:
@@ -92,6 +175,8 @@ def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: s
     # each kind gets its own geometry only.
     other = "segmentation" if iou_kind == "bbox" else "bbox"
     own = [{key: value for key, value in result.items() if key != other} for result in results]
+    if iou_kind == "bbox":
+        own = [{**result, "score": result.get("box_score", result["score"])} for result in own]
     if own:
         return truth.loadRes(own)
     empty = COCO()  # loadRes refuses an empty list
@@ -100,6 +185,10 @@ def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: s
     return empty
 
 
-def _mean_of_known(precision: np.ndarray[Any, Any]) -> float:
-    known = precision[precision > -1]
-    return float(known.mean()) if known.size else -1.0
+def _per_class(class_names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Means over all axes but the last, the classes'; -1 where nothing is known."""
+    means = {}
+    for index, name in enumerate(class_names):
+        known = values[..., index][values[..., index] > -1]
+        means[name] = float(known.mean()) if known.size else -1.0
+    return means

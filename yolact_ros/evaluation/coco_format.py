@@ -31,6 +31,35 @@ def encode_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def encode_packed_rle(packed: PackedMask, height: int, width: int) -> dict[str, Any]:
+    """Encodes a mask that is cut to its rectangle, as `encode_rle` encodes the whole of it.
+
+    The time goes with the rectangle's pixels, not with the image's.
+
+    Args:
+        packed: The mask.
+        height, width: Of the image, in pixels.
+    """
+    # One column of the rectangle a row; the pixel of 0 below it ends each column's last run.
+    columns = np.zeros((packed.width, packed.height + 1), dtype=np.int8)
+    columns[:, :-1] = packed.to_array().T
+    changes = np.flatnonzero(np.diff(columns.reshape(-1), prepend=0))
+    column, row = np.divmod(changes, packed.height + 1)
+    # Image pixels are counted down the columns: begin and end of each run of ones.
+    edges = (packed.x_offset + column) * height + packed.y_offset + row
+    begins, ends = edges[0::2], edges[1::2]
+    apart = begins[1:] != ends[:-1]  # a run may go on at the top of the next column
+    bounds = np.empty(2 * (np.count_nonzero(apart) + 1) if len(begins) else 0, dtype=np.int64)
+    if len(begins):
+        bounds[0::2] = np.concatenate([begins[:1], begins[1:][apart]])
+        bounds[1::2] = np.concatenate([ends[:-1][apart], ends[-1:]])
+    counts = np.diff(bounds, prepend=0, append=height * width)
+    if counts[-1] == 0:
+        counts = counts[:-1]
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
 def decode_rle(rle: dict[str, Any]) -> npt.NDArray[np.bool_]:
     """Decodes a compressed RLE to an (H, W) bool mask; the inverse of `encode_rle`."""
     return np.asarray(coco_mask.decode(rle), dtype=bool)
@@ -54,8 +83,8 @@ def instances_to_coco_results(
 
     Returns:
         One JSON-ready dictionary per instance, in their order: ``image_id``, ``category_id``,
-        ``bbox`` (x, y, width, height in pixels), ``score`` (times the mask score where there is
-        one) and ``segmentation`` (compressed RLE).
+        ``bbox`` (x, y, width, height in pixels), ``score``, ``segmentation`` (compressed RLE) and,
+        where ``score`` was multiplied, ``box_score``: what boxes are ranked by.
 
     Raises:
         ValueError: A class id has no category id.
@@ -64,18 +93,17 @@ def instances_to_coco_results(
     results = []
     for index, packed in enumerate(instances.packed_masks):
         x1, y1, x2, y2 = (float(value) for value in instances.boxes[index])
-        score = float(instances.scores[index])
+        result: dict[str, Any] = {
+            "image_id": int(image_id),
+            "category_id": _category_id(int(instances.class_ids[index]), category_ids),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": float(instances.scores[index]),
+            "segmentation": encode_packed_rle(packed, height, width),
+        }
         if multiply_mask_scores and instances.mask_scores is not None:
-            score *= float(instances.mask_scores[index])
-        results.append(
-            {
-                "image_id": int(image_id),
-                "category_id": _category_id(int(instances.class_ids[index]), category_ids),
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "score": score,
-                "segmentation": encode_rle(_full_mask(packed, height, width)),
-            }
-        )
+            result["box_score"] = result["score"]
+            result["score"] *= float(instances.mask_scores[index])
+        results.append(result)
     return results
 
 
@@ -87,9 +115,3 @@ def _category_id(class_id: int, category_ids: Sequence[int] | None) -> int:
             f"category_ids: expected one for class id {class_id}, got {len(category_ids)} in all"
         )
     return int(category_ids[class_id])
-
-
-def _full_mask(packed: PackedMask, height: int, width: int) -> npt.NDArray[np.bool_]:
-    mask = np.zeros((height, width), dtype=bool, order="F")
-    mask[packed.rectangle] = packed.to_array()
-    return mask

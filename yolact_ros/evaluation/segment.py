@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's answers to the images of a data set, in COCO's results format."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from yolact_ros.data.coco import CocoDataset, CocoImage
+from yolact_ros.structures import Instances
+
+from .coco_format import instances_to_coco_results
+
+Image = npt.NDArray[np.uint8]
+
+
+class InstanceSegmenter(Protocol):
+    """What `segment_dataset` needs of a network: `Segmenter` is one.
+
+    If it has an attribute `timings`, milliseconds that each stage took in the last call, these are
+    recorded too.
+    """
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """By class id."""
+
+    def __call__(self, images: Sequence[Image], channel_order: str = "bgr") -> list[Instances]:
+        """The instances in each of the (H, W, 3) uint8 images."""
+
+
+@dataclass(frozen=True)
+class SegmentedDataset:
+    """The answers to the images of a data set.
+
+    Attributes:
+        results: In COCO's results format, with the data set's category ids.
+        milliseconds: By stage, one value an image in the data set's order: "read" (from the file),
+            the network's own stages, and "total" from image to instances, without "read". Images of
+            a batch share its time equally.
+        unknown_classes: Classes of the data set that the network does not know: never found.
+        left_out: Number of instances of each class that the data set does not have; they are not
+            among the results.
+    """
+
+    results: list[dict[str, Any]]
+    milliseconds: dict[str, list[float]]
+    unknown_classes: tuple[str, ...]
+    left_out: dict[str, int]
+
+
+def segment_dataset(
+    segmenter: InstanceSegmenter,
+    dataset: CocoDataset,
+    *,
+    batch_size: int = 1,
+    multiply_mask_scores: bool = True,
+    progress: bool = False,
+) -> SegmentedDataset:
+    """Segments all images of a data set.
+
+    Classes are told by their names: the network may have them in another order, may lack some of
+    the data set's, and may have others besides. Instances without a mask pixel are dropped.
+
+    Args:
+        segmenter: The network. For a meaningful AP its score threshold should be low: 0.05 or less.
+        dataset: The images.
+        batch_size: Images that go through the network at once.
+        multiply_mask_scores: See `instances_to_coco_results`.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: No class is both the data set's and the network's, or an image is not as the
+            annotations say.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
+    unknown = unknown_classes(segmenter.class_names, dataset)
+    categories = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
+    # by class id of the network; -1 is never looked up
+    category_ids = [categories.get(name, -1) for name in segmenter.class_names]
+    results: list[dict[str, Any]] = []
+    left_out: Counter[str] = Counter()
+    clock = _Clock()
+    with tqdm(total=len(dataset), unit="image", disable=not progress) as bar:
+        for entries in _batches(dataset.images, batch_size):
+            start = time.perf_counter()
+            images = [dataset.read_image(entry) for entry in entries]
+            clock.add("read", start, len(entries))
+            start = time.perf_counter()
+            answers = segmenter(images, channel_order="rgb")
+            clock.add("total", start, len(entries))
+            clock.add_stages(getattr(segmenter, "timings", {}), len(entries))
+            for entry, instances in zip(entries, answers, strict=True):
+                known = [category_ids[class_id] != -1 for class_id in instances.class_ids]
+                left_out.update(
+                    name
+                    for name, kept in zip(instances.class_names, known, strict=True)
+                    if not kept
+                )
+                results += instances_to_coco_results(
+                    instances.select(known).without_empty_masks(),
+                    entry.id,
+                    category_ids=category_ids,
+                    multiply_mask_scores=multiply_mask_scores,
+                )
+            bar.update(len(entries))
+    return SegmentedDataset(results, clock.milliseconds, unknown, dict(left_out))
+
+
+def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[str, ...]:
+    """Classes of the data set that are not among a network's.
+
+    Raises:
+        ValueError: None of them is.
+    """
+    unknown = tuple(name for name in dataset.class_names if name not in class_names)
+    if len(unknown) == len(dataset.class_names):
+        raise ValueError(
+            f"classes: expected some of {dataset.annotation_file} to be among the network's "
+            f"({_listing(class_names)}), got {_listing(dataset.class_names)}"
+        )
+    return unknown
+
+
+def _listing(names: Sequence[str], most: int = 8) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + rest
+
+
+def _batches(images: Sequence[CocoImage], size: int) -> Iterator[Sequence[CocoImage]]:
+    for first in range(0, len(images), size):
+        yield images[first : first + size]
+
+
+class _Clock:
+    """Collects milliseconds by stage and image."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, list[float]] = {}
+
+    def add(self, stage: str, start: float, images: int) -> None:
+        """From `start`, a time of `perf_counter`, until now."""
+        self.add_stages({stage: (time.perf_counter() - start) * 1000}, images)
+
+    def add_stages(self, milliseconds: Mapping[str, float], images: int) -> None:
+        for stage, spent in milliseconds.items():
+            self.milliseconds.setdefault(stage, []).extend([spent / images] * images)
