@@ -13,21 +13,23 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-Segmentation = Sequence[Sequence[float]] | Mapping[str, Any]
+from yolact_ros.data.problems import DatasetError, find_problems, read_content
+
+Segmentation = Sequence[Sequence[float] | npt.NDArray[np.float64]] | Mapping[str, Any]
 """Polygons (x1, y1, x2, y2, ... in pixels), or run lengths, compressed or not."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CocoObject:
     """One annotation.
 
     Attributes:
         id: The annotation's id in the file.
         class_id: 0-based, background not counted: the position of the category among all, by id.
-        box: x1, y1, x2, y2 in pixels, as the file has it.
-        segmentation: As the file has it.
+        box: x1, y1, x2, y2 in pixels, as the file has it; where it has none, about the outline.
+        segmentation: Polygons as arrays, or compressed run lengths.
         crowd: Whether it is a region where objects are not told apart.
-        area: In pixels, as the file has it.
+        area: In pixels, as the file has it; where it has none, the mask's.
     """
 
     id: int
@@ -38,7 +40,7 @@ class CocoObject:
     area: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CocoImage:
     """One image with its annotations.
 
@@ -66,7 +68,6 @@ class CocoDataset:
         class_names: By class id.
         category_ids: The file's category id of each class id, ascending.
         images: In the order of the file.
-        content: The file's content, as COCO's tools take it.
     """
 
     annotation_file: Path
@@ -74,10 +75,39 @@ class CocoDataset:
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     images: tuple[CocoImage, ...]
-    content: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What COCO's tools and JSON take, made anew at each call.
+
+        The file's other fields, which no tool of ours reads, are not in it.
+        """
+        annotations = [
+            {
+                "id": thing.id,
+                "image_id": image.id,
+                "category_id": self.category_ids[thing.class_id],
+                "bbox": _corner_and_size(thing.box),
+                "area": thing.area,
+                "iscrowd": int(thing.crowd),
+                "segmentation": _json_segmentation(thing.segmentation),
+            }
+            for image in self.images
+            for thing in image.objects
+        ]
+        images = [
+            {"id": image.id, "file_name": image.file_name, "width": image.width,
+             "height": image.height}
+            for image in self.images
+        ]  # fmt: skip
+        categories = [
+            {"id": category_id, "name": name}
+            for category_id, name in zip(self.category_ids, self.class_names, strict=True)
+        ]
+        return {"images": images, "annotations": annotations, "categories": categories}
 
     def read_image(self, image: CocoImage) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB, as stored: the orientation in EXIF data is not applied, as in COCO.
@@ -98,17 +128,31 @@ class CocoDataset:
         return rgb
 
 
+def read_dataset(annotations: Path, images: Path) -> CocoDataset:
+    """Reads a data set, after looking for problems.
+
+    Args:
+        annotations: The JSON file.
+        images: The folder that the images' file names are relative to.
+
+    Raises:
+        DatasetError: It cannot be trained or measured on; names the file and the first annotations.
+    """
+    content = read_content(annotations)
+    problems = find_problems(content, images)
+    if problems:
+        raise DatasetError(annotations, problems)
+    return dataset_from_content(content, annotations, images)
+
+
 def decode_segmentation(
     segmentation: Segmentation, height: int, width: int
 ) -> npt.NDArray[np.uint8]:
-    """Polygons or run lengths to an (H, W) uint8 mask of 0 and 1, as COCO's tools rasterise them."""
-    if not isinstance(segmentation, Mapping):
-        runs = coco_mask.merge(coco_mask.frPyObjects(list(segmentation), height, width))
-    elif isinstance(segmentation["counts"], list):
-        runs = coco_mask.frPyObjects(dict(segmentation), height, width)
-    else:
-        runs = dict(segmentation)
-    mask: npt.NDArray[np.uint8] = coco_mask.decode(runs)
+    """Polygons or run lengths to an (H, W) uint8 mask of 0 and 1, as COCO's tools rasterise them.
+
+    Polygons are joined: a pixel that lies in several is 1.
+    """
+    mask: npt.NDArray[np.uint8] = coco_mask.decode(_run_lengths(segmentation, height, width))
     return mask
 
 
@@ -118,17 +162,24 @@ def dataset_from_content(
     """Arranges a file's content that has no problems."""
     categories = sorted(content["categories"], key=lambda category: category["id"])
     class_ids = {category["id"]: index for index, category in enumerate(categories)}
+    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
     objects: dict[int, list[CocoObject]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
-        x, y, width, height = annotation["bbox"]
+        size = sizes[annotation["image_id"]]
+        segmentation = _compact(annotation["segmentation"], *size)
+        box = annotation.get("bbox") or _enclosing_box(segmentation)
+        x, y, width, height = box
+        area = annotation.get("area")
+        if area is None:
+            area = float(coco_mask.area(_run_lengths(segmentation, *size)))
         objects[annotation["image_id"]].append(
             CocoObject(
                 id=annotation["id"],
                 class_id=class_ids[annotation["category_id"]],
                 box=(x, y, x + width, y + height),
-                segmentation=annotation["segmentation"],
+                segmentation=segmentation,
                 crowd=bool(annotation.get("iscrowd", 0)),
-                area=annotation.get("area", width * height),
+                area=area,
             )
         )
     return CocoDataset(
@@ -146,5 +197,47 @@ def dataset_from_content(
             )
             for image in content["images"]
         ),
-        content=content,
     )
+
+
+def _run_lengths(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
+    """Compressed run lengths of all of it."""
+    if isinstance(segmentation, Mapping):
+        runs = dict(segmentation)
+        if isinstance(runs["counts"], list):
+            runs = coco_mask.frPyObjects(runs, height, width)
+        return runs
+    polygons = [np.asarray(polygon, float).tolist() for polygon in segmentation]
+    joined: dict[str, Any] = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    return joined
+
+
+def _compact(segmentation: Segmentation, height: int, width: int) -> Segmentation:
+    """The same in less memory: a list of Python's numbers takes four times that of an array."""
+    if not isinstance(segmentation, Mapping):
+        return tuple(np.array(polygon, np.float64) for polygon in segmentation)
+    counts = _run_lengths(segmentation, height, width)["counts"]
+    text = counts if isinstance(counts, str) else counts.decode("ascii")
+    return {"size": [height, width], "counts": text}
+
+
+def _json_segmentation(segmentation: Segmentation) -> list[list[float]] | dict[str, Any]:
+    if isinstance(segmentation, Mapping):
+        return dict(segmentation)
+    return [np.asarray(polygon).tolist() for polygon in segmentation]
+
+
+def _enclosing_box(segmentation: Segmentation) -> list[float]:
+    """x, y, width, height."""
+    if isinstance(segmentation, Mapping):
+        box: list[float] = coco_mask.toBbox(segmentation).tolist()
+        return box
+    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
+    left, top = points.min(axis=0).tolist()
+    right, bottom = points.max(axis=0).tolist()
+    return _corner_and_size((left, top, right, bottom))
+
+
+def _corner_and_size(box: tuple[float, float, float, float]) -> list[float]:
+    x1, y1, x2, y2 = box
+    return [x1, y1, x2 - x1, y2 - y1]
