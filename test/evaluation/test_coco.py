@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from yolact_ros.evaluation.coco import coco_metrics
-from yolact_ros.evaluation.coco_format import encode_rle
+from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.evaluation.coco import coco_evaluation, coco_metrics
 
 HEIGHT, WIDTH = 240, 320
 CATEGORIES = [{"id": 1, "name": "left"}, {"id": 2, "name": "right"}]
@@ -14,7 +14,7 @@ CATEGORIES = [{"id": 1, "name": "left"}, {"id": 2, "name": "right"}]
 def rectangle(x, y, side=100):
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[y : y + side, x : x + side] = True
-    return {"bbox": [x, y, side, side], "segmentation": encode_rle(mask)}
+    return {"bbox": [x, y, side, side], "segmentation": encode_mask(mask)}
 
 
 def truth(*objects, images=1):
@@ -93,6 +93,58 @@ def test_the_wrong_class_finds_nothing(kind):
 @KINDS
 def test_no_results(kind):
     assert coco_metrics(truth((0, 1, 10, 10)), [], kind).ap == 0
+
+
+@KINDS
+def test_an_instance_in_a_crowd_is_neither_right_nor_wrong(kind):
+    ground_truth = truth((0, 1, 10, 10), (0, 1, 200, 100))
+    results = [result(0, 1, 200, 110, 0.9), result(0, 1, 10, 10, 0.5)]
+    assert coco_metrics(ground_truth, results[1:], kind).ap == pytest.approx(51 / 101)
+    ground_truth["annotations"][1]["iscrowd"] = 1
+    assert coco_metrics(ground_truth, results, kind).ap == pytest.approx(1)
+    assert coco_metrics(ground_truth, results[1:], kind).ap == pytest.approx(1)
+
+
+@KINDS
+def test_figures_of_each_class(kind):
+    # An IoU of 0.613 on the left (see above); one of two found on the right.
+    ground_truth = truth((0, 1, 10, 10), (0, 2, 10, 110), (0, 2, 200, 110))
+    results = [result(0, 1, 34, 10, 0.9), result(0, 2, 200, 110, 0.8)]
+    metrics = coco_metrics(ground_truth, results, kind)
+    assert metrics.ap_per_class == pytest.approx({"left": 0.3, "right": 51 / 101})
+    assert metrics.ap50_per_class == pytest.approx({"left": 1, "right": 51 / 101})
+    assert metrics.ar_per_class == pytest.approx({"left": 0.3, "right": 0.5})
+
+
+@KINDS
+def test_precision_over_recall(kind):
+    # In the order of the scores: right, wrong, right; of four objects.
+    ground_truth = truth((0, 1, 10, 10), (0, 1, 200, 100), (1, 1, 0, 0), (1, 1, 0, 110), images=2)
+    results = [
+        result(0, 1, 10, 10, 0.9),
+        result(0, 2, 10, 110, 0.9),  # of another class, which has no truth
+        result(1, 1, 200, 100, 0.8),
+        result(0, 1, 200, 100, 0.7),
+    ]
+    metrics, curves = coco_evaluation(ground_truth, results, kind)
+    precision = curves.at(0.5)
+    assert curves.class_names == ("left", "right")
+    assert precision[:26, 0] == pytest.approx(1)  # up to a recall of 1/4
+    assert precision[26:51, 0] == pytest.approx(2 / 3)  # up to 2/4
+    assert (precision[51:, 0] == 0).all()
+    assert (precision[:, 1] == -1).all()
+    assert metrics.ap50 == pytest.approx((26 + 25 * 2 / 3) / 101)
+    with pytest.raises(ValueError, match="iou: expected one of .*, got 0.51"):
+        curves.at(0.51)
+
+
+def test_boxes_are_ranked_by_their_own_score():
+    results = [
+        result(0, 1, 10, 10, 0.5) | {"box_score": 0.9},
+        result(0, 1, 200, 100, 0.6) | {"box_score": 0.7},
+    ]
+    assert coco_metrics(truth((0, 1, 10, 10)), results, "segm").ap == pytest.approx(0.5)
+    assert coco_metrics(truth((0, 1, 10, 10)), results, "bbox").ap == pytest.approx(1)
 
 
 def test_each_kind_measures_its_own_geometry():

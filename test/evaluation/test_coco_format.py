@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
+from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.coco_format import (
-    decode_rle,
     encode_packed_rle,
-    encode_rle,
     instances_to_coco_results,
 )
 from yolact_ros.structures import Instances, PackedMask
@@ -32,13 +31,6 @@ def instances():
     ), masks
 
 
-@given(mask=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)))
-def test_run_lengths_round_trip(mask):
-    rle = json.loads(json.dumps(encode_rle(mask)))
-    assert rle["size"] == list(mask.shape)
-    assert np.array_equal(decode_rle(rle), mask)
-
-
 @given(
     region=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)),
     margins=st.tuples(*[st.integers(0, 3)] * 4),
@@ -47,14 +39,14 @@ def test_a_rectangle_is_encoded_as_the_whole_mask(region, margins):
     top, bottom, left, right = margins
     mask = np.pad(region, ((top, bottom), (left, right)))
     packed = PackedMask.from_array(region, x_offset=left, y_offset=top)
-    assert encode_packed_rle(packed, *mask.shape) == encode_rle(mask)
+    assert encode_packed_rle(packed, *mask.shape) == encode_mask(mask)
 
 
 @pytest.mark.parametrize("name", ["full", "columns", "empty"])
 def test_runs_that_go_on_in_the_next_column(name):
     mask = np.zeros((3, 4), bool)
     mask[:, {"full": slice(None), "columns": slice(1, 3), "empty": slice(0)}[name]] = True
-    assert encode_packed_rle(PackedMask.from_array(mask), 3, 4) == encode_rle(mask)
+    assert encode_packed_rle(PackedMask.from_array(mask), 3, 4) == encode_mask(mask)
 
 
 def test_results_hold_what_the_instances_hold(instances):
@@ -85,8 +77,3 @@ def test_mask_scores_multiply(instances):
     assert [r["box_score"] for r in results] == [0.75, 0.5, 0.25]
     kept = instances_to_coco_results(rescored, 0, multiply_mask_scores=False)
     assert [r["score"] for r in kept] == [0.75, 0.5, 0.25]
-
-
-def test_only_single_masks_are_encoded():
-    with pytest.raises(ValueError, match=r"mask: expected shape \(H, W\), got \(1, 2, 3\)"):
-        encode_rle(np.zeros((1, 2, 3), bool))

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from yolact_ros.evaluation.coco_format import decode_rle, encode_rle
+from yolact_ros.data.coco import decode_segmentation
+from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.scenes import (
     FIRST_UNSEEN_SEED,
     evaluate_scenes,
@@ -79,7 +80,7 @@ def test_annotations_are_the_frame():
     assert [a["id"] for a in annotations] == list(range(11, 11 + len(frame.objects)))
     assert all(a["image_id"] == 5 for a in annotations)
     for index, (annotation, thing) in enumerate(zip(annotations, frame.objects, strict=True)):
-        mask = decode_rle(annotation["segmentation"])
+        mask = decode_segmentation(annotation["segmentation"], *frame.instance_map.shape)
         assert np.array_equal(mask, frame.instance_map == index + 1)
         assert annotation["area"] == mask.sum()
         assert DEMO_CLASSES[annotation["category_id"] - 1] == thing.class_name
@@ -92,7 +93,7 @@ def test_annotations_are_the_frame():
 def strip(first, last):
     mask = np.zeros((4, 100), bool)
     mask[:, first:last] = True
-    return encode_rle(mask)
+    return encode_mask(mask)
 
 
 def test_pairs():

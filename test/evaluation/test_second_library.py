@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
+from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
-from yolact_ros.evaluation.coco_format import encode_rle
 
 faster_coco_eval = pytest.importorskip("faster_coco_eval", minversion="1.6")
 
@@ -69,7 +69,7 @@ def random_set(seed):
             category = int(random.choice([7, 2, 40, 5]))
             crowd = bool(random.random() < 0.2)
             x, y, w, h = box = bounds(mask)
-            segmentation = run_lengths(mask) if crowd else encode_rle(mask)
+            segmentation = run_lengths(mask) if crowd else encode_mask(mask)
             if not crowd and random.random() < 0.3 and min(w, h) > 3:
                 segmentation = [[x, y, x + w, y, x + w, y + h / 2, x, y + h]]
             annotations.append(
@@ -105,7 +105,7 @@ def random_set(seed):
                         + bounds(mask)[2:],
                         # many are equal
                         "score": round(float(random.random()), 1 if seed % 2 else 3),
-                        "segmentation": encode_rle(mask),
+                        "segmentation": encode_mask(mask),
                     }
                 )
     return {"images": images, "annotations": annotations, "categories": CATEGORIES}, results

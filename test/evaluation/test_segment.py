@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco import dataset_from_content
+from yolact_ros.data.coco import dataset_from_content, decode_segmentation
+from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import coco_metrics
-from yolact_ros.evaluation.coco_format import decode_rle, encode_rle
 from yolact_ros.evaluation.segment import segment_dataset
 from yolact_ros.structures import Instances, PackedMask
 
@@ -43,7 +43,7 @@ def dataset(tmp_path):
                 "image_id": image,
                 "category_id": category,
                 "bbox": [*np.argwhere(mask)[0][::-1].tolist(), 16, 16],
-                "segmentation": encode_rle(mask),
+                "segmentation": encode_mask(mask),
             }
             for index, (image, category, mask) in enumerate(truth)
         ],
@@ -102,7 +102,9 @@ def test_classes_are_told_by_name(dataset, class_names, batch_size):
     done = segment_dataset(network, dataset, batch_size=batch_size)
     assert [r["image_id"] for r in done.results] == [1, 1, 3]
     assert [r["category_id"] for r in done.results] == [7, 3, 3]
-    assert np.array_equal(decode_rle(done.results[1]["segmentation"]), square(30, 20))
+    assert np.array_equal(
+        decode_segmentation(done.results[1]["segmentation"], HEIGHT, WIDTH), square(30, 20)
+    )
     assert network.batches == {1: [[1], [2], [3]], 2: [[1, 2], [3]], 5: [[1, 2, 3]]}[batch_size]
     assert done.unknown_classes == ()
     assert done.left_out == {}

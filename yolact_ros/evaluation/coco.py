@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -100,9 +99,8 @@ def coco_evaluation(
     """Measures results against their truth.
 
     Args:
-        ground_truth: A COCO annotation file's content: "images", "annotations", "categories".
-            It is left as it is. Crowd regions count neither as missed nor does an instance in them
-            count as wrong.
+        ground_truth: As `CocoDataset.content`; it is left as it is. A crowd region does not count
+            as missed, nor does an instance in it count as wrong.
         results: In COCO's results format, see `instances_to_coco_results`. Boxes are ranked by
             "box_score" where there is one.
         iou_kind: "bbox" (boxes) or "segm" (masks).
@@ -143,15 +141,12 @@ def coco_evaluation(
 
 
 def _load_truth(ground_truth: Mapping[str, Any]) -> COCO:
-    sizes = {image["id"]: (image["height"], image["width"]) for image in ground_truth["images"]}
-    annotations = []
-    for number, annotation in enumerate(ground_truth["annotations"], start=1):
-        # Copies, as pycocotools writes into them; and numbered anew, as it takes an object of id 0
-        # for never found.
-        copy = {"iscrowd": 0, **annotation, "id": number}
-        if "area" not in copy:
-            copy["area"] = _area(copy["segmentation"], *sizes[copy["image_id"]])
-        annotations.append(copy)
+    # Copies, as pycocotools writes into them; and numbered anew, as it takes an object of id 0 for
+    # never found.
+    annotations = [
+        {**annotation, "id": number}
+        for number, annotation in enumerate(ground_truth["annotations"], start=1)
+    ]
     truth = COCO()
     truth.dataset = {
         "info": {},
@@ -161,13 +156,6 @@ def _load_truth(ground_truth: Mapping[str, Any]) -> COCO:
     }
     truth.createIndex()
     return truth
-
-
-def _area(segmentation: Any, height: int, width: int) -> float:
-    runs = segmentation
-    if not (isinstance(segmentation, Mapping) and isinstance(segmentation["counts"], str | bytes)):
-        runs = coco_mask.frPyObjects(segmentation, height, width)
-    return float(coco_mask.area(coco_mask.merge(runs) if isinstance(runs, list) else runs))
 
 
 def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: str) -> COCO:

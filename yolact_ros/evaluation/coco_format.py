@@ -7,32 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from yolact_ros.structures import Instances, PackedMask
 
 
-def encode_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Encodes one mask as COCO's compressed run lengths, which JSON can hold.
-
-    Args:
-        mask: (H, W) bool.
-
-    Returns:
-        ``{"size": [H, W], "counts": str}``.
-
-    Raises:
-        ValueError: The mask is not two-dimensional.
-    """
-    if mask.ndim != 2:
-        raise ValueError(f"mask: expected shape (H, W), got {tuple(mask.shape)}")
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
-
-
 def encode_packed_rle(packed: PackedMask, height: int, width: int) -> dict[str, Any]:
-    """Encodes a mask that is cut to its rectangle, as `encode_rle` encodes the whole of it.
+    """Encodes a mask that is cut to its rectangle, as `encode_mask` encodes the whole of it.
 
     The time goes with the rectangle's pixels, not with the image's.
 
@@ -58,11 +39,6 @@ def encode_packed_rle(packed: PackedMask, height: int, width: int) -> dict[str, 
         counts = counts[:-1]
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-
-
-def decode_rle(rle: dict[str, Any]) -> npt.NDArray[np.bool_]:
-    """Decodes a compressed RLE to an (H, W) bool mask; the inverse of `encode_rle`."""
-    return np.asarray(coco_mask.decode(rle), dtype=bool)
 
 
 def instances_to_coco_results(

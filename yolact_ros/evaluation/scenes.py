@@ -12,9 +12,10 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.data.synthetic import Scene, SceneFrame
 from yolact_ros.evaluation.coco import CocoMetrics, coco_metrics
-from yolact_ros.evaluation.coco_format import encode_rle, instances_to_coco_results
+from yolact_ros.evaluation.coco_format import instances_to_coco_results
 from yolact_ros.inference import Segmenter
 
 FIRST_UNSEEN_SEED = 1_000_000
@@ -73,7 +74,7 @@ def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[d
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": int(thing.area),
                 "iscrowd": 0,
-                "segmentation": encode_rle(frame.instance_map == index + 1),
+                "segmentation": encode_mask(frame.instance_map == index + 1),
             }
         )
     return annotations
