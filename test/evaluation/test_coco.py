@@ -98,7 +98,7 @@ def test_no_results(kind):
 @KINDS
 def test_an_instance_in_a_crowd_is_neither_right_nor_wrong(kind):
     ground_truth = truth((0, 1, 10, 10), (0, 1, 200, 100))
-    results = [result(0, 1, 200, 110, 0.9), result(0, 1, 10, 10, 0.5)]
+    results = [result(0, 1, 202, 100, 0.9), result(0, 1, 10, 10, 0.5)]  # 98 % in the second
     assert coco_metrics(ground_truth, results[1:], kind).ap == pytest.approx(51 / 101)
     ground_truth["annotations"][1]["iscrowd"] = 1
     assert coco_metrics(ground_truth, results, kind).ap == pytest.approx(1)
@@ -134,7 +134,7 @@ def test_precision_over_recall(kind):
     assert (precision[51:, 0] == 0).all()
     assert (precision[:, 1] == -1).all()
     assert metrics.ap50 == pytest.approx((26 + 25 * 2 / 3) / 101)
-    with pytest.raises(ValueError, match="iou: expected one of .*, got 0.51"):
+    with pytest.raises(ValueError, match="iou: expected one of"):
         curves.at(0.51)
 
 
