@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from yolact_ros.data.layout import Body, collides, place, rotation_about
-from yolact_ros.data.objects import CLUTTER_KINDS, make_solid
+from yolact_ros.data.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
 from yolact_ros.data.synthetic import Scene
 from yolact_ros.presets import DEMO_CLASSES
 
 
-@pytest.mark.parametrize("kind", [*DEMO_CLASSES, *CLUTTER_KINDS])
+@pytest.mark.parametrize("kind", [*DEMO_CLASSES, *CLUTTER_KINDS, *EXTRA_KINDS])
 def test_everything_rests_on_the_table_at_all_times(kind: str) -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)

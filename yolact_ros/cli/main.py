@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from yolact_ros import __version__
 
+from . import dataset, memory, predict, presets, train, weights
 from . import eval as eval_command
-from . import memory, predict, presets, train, weights
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (predict, train, eval_command, weights, presets, memory):
+    for module in (predict, train, eval_command, dataset, weights, presets, memory):
         module.register(commands)
     return parser
 

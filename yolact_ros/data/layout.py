@@ -148,7 +148,9 @@ def _posture(
         along = np.cross(rotation[:, 2], [0.0, 0.0, 1.0])[:2]
         circles = np.hstack([steps * along, np.full((5, 1), solid.high[2])])
         return rotation, np.array([0, 0, solid.radius]), circles, solid.radius
-    lying_share = {"can": 0.3, "bottle": 0.35, "mug": 0.2, "cone": 0.2, "stick": 1.0}
+    lying_share = {
+        "can": 0.3, "bottle": 0.35, "mug": 0.2, "cone": 0.2, "stick": 1.0, "dumbbell": 0.9,
+    }  # fmt: skip
     if not solid.flared and chance < lying_share.get(solid.kind, 0.0):
         return _lying(solid, rng)
     if chance > 0.9 and solid.kind in ("mug", "bowl"):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from yolact_ros.data import textures
+from yolact_ros.data import extra_objects, textures
 from yolact_ros.data.shapes import Band, Disk, Piece, Torus
 from yolact_ros.data.solids import Solid, TextureStack, cuboid, of_revolution
 
@@ -258,16 +258,22 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
     "ring": _ring,
     "slab": _slab,
     "stick": _stick,
+    "dumbbell": extra_objects.dumbbell,
+    "mushroom": extra_objects.mushroom,
 }
 
 CLUTTER_KINDS = ("slab", "stick")
+"""Lie in all scenes and have no label."""
+
+EXTRA_KINDS = ("dumbbell", "mushroom")
+"""Lie in the scenes that are asked for them; the demo's network does not know them."""
 
 
 def make_solid(kind: str, rng: np.random.Generator) -> Solid:
     """A random solid of a kind.
 
     Args:
-        kind: one of the demo's class names or of `CLUTTER_KINDS`.
+        kind: one of the demo's class names, of `CLUTTER_KINDS` or of `EXTRA_KINDS`.
         rng: source of its size and texture.
 
     Raises:

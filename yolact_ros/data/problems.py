@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from PIL import Image
 
@@ -119,7 +119,7 @@ class _ImageEntry(NamedTuple):
     height: int
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int
 
 
@@ -169,7 +169,9 @@ def _check_images(entries: list[Any], problems: list[Problem]) -> dict[int, _Ima
     images = {}
     names: dict[str, int] = {}
     for entry in _entries(entries, "image", "images", problems):
-        name, width, height = (entry.get(key) for key in ("file_name", "width", "height"))
+        name: Any = entry.get("file_name")
+        width: Any = entry.get("width")
+        height: Any = entry.get("height")
         where = f"image {entry['id']}"
         if not isinstance(name, str) or not name:
             text = f"file_name: expected a text that is not empty, got {brief(name)}"
@@ -217,9 +219,10 @@ def _check_annotations(
             fault = segmentation_fault(entry.get("segmentation"), image.width, image.height)
             if fault:
                 found.append(("segmentations", fault))
-            fault = "bbox" in entry and box_fault(entry["bbox"], image.width, image.height)
-            if fault:
-                found.append(("boxes", fault))
+            if "bbox" in entry:
+                fault = box_fault(entry["bbox"], image.width, image.height)
+                if fault:
+                    found.append(("boxes", fault))
         if found:
             where = f"annotation {entry['id']}"
             if image is not None:

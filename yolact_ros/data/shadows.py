@@ -52,16 +52,16 @@ def shadow_maps(
                 cv2.polylines(cast, [line], not piece.clear, 255, thickness, cv2.LINE_AA, 4)
                 if not piece.clear:
                     cv2.polylines(contact, [below], True, 255, thickness, cv2.LINE_AA, 4)
-        if isinstance(body.solid.pieces[0], Torus):
-            continue
-        points = body.to_world(body.solid.body_outline)
-        hull = project(points, slope)
-        if hull is not None:
-            cv2.fillConvexPoly(cast, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
-        low = points[points[:, 2] < points[:, 2].min() + 0.035]
-        foot = project(low, 0 * slope)
-        if foot is not None:
-            cv2.fillConvexPoly(contact, cv2.convexHull(foot), 255, cv2.LINE_AA, 4)
+        outlines = [body.to_world(points) for points in body.solid.body_outlines]
+        lowest = min((points[:, 2].min() for points in outlines), default=0.0)
+        for points in outlines:
+            hull = project(points, slope)
+            if hull is not None:
+                cv2.fillConvexPoly(cast, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
+            low = points[points[:, 2] < lowest + 0.035]
+            foot = project(low, 0 * slope) if len(low) else None
+            if foot is not None:
+                cv2.fillConvexPoly(contact, cv2.convexHull(foot), 255, cv2.LINE_AA, 4)
     soft = max(light.softness * size[0], 0.4)
     cast = cv2.GaussianBlur(cast, (0, 0), soft)
     contact = cv2.GaussianBlur(contact, (0, 0), max(0.02 * size[0], 0.4))

@@ -30,6 +30,7 @@ class Solid:
         specular: strength of the highlight, 0 to 1.
         shininess: the highlight's exponent is 2 to this power.
         flared: a base wider than the body keeps it from lying on its side.
+        convex: whether, handles aside, its shadow is that of its convex hull.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Solid:
     specular: float
     shininess: int
     flared: bool = False
+    convex: bool = True
 
     @property
     def height(self) -> float:
@@ -60,10 +62,10 @@ class Solid:
         return np.array(rows, np.float32).T.copy()
 
     @cached_property
-    def body_outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds it without tori; (0, 3) if it is one."""
+    def body_outlines(self) -> tuple[np.ndarray, ...]:
+        """Points (N, 3) whose convex hulls together are it without tori; none if it is one."""
         outlines = [p.outline() for p in self.pieces if not isinstance(p, Torus)]
-        return np.concatenate([np.zeros((0, 3)), *outlines])
+        return (np.concatenate(outlines),) if outlines and self.convex else tuple(outlines)
 
     @property
     def footprint(self) -> float:
@@ -97,7 +99,7 @@ class TextureStack:
 def of_revolution(
     kind: str, pieces: list[Piece], texture: TextureStack, radius: float, height: float,
     rng: np.random.Generator, *, specular: float, tip_radius: float | None = None,
-    reach: float = 0.0, flared: bool = False,
+    reach: float = 0.0, flared: bool = False, convex: bool = True,
 ) -> Solid:  # fmt: skip
     return Solid(
         kind=kind,
@@ -110,6 +112,7 @@ def of_revolution(
         specular=specular,
         shininess=int(rng.integers(3, 7)),
         flared=flared,
+        convex=convex,
     )
 
 

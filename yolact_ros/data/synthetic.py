@@ -18,13 +18,16 @@ import numpy as np
 from yolact_ros.data.camera import CameraIntrinsics, CameraPose, plane_homography
 from yolact_ros.data.ground import Ground, draw_ground
 from yolact_ros.data.layout import Body, PosedBody, collides, place
-from yolact_ros.data.objects import CLUTTER_KINDS, make_solid
+from yolact_ros.data.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
 from yolact_ros.data.rendering import Footprint, draw_body
 from yolact_ros.data.sensor import Sensor, SensorPixels
 from yolact_ros.data.shading import Light
 from yolact_ros.presets import DEMO_CLASSES
 
 __all__ = ["CameraIntrinsics", "Scene", "SceneFrame", "SceneObject"]
+
+SCENE_CLASSES = (*DEMO_CLASSES, *EXTRA_KINDS)
+"""Kinds of objects that can be labelled."""
 
 MIN_SIDE = 16
 MIN_AREA_SHARE = 64 / (640 * 480)
@@ -36,7 +39,7 @@ class SceneObject:
     """One labelled object of a frame.
 
     Attributes:
-        class_id: index into `DEMO_CLASSES`.
+        class_id: index into the scene's `class_names`.
         class_name: its name.
         box: (4,) float32 x1, y1, x2, y2 pixels, tight about the visible mask; x2, y2 exclusive.
         area: visible pixels.
@@ -106,12 +109,16 @@ def _random_view(rng: np.random.Generator) -> _View:
 
 
 def _random_bodies(
-    rng: np.random.Generator, intrinsics: CameraIntrinsics, camera: CameraPose, ground: Ground
+    rng: np.random.Generator,
+    class_names: Sequence[str],
+    intrinsics: CameraIntrinsics,
+    camera: CameraPose,
+    ground: Ground,
 ) -> tuple[Body, ...]:
     """Things spread over what the camera sees of the table, none touching another."""
     to_table = np.linalg.inv(plane_homography(intrinsics, camera, 0.0))
     count, clutter = int(rng.integers(4, 10)), int(rng.integers(0, 4))
-    kinds = [str(rng.choice(DEMO_CLASSES)) for _ in range(count)]
+    kinds = [str(rng.choice(class_names)) for _ in range(count)]
     kinds += [str(rng.choice(CLUTTER_KINDS)) for _ in range(clutter)]
     bodies: list[Body] = []
     for kind in kinds:
@@ -136,6 +143,7 @@ class Scene:
     """A synthetic scene; make one with `Scene.random`."""
 
     seed: int
+    class_names: tuple[str, ...]
     intrinsics: CameraIntrinsics
     bodies: tuple[Body, ...]
     light: Light
@@ -144,21 +152,39 @@ class Scene:
     _sensor: SensorPixels
 
     @classmethod
-    def random(cls, seed: int, *, width: int = 640, height: int = 480) -> Scene:
+    def random(
+        cls,
+        seed: int,
+        *,
+        width: int = 640,
+        height: int = 480,
+        class_names: Sequence[str] = DEMO_CLASSES,
+    ) -> Scene:
         """The scene of a seed.
 
         Args:
-            seed: not negative; the same seed and size give the same scene.
+            seed: not negative; the same seed, size and classes give the same scene.
             width: of the images, at least 16 pixels.
             height: of the images, at least 16 pixels.
+            class_names: which kinds of objects lie there and are labelled: some of `SCENE_CLASSES`,
+                in any order. Clutter lies there always.
 
         Raises:
-            ValueError: if the seed is negative or a side too small.
+            ValueError: if the seed is negative, a side too small, or a class unknown or repeated.
         """
         if seed < 0:
             raise ValueError(f"seed: expected an integer >= 0, got {seed}")
         if min(width, height) < MIN_SIDE:
             raise ValueError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
+        if (
+            not class_names
+            or not set(class_names).issubset(SCENE_CLASSES)
+            or len(set(class_names)) < len(class_names)
+        ):
+            raise ValueError(
+                f"classes: expected some of {', '.join(SCENE_CLASSES)}, none twice, "
+                f"got {', '.join(class_names) or 'none'}"
+            )
         rng = np.random.default_rng(seed)
         view, light, sensor = _random_view(rng), Light.random(rng), Sensor.random(rng)
         # No upright picture looks above the horizon.
@@ -168,9 +194,9 @@ class Scene:
             width, height, focal, focal, float(middle[0]), float(middle[1])
         )
         ground = Ground.random(rng)
-        bodies = _random_bodies(rng, intrinsics, view.pose(0.0), ground)
+        bodies = _random_bodies(rng, class_names, intrinsics, view.pose(0.0), ground)
         pixels = sensor.pixels(height, width, rng)
-        return cls(seed, intrinsics, bodies, light, view, ground, pixels)
+        return cls(seed, tuple(class_names), intrinsics, bodies, light, view, ground, pixels)
 
     def camera_pose(self, time: float) -> CameraPose:
         """Pose of the camera in the world at a time in seconds."""
@@ -187,7 +213,7 @@ class Scene:
             )
             for number, body in enumerate(bodies, start=1)
         ]
-        instance_map, objects = _truth(canvas.owner, bodies, footprints, camera)
+        instance_map, objects = _truth(canvas.owner, bodies, footprints, camera, self.class_names)
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
             image=self._sensor.expose(canvas.color, noise),
@@ -203,6 +229,7 @@ def _truth(
     bodies: Sequence[PosedBody],
     footprints: Sequence[Footprint],
     camera: CameraPose,
+    class_names: tuple[str, ...],
 ) -> tuple[np.ndarray, tuple[SceneObject, ...]]:
     """Numbers the objects that are visible enough, and describes them."""
     least = MIN_AREA_SHARE * owner.size
@@ -210,7 +237,7 @@ def _truth(
     objects: list[SceneObject] = []
     for index, (body, footprint) in enumerate(zip(bodies, footprints, strict=True), 1):
         kind = body.solid.kind
-        if kind not in DEMO_CLASSES or not footprint.silhouette:
+        if kind not in class_names or not footprint.silhouette:
             continue
         rows, columns = footprint.window
         visible = (owner[rows, columns] == index).view(np.uint8)
@@ -223,7 +250,7 @@ def _truth(
         middle = body.to_world(0.5 * (body.solid.low + body.solid.high))
         objects.append(
             SceneObject(
-                class_id=DEMO_CLASSES.index(kind),
+                class_id=class_names.index(kind),
                 class_name=kind,
                 box=np.array([x, y, x + w, y + h], np.float32),
                 area=area,

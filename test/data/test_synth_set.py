@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthetic data sets: what is on disk is what was rendered."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yolact_ros.data.coco import dataset_from_content, decode_segmentation, read_dataset
+from yolact_ros.data.synth_set import SynthSet, frame_annotations, render_scene
+from yolact_ros.data.synthetic import SCENE_CLASSES
+from yolact_ros.presets import DEMO_CLASSES
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_read_back_it_is_what_was_rendered(tmp_path: Path) -> None:
+    wanted = SynthSet(images=3, seed=40, width=160, height=120)
+    path = wanted.write(tmp_path / "out", workers=1, version="1.2")
+    dataset = read_dataset(path, path.parent / "images")
+    assert dataset.class_names == DEMO_CLASSES
+    assert dataset.category_ids == tuple(range(1, len(DEMO_CLASSES) + 1))
+    assert len(dataset) == 3
+    for number, image in enumerate(dataset.images):
+        frame = render_scene(40 + number, 160, 120)
+        np.testing.assert_array_equal(dataset.read_image(image), frame.image)
+        depth = cv2.imread(str(path.parent / "depth" / image.file_name), cv2.IMREAD_UNCHANGED)
+        assert depth.dtype == np.uint16
+        np.testing.assert_allclose(depth / 1000, frame.depth, atol=0.00051)
+        np.testing.assert_array_equal(depth == 0, frame.depth < 0.0005)
+        assert len(image.objects) == len(frame.objects) > 0
+        for index, (thing, truth) in enumerate(zip(image.objects, frame.objects, strict=True), 1):
+            mask = decode_segmentation(thing.segmentation, 120, 160)
+            np.testing.assert_array_equal(mask, frame.instance_map == index)
+            assert dataset.class_names[thing.class_id] == truth.class_name
+            assert thing.box == tuple(truth.box)
+            assert thing.area == truth.area
+    content = json.loads(path.read_text())
+    assert content["info"]["seed"] == 40
+    assert content["info"]["version"] == "1.2"
+    assert content["images"][2]["seed"] == 42
+    assert content["images"][0]["camera"]["fx"] == render_scene(40, 160, 120).intrinsics.fx
+    ids = [annotation["id"] for annotation in content["annotations"]]
+    assert ids == list(range(1, len(ids) + 1))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**40),
+    class_names=st.lists(st.sampled_from(SCENE_CLASSES), min_size=1, unique=True).map(tuple),
+)
+def test_masks_are_the_instance_map_of_any_scene(seed: int, class_names: tuple[str, ...]) -> None:
+    frame = render_scene(seed, 96, 80, class_names)
+    content = {
+        "images": [{"id": 4, "file_name": "x.png", "width": 96, "height": 80}],
+        "annotations": json.loads(json.dumps(frame_annotations(frame, 4, 7))),
+        "categories": [{"id": i, "name": name} for i, name in enumerate(class_names, 1)],
+    }
+    [image] = dataset_from_content(content, Path("a.json"), Path("images")).images
+    joined = np.zeros((80, 96), np.uint16)
+    for number, thing in enumerate(image.objects, start=1):
+        joined[decode_segmentation(thing.segmentation, 80, 96) == 1] = number
+        assert frame.objects[number - 1].class_name == class_names[thing.class_id]
+    np.testing.assert_array_equal(joined, frame.instance_map)
+
+
+def test_the_same_set_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
+    wanted = SynthSet(images=5, seed=3, width=96, height=64, class_names=("mushroom", "ball"))
+    wanted.write(tmp_path / "one", workers=1, version="1")
+    wanted.write(tmp_path / "two", workers=2, version="1")
+    first = files_of(tmp_path / "one")
+    assert first == files_of(tmp_path / "two")
+    assert sorted(first) == sorted(
+        ["annotations.json"]
+        + [f"{part}/{number:06d}.png" for part in ("images", "depth") for number in range(1, 6)]
+    )
+    other = SynthSet(images=5, seed=4, width=96, height=64, class_names=("mushroom", "ball"))
+    other.write(tmp_path / "other", workers=1, version="1")
+    # The second scene of the first set is the first of the other.
+    assert files_of(tmp_path / "other")["images/000001.png"] == first["images/000002.png"]
+    assert files_of(tmp_path / "other")["images/000002.png"] != first["images/000002.png"]
+
+
+def test_wrong_requests_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"images: expected 1 or more, got 0"):
+        SynthSet(images=0, seed=0)
+    wanted = SynthSet(images=1, seed=0, width=32, height=32)
+    with pytest.raises(ValueError, match=r"workers: expected 1 or more, got 0"):
+        wanted.write(tmp_path / "new", workers=0, version="1")
+    with pytest.raises(ValueError, match=r"classes: expected some of ball, .*, mushroom, none "):
+        SynthSet(images=1, seed=0, class_names=("ball", "slab")).write(
+            tmp_path / "new", workers=1, version="1"
+        )
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine.txt").touch()
+    for taken in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(ValueError, match=r": expected an empty folder or none, got one with"):
+            wanted.write(taken, workers=1, version="1")
+    assert files_of(tmp_path) == {"mine.txt": b""}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthetic scenes as a data set in COCO's format."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.data.synthetic import Scene, SceneFrame
+from yolact_ros.presets import DEMO_CLASSES
+
+SCENE_DURATION = 60.0
+"""Scenes are looked at between 0 and this many seconds."""
+
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # the sensor's noise hardly gets smaller with more effort
+
+
+def render_scene(
+    seed: int,
+    width: int = 640,
+    height: int = 480,
+    class_names: Sequence[str] = DEMO_CLASSES,
+) -> SceneFrame:
+    """The scene of that seed at a moment that the seed decides too; see `Scene.random`."""
+    moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
+    return Scene.random(seed, width=width, height=height, class_names=class_names).frame(moment)
+
+
+def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[dict[str, Any]]:
+    """The true objects of a frame as COCO annotations with ids from `first_id` on."""
+    annotations = []
+    for index, thing in enumerate(frame.objects):
+        x1, y1, x2, y2 = (float(value) for value in thing.box)
+        annotations.append(
+            {
+                "id": first_id + index,
+                "image_id": image_id,
+                "category_id": thing.class_id + 1,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": int(thing.area),
+                "iscrowd": 0,
+                "segmentation": encode_mask(frame.instance_map == index + 1),
+            }
+        )
+    return annotations
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthSet:
+    """What a synthetic data set consists of.
+
+    Attributes:
+        images: How many; one a scene.
+        seed: Of the first scene; the others follow.
+        width, height: Of the images, in pixels.
+        class_names: Kinds of objects, some of `synthetic.SCENE_CLASSES`; their category ids are 1,
+            2, ... in this order.
+    """
+
+    images: int
+    seed: int
+    width: int = 640
+    height: int = 480
+    class_names: tuple[str, ...] = DEMO_CLASSES
+
+    def __post_init__(self) -> None:
+        if self.images < 1:
+            raise ValueError(f"images: expected 1 or more, got {self.images}")
+
+    def write(self, folder: Path, *, workers: int, version: str, progress: bool = False) -> Path:
+        """Renders all images and writes them and their annotations.
+
+        The same set gives the same bytes, with any number of workers. Besides ``images`` there are
+        ``depth`` images of the same names: 16-bit PNG, millimetres along the optical axis, 0 where
+        the sensor got no return. The camera of each image is in its entry of the annotations.
+
+        Args:
+            folder: Made if it is missing.
+            workers: Processes that render.
+            version: Of this program, for the file's ``info``.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            The file of annotations. It is written last: a folder without it is not complete.
+
+        Raises:
+            ValueError: The folder is not empty, or the set cannot be drawn.
+        """
+        if workers < 1:
+            raise ValueError(f"workers: expected 1 or more, got {workers}")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"{folder}: expected an empty folder or none, got one with files")
+        Scene.random(self.seed, **self._scene_options)  # wrong options end here
+        for name in ("images", "depth"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        numbers = range(1, self.images + 1)
+        with _mapping(min(workers, self.images)) as mapping:
+            rendered = mapping(partial(_render, self, folder), numbers)
+            bar = tqdm(
+                rendered, total=self.images, desc="rendering", unit="scene", disable=not progress
+            )
+            for image, found in bar:
+                images.append(image)
+                for annotation in found:
+                    annotation["id"] = len(annotations) + 1
+                    annotations.append(annotation)
+        content = {
+            "info": {
+                "description": "Synthetic RGB-D scenes of things on a table. depth/ has an image "
+                "of the same name for each: 16 bits, millimetres, 0 where there is no return.",
+                "generator": "yolact-ros dataset synth",
+                "version": version,
+                "seed": self.seed,
+            },
+            "images": images,
+            "annotations": annotations,
+            "categories": [
+                {"id": number, "name": name, "supercategory": "object"}
+                for number, name in enumerate(self.class_names, start=1)
+            ],
+        }
+        path = folder / "annotations.json"
+        path.write_text(json.dumps(content))
+        return path
+
+    @property
+    def _scene_options(self) -> dict[str, Any]:
+        return {"width": self.width, "height": self.height, "class_names": self.class_names}
+
+
+def _render(
+    wanted: SynthSet, folder: Path, number: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Writes image and depth of one scene; returns its entry and its annotations, ids aside."""
+    seed = wanted.seed + number - 1
+    frame = render_scene(seed, **wanted._scene_options)
+    name = f"{number:06d}.png"
+    millimetres = np.clip(np.rint(frame.depth * 1000), 0, 65535).astype(np.uint16)
+    for part, pixels in (("images", frame.image[:, :, ::-1]), ("depth", millimetres)):
+        if not cv2.imwrite(str(folder / part / name), pixels, _PNG):
+            raise OSError(f"{folder / part / name}: expected to write an image, got an error")
+    camera = frame.intrinsics
+    image = {
+        "id": number,
+        "file_name": name,
+        "width": wanted.width,
+        "height": wanted.height,
+        "seed": seed,
+        "camera": {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy},
+    }
+    return image, frame_annotations(frame, number, 0)
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Any]:
+    """A `map` over processes, or the built-in one for a single worker."""
+    if workers == 1:
+        yield map
+        return
+    # Fresh processes: forked ones would inherit the threads' locks of OpenCV.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+    try:
+        yield partial(pool.map, chunksize=4)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers to Ctrl-C
+
+
+def default_workers() -> int:
+    """As many as there are cores for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
