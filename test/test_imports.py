@@ -19,7 +19,7 @@ ALLOWED = {
     "inference": {*_CORE, "network"},
     "visualization": {"structures", "presets"},
     "data": {"structures", "presets"},
-    "evaluation": {*_CORE, "network", "inference", "data"},
+    "evaluation": {*_CORE, "network", "inference", "visualization", "data"},
     "training": {*_CORE, "network", "inference", "evaluation", "data"},
     "cli": {*_CORE, "network", "inference", "visualization", "data", "evaluation", "training"},
     "ros": {*_CORE, "network", "inference", "visualization", "data", "msg"},

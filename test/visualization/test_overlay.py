@@ -59,6 +59,15 @@ def test_each_part_is_drawn_only_if_asked():
     assert changed.any() and not changed[21:].any()  # above the box
 
 
+def test_a_label_is_shorter_without_its_score():
+    image, _, instances = scene(size=(60, 200))
+    widths = [
+        np.ptp(np.nonzero((draw_overlay(image, instances, style) != 77).any(axis=2))[1])
+        for style in (OverlayStyle(0, False, False), OverlayStyle(0, False, False, scores=False))
+    ]
+    assert 30 < widths[1] < widths[0] - 20
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 4096), (2000, 2)])
 def test_labels_of_instances_at_the_border_of_tiny_images(size):
     mask = np.ones(size, bool)

@@ -25,13 +25,15 @@ class OverlayStyle:
         opacity: Of the masks' fill, 0 (none) to 1 (solid).
         contours: Whether masks get an outline.
         boxes: Whether boxes are drawn.
-        labels: Whether class name and score are written.
+        labels: Whether the class name is written.
+        scores: Whether the score stands beside it.
     """
 
     opacity: float = 0.45
     contours: bool = True
     boxes: bool = True
     labels: bool = True
+    scores: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
@@ -70,7 +72,9 @@ def draw_overlay(
     for i in worst_first if style.boxes else ():
         cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colors[i], thickness)
     for i in worst_first if style.labels else ():
-        text = f"{instances.class_names[i]} {instances.scores[i]:.2f}"
+        text = instances.class_names[i]
+        if style.scores:
+            text += f" {instances.scores[i]:.2f}"
         _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])
     return canvas
 
