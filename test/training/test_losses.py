@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from yolact_ros.structures import TrainingPredictions
-from yolact_ros.training.losses import MultiBoxLoss, choose_negatives, resize_masks
 from yolact_ros.data.target import Target
+from yolact_ros.structures import TrainingPredictions
+from yolact_ros.training.losses import MultiBoxLoss
 
 QUARTERS = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
 LN2, LN3 = math.log(2), math.log(3)
@@ -126,14 +126,6 @@ def test_semantic_truth_merges_the_objects_of_a_class():
     assert terms["semantic"].item() == pytest.approx(LN2, abs=1e-6)  # of class 0, undecided
 
 
-def test_the_hardest_negatives_are_chosen():
-    logits = torch.tensor([[[0.0, 5], [0.0, 1], [0.0, 3], [0.0, 2], [0.0, 4], [0.0, 9]]])
-    labels = torch.tensor([[1, 0, 0, 0, 0, -1]])
-    chosen = choose_negatives(logits, labels, per_positive=2)
-    assert chosen.tolist() == [[False, False, True, False, True, False]]
-    assert choose_negatives(logits, labels.clamp(max=0), per_positive=2).sum() == 0
-
-
 def test_gradients_agree_with_finite_differences():
     torch.manual_seed(0)
     made = [torch.randn(shape, dtype=torch.float64) for shape in ((1, 4, 4), (1, 4, 3), (1, 4, 2))]
@@ -150,14 +142,6 @@ def test_gradients_agree_with_finite_differences():
         return sum(terms.values())
 
     assert torch.autograd.gradcheck(total, leaves, eps=1e-6, atol=1e-4)
-
-
-def test_masks_of_the_right_size_are_left_alone():
-    masks = torch.rand(2, 4, 4)
-    assert torch.equal(resize_masks(masks, (4, 4)), masks)
-    assert resize_masks(torch.zeros(0, 8, 8), (4, 4)).shape == (0, 4, 4)
-    halved = resize_masks(masks, (2, 2))
-    assert halved[0, 0, 0].item() == pytest.approx(masks[0, :2, :2].mean().item())
 
 
 @pytest.mark.parametrize(

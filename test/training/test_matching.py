@@ -4,9 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.training.matching import assign_each_object, match_priors
-
-NO_CROWD = torch.zeros((0, 4))
+from yolact_ros.training.matching import Matches, match_priors
 
 
 def square(x, y=0.5, side=0.2):
@@ -20,12 +18,14 @@ def box(x, y=0.5, side=0.2):
 
 
 def match(priors, boxes, class_ids, crowds=()):
-    return match_priors(
+    """Of one image."""
+    matches = match_priors(
         torch.tensor(priors),
-        torch.tensor(boxes).reshape(-1, 4),
-        torch.tensor(class_ids, dtype=torch.int64),
-        torch.tensor(list(crowds)).reshape(-1, 4),
+        [torch.tensor(boxes).reshape(-1, 4)],
+        [torch.tensor(class_ids, dtype=torch.int64)],
+        [torch.tensor(list(crowds)).reshape(-1, 4)],
     )
+    return Matches(*(values[0] for values in matches))
 
 
 def test_labels_follow_the_iou():
@@ -47,11 +47,6 @@ def test_the_better_of_two_objects_gets_the_prior_and_the_other_its_next():
     # gets the next although the second object overlaps it more.
     assert result.objects[:2].tolist() == [1, 0]
     assert result.labels.tolist() == [5, 4, 0]
-
-
-def test_of_two_equal_priors_the_first_is_taken():
-    objects, priors = assign_each_object(torch.tensor([[0.3, 0.3, 0.1]]))
-    assert (objects.tolist(), priors.tolist()) == ([0], [0])
 
 
 def test_priors_in_a_crowd_are_neutral_unless_positive():
@@ -81,7 +76,7 @@ def test_every_object_has_a_positive_prior_of_its_own(seed, count):
     boxes = torch.cat(
         [corner, corner + 0.01 + torch.rand((count, 2), generator=generator) * 0.3], 1
     )
-    result = match_priors(priors, boxes, torch.arange(count), NO_CROWD)
+    result = match(priors.tolist(), boxes.tolist(), list(range(count)))
     assert set(result.objects[result.labels > 0].tolist()) == set(range(count))
     positive = result.labels > 0
     assert torch.equal(result.labels[positive], result.objects[positive] + 1)

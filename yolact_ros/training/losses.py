@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The losses of YOLACT (Bolya et al., ICCV 2019, sections 3.1 to 3.4 and 4.3)."""
+"""The losses of YOLACT (Bolya et al., ICCV 2019, sections 3.1 to 3.4 and 4.3) and YOLACT++."""
 
 from __future__ import annotations
 
@@ -11,35 +11,57 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yolact_ros.data.target import Target
+from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.boxes import encode_boxes
-from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import TrainingPredictions
-from yolact_ros.training.matching import Matches, match_priors
+
+from .class_loss import focal_loss, hard_negative_loss
+from .mask_iou_loss import mask_iou_loss
+from .mask_loss import Crops, Positives, mask_loss
+from .mask_targets import covered_fraction, resize_masks
+from .matching import Matches, match_priors
+
+CLASS_LOSSES = ("softmax", "focal")
 
 
 class MultiBoxLoss(nn.Module):
-    """Box, class, mask and semantic loss of a batch.
+    """Box, class, mask and semantic loss of a batch, and mask-IoU loss for YOLACT++.
 
-    The box, class and mask terms are divided by the number of positive priors of the whole batch;
-    without any (no object in any image) they are zero, with zero gradients. The semantic term is
-    divided by the number of images. Both are counted over all ranks of `torch.distributed`: the
-    mean of the ranks' losses, and of their gradients, is that of one process with all their images.
-    So every rank has to call the loss as often as the others.
+    The box, class, mask and mask-IoU terms are divided by the number of positive priors of the
+    whole batch; without any (no object in any image) they are zero, with zero gradients. The
+    semantic term is divided by the number of images. Both are counted over all ranks of
+    `torch.distributed`: the mean of the ranks' losses, and of their gradients, is that of one
+    process with all their images. So every rank has to call the loss as often as the others.
+
+    Crowd regions make priors neutral, and enter no other term. Samples are drawn with the global
+    random generator of the predictions' device.
 
     Args:
         box_weight: Of the smooth L1 loss of the offsets.
-        class_weight: Of the cross entropy over positives and hard negatives.
+        class_weight: Of the class term.
         mask_weight: Of the binary cross entropy of the assembled masks.
         semantic_weight: Of the per-pixel class loss on P3.
+        mask_iou_weight: Of the mask-IoU loss.
+        class_loss: "softmax", the published cross entropy over positives and hard negatives, or
+            "focal", see `focal_loss`.
+        focal_alpha: Weight of objects in the focal loss; background has 1 - focal_alpha.
+        focal_gamma: Exponent of the focal loss.
         positive_iou: See `match_priors`.
         negative_iou: See `match_priors`.
         crowd_overlap: See `match_priors`.
         negatives_per_positive: Hard negatives taken for each positive of an image.
         max_masks: At most so many positives of an image enter the mask loss, chosen at random;
-            their loss is scaled up accordingly.
-        binary_masks: Whether the masks are thresholded at 0.5 after they are resized to the
-            prototypes, as published. Without, the fraction of a pixel that an object covers is the
-            target, which places the edges of small objects between pixels.
+            their loss is scaled up accordingly. The mask-IoU loss sees the same ones.
+        binary_masks: Whether the masks are resized bilinearly to the prototypes and thresholded at
+            0.5, as published. Without, the fraction of a pixel that an object covers is the target,
+            which places the edges of small objects between pixels.
+        mask_iou_least_area: True masks of at most so many prototype pixels stay out of the mask-IoU
+            loss.
+        max_mask_ious: At most so many masks of the batch enter the mask-IoU loss, chosen at random
+            and not scaled up; None for all, as published.
+
+    Raises:
+        ValueError: A value is out of its range.
     """
 
     def __init__(
@@ -49,174 +71,221 @@ class MultiBoxLoss(nn.Module):
         class_weight: float = 1.0,
         mask_weight: float = 6.125,
         semantic_weight: float = 1.0,
+        mask_iou_weight: float = 25.0,
+        class_loss: str = "softmax",
+        focal_alpha: float = 0.25,
+        focal_gamma: float = 2.0,
         positive_iou: float = 0.5,
         negative_iou: float = 0.4,
         crowd_overlap: float = 0.7,
         negatives_per_positive: int = 3,
         max_masks: int = 100,
         binary_masks: bool = True,
+        mask_iou_least_area: int = 25,
+        max_mask_ious: int | None = None,
     ) -> None:
         super().__init__()
+        if class_loss not in CLASS_LOSSES:
+            raise ValueError(
+                f"class_loss: expected {' or '.join(CLASS_LOSSES)}, got {class_loss!r}"
+            )
+        if not (0 <= focal_alpha <= 1 and focal_gamma >= 0):
+            raise ValueError(
+                "focal_alpha, focal_gamma: expected 0 to 1 and 0 or more, "
+                f"got {focal_alpha} and {focal_gamma}"
+            )
+        if not 0 < negative_iou <= positive_iou <= 1:
+            raise ValueError(
+                "negative_iou, positive_iou: expected 0 < negative_iou <= positive_iou <= 1, "
+                f"got {negative_iou} and {positive_iou}"
+            )
+        for name, value in (("max_masks", max_masks), ("max_mask_ious", max_mask_ious)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
         self.box_weight = box_weight
         self.class_weight = class_weight
         self.mask_weight = mask_weight
         self.semantic_weight = semantic_weight
+        self.mask_iou_weight = mask_iou_weight
+        self.class_loss = class_loss
+        self.focal_alpha = focal_alpha
+        self.focal_gamma = focal_gamma
         self.positive_iou = positive_iou
         self.negative_iou = negative_iou
         self.crowd_overlap = crowd_overlap
         self.negatives_per_positive = negatives_per_positive
         self.max_masks = max_masks
         self.binary_masks = binary_masks
+        self.mask_iou_least_area = mask_iou_least_area
+        self.max_mask_ious = max_mask_ious
 
     def forward(
-        self, predictions: TrainingPredictions, targets: Sequence[Target]
+        self,
+        predictions: TrainingPredictions,
+        targets: Sequence[Target],
+        *,
+        mask_iou_net: MaskIouNet | None = None,
     ) -> dict[str, Tensor]:
         """Computes the weighted terms.
 
         Args:
             predictions: Of B images.
             targets: One an image.
+            mask_iou_net: Of YOLACT++; its parameters get gradients.
 
         Returns:
-            Scalars "box", "class", "mask" and "semantic"; their sum is the loss.
+            Scalars "box", "class", "mask" and "semantic", with a mask-IoU net also "mask_iou";
+            their sum is the loss.
+
+        Raises:
+            ValueError: There is not one target for each image, or an image has more objects than
+                there are priors.
         """
         if len(targets) != len(predictions.offsets):
             raise ValueError(
                 f"targets: expected one for each of {len(predictions.offsets)} images, "
                 f"got {len(targets)}"
             )
-        matches = [self.match(predictions.priors, target) for target in targets]
-        labels = torch.stack([match.labels for match in matches])  # (B, P)
-        positives, images = mean_over_ranks((labels > 0).sum(), len(targets))
-        divisor = max(positives, 1 / world_size())
-        return {
-            "box": self.box_weight * self._box_loss(predictions, targets, matches) / divisor,
-            "class": self.class_weight * self._class_loss(predictions, labels) / divisor,
-            "mask": self.mask_weight * self._mask_loss(predictions, targets, matches) / divisor,
-            "semantic": self.semantic_weight * self._semantic_loss(predictions, targets) / images,
+        labels, matched = self.match(predictions.priors, targets)
+        boxes = torch.cat([target.boxes for target in targets])  # (M, 4), of the whole batch
+        class_ids = torch.cat([target.class_ids for target in targets])
+        positives = _positives(labels, matched, [len(target) for target in targets])
+        count, images = mean_over_ranks(len(positives.priors), len(targets), labels.device)
+        class_term = self._class_loss(predictions.class_logits, labels, positives.counts)
+        sums = {
+            "box": self.box_weight * _box_loss(predictions, positives, boxes),
+            "class": self.class_weight * class_term,
+            **self._mask_terms(
+                predictions, self._sample(positives), boxes, class_ids, targets, mask_iou_net
+            ),
         }
+        terms = {name: value / count for name, value in sums.items()}
+        semantic = _semantic_loss(predictions.semantic_logits, class_ids, targets)
+        terms["semantic"] = self.semantic_weight * semantic / images
+        return terms
 
-    def match(self, priors: Tensor, target: Target) -> Matches:
-        """Matches the priors with the objects of one image under this loss's thresholds."""
+    def match(self, priors: Tensor, targets: Sequence[Target]) -> Matches:
+        """Matches the priors with the objects of the images under this loss's thresholds."""
         return match_priors(
             priors,
-            target.boxes,
-            target.class_ids,
-            target.crowd_boxes,
+            [target.boxes for target in targets],
+            [target.class_ids for target in targets],
+            [target.crowd_boxes for target in targets],
             positive_iou=self.positive_iou,
             negative_iou=self.negative_iou,
             crowd_overlap=self.crowd_overlap,
         )
 
-    def _box_loss(
-        self, predictions: TrainingPredictions, targets: Sequence[Target], matches: list[Matches]
-    ) -> Tensor:
-        encoded, predicted = [], []
-        for offsets, target, match in zip(predictions.offsets, targets, matches, strict=True):
-            chosen = match.labels > 0
-            predicted.append(offsets[chosen])
-            boxes = target.boxes[match.objects[chosen]] if len(target) else target.boxes
-            encoded.append(encode_boxes(boxes, predictions.priors[chosen]))
-        return F.smooth_l1_loss(torch.cat(predicted), torch.cat(encoded), reduction="sum")
+    def _class_loss(self, logits: Tensor, labels: Tensor, positives: list[int]) -> Tensor:
+        if self.class_loss == "focal":
+            return focal_loss(logits, labels, self.focal_alpha, self.focal_gamma)
+        return hard_negative_loss(logits, labels, positives, self.negatives_per_positive)
 
-    def _class_loss(self, predictions: TrainingPredictions, labels: Tensor) -> Tensor:
-        logits = predictions.class_logits
-        chosen = (labels > 0) | choose_negatives(logits, labels, self.negatives_per_positive)
-        return F.cross_entropy(logits[chosen], labels[chosen], reduction="sum")
+    def _mask_terms(
+        self,
+        predictions: TrainingPredictions,
+        positives: Positives,
+        boxes: Tensor,
+        class_ids: Tensor,
+        targets: Sequence[Target],
+        mask_iou_net: MaskIouNet | None,
+    ) -> dict[str, Tensor]:
+        prototypes = predictions.prototypes
+        coefficients = _at_priors(predictions.coefficients, positives)
+        size = (prototypes.shape[1], prototypes.shape[2])
+        if self.binary_masks:
+            truth = torch.cat([resize_masks(target.masks, size) > 0.5 for target in targets])
+        else:
+            truth = torch.cat([covered_fraction(target.masks, size) for target in targets])
+        crops = Crops.around(boxes, size)
+        loss = mask_loss(prototypes, coefficients, positives, boxes, crops, truth)
+        terms = {"mask": self.mask_weight * loss}
+        if mask_iou_net is not None:
+            terms["mask_iou"] = self.mask_iou_weight * mask_iou_loss(
+                mask_iou_net,
+                prototypes,
+                coefficients,
+                positives,
+                crops,
+                truth > 0.5,
+                class_ids,
+                least_area=self.mask_iou_least_area,
+                max_masks=self.max_mask_ious,
+            )
+        return terms
 
-    def _mask_loss(
-        self, predictions: TrainingPredictions, targets: Sequence[Target], matches: list[Matches]
-    ) -> Tensor:
-        height, width = predictions.prototypes.shape[1:3]
-        total = predictions.coefficients.sum() * 0 + predictions.prototypes.sum() * 0
-        for prototypes, coefficients, target, match in zip(
-            predictions.prototypes, predictions.coefficients, targets, matches, strict=True
-        ):
-            chosen = (match.labels > 0).nonzero()[:, 0]
-            if len(chosen) == 0:
-                continue
-            count = len(chosen)
-            if count > self.max_masks:
-                shuffled = torch.randperm(count, device=chosen.device)
-                chosen = chosen[shuffled[: self.max_masks]]
-            if self.binary_masks:
-                truth = resize_masks(target.masks, (height, width)) > 0.5
-            else:
-                truth = covered_fraction(target.masks, (height, width))
-            truth = truth.to(prototypes.dtype)
-            objects = match.objects[chosen]
-            boxes = target.boxes[objects]
-            logits = prototypes @ coefficients[chosen].t()  # (h, w, n)
-            masks = crop_masks(torch.sigmoid(logits), boxes)
-            loss = F.binary_cross_entropy(
-                masks.clamp(0, 1), truth[objects].permute(1, 2, 0), reduction="none"
-            ).sum(dim=(0, 1))
-            sides = (boxes[:, 2:] - boxes[:, :2]) * boxes.new_tensor([width, height])
-            total = total + (loss / sides[:, 0] / sides[:, 1]).sum() * (count / len(chosen))
-        return total
-
-    def _semantic_loss(self, predictions: TrainingPredictions, targets: Sequence[Target]) -> Tensor:
-        logits = predictions.semantic_logits
-        truth = torch.zeros_like(logits)
-        for present, target in zip(truth, targets, strict=True):
-            masks = (resize_masks(target.masks, logits.shape[2:]) > 0.5).to(logits.dtype)
-            index = target.class_ids[:, None, None].expand_as(masks)
-            present.scatter_reduce_(0, index, masks, reduce="amax")
-        loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-        return loss / truth[0, 0].numel()
+    def _sample(self, positives: Positives) -> Positives:
+        """At most `max_masks` of each image, for the others too."""
+        if max(positives.counts) <= self.max_masks:
+            return positives
+        device = positives.images.device
+        kept, weights, first = [], [], 0
+        for count in positives.counts:
+            taken = min(count, self.max_masks)
+            order = torch.randperm(count, device=device)[:taken].sort().values
+            kept.append(first + (order if taken < count else torch.arange(count, device=device)))
+            weights.append(torch.full((taken,), count / max(taken, 1), device=device))
+            first += count
+        chosen = torch.cat(kept)
+        return Positives(
+            images=positives.images[chosen],
+            priors=positives.priors[chosen],
+            objects=positives.objects[chosen],
+            counts=[len(each) for each in kept],
+            weights=torch.cat(weights),
+        )
 
 
-def choose_negatives(logits: Tensor, labels: Tensor, per_positive: int) -> Tensor:
-    """Chooses the hardest background priors of each image (OHEM).
+def mean_over_ranks(positives: int, images: int, device: torch.device) -> tuple[float, float]:
+    """What the terms of this rank are divided by, so that the ranks' mean is the joined batch's.
 
     Args:
-        logits: (B, P, C) class logits, background first.
-        labels: (B, P), see `Matches.labels`.
-        per_positive: How many for each positive of the image.
+        positives: Of this rank.
+        images: Of this rank.
+        device: One that `torch.distributed` can use.
 
     Returns:
-        (B, P) bool. At most P - 1 an image; never a positive or neutral prior.
+        The sums over all ranks, each at least 1, divided by the number of ranks.
     """
-    with torch.no_grad():
-        highest = logits.max()  # of the whole batch, as published: it decides near-ties
-        hardness = (logits - highest).exp().sum(dim=2).log() + highest - logits[:, :, 0]
-        # Published: priors that are no candidates are ranked with 0 and dropped afterwards.
-        hardness[labels != 0] = 0
-        order = hardness.argsort(dim=1, descending=True)
-        rank = torch.empty_like(order).scatter_(
-            1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
-        )
-        wanted = ((labels > 0).sum(dim=1, keepdim=True) * per_positive).clamp(
-            max=labels.shape[1] - 1
-        )
-        return (rank < wanted) & (labels == 0)
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return max(positives, 1), images
+    counts = torch.tensor([positives, images], device=device)
+    dist.all_reduce(counts)
+    total, ranks = counts.tolist(), dist.get_world_size()
+    return max(total[0], 1) / ranks, max(total[1], 1) / ranks
 
 
-def mean_over_ranks(positives: Tensor, images: int) -> tuple[float, float]:
-    """Positives and images a rank: their sums over all ranks, divided by the number of ranks."""
-    counts = torch.stack([positives, positives.new_tensor(images)])
-    if world_size() > 1:
-        dist.all_reduce(counts)
-    total = counts.tolist()
-    return total[0] / world_size(), total[1] / world_size()
+def _positives(labels: Tensor, matched: Tensor, num_objects: list[int]) -> Positives:
+    images, priors = (labels > 0).nonzero(as_tuple=True)
+    first = torch.tensor([0, *num_objects[:-1]], device=labels.device).cumsum(dim=0)
+    return Positives(
+        images=images,
+        priors=priors,
+        objects=matched[images, priors] + first[images],
+        counts=torch.bincount(images, minlength=len(labels)).tolist(),
+        weights=torch.ones(len(images), device=labels.device),
+    )
 
 
-def world_size() -> int:
-    """Processes that train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+def _at_priors(values: Tensor, positives: Positives) -> Tensor:
+    """(B, P, n) to (K, n)."""
+    rows = positives.images * values.shape[1] + positives.priors
+    return values.flatten(0, 1).index_select(0, rows)
 
 
-def covered_fraction(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, H, W) to (N, h, w) float32: the part of each new pixel's area that the mask covers."""
-    masks = masks.float()
-    if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
-        return masks.reshape(len(masks), *size)
-    return F.interpolate(masks[None], size=tuple(size), mode="area")[0]
+def _box_loss(predictions: TrainingPredictions, positives: Positives, boxes: Tensor) -> Tensor:
+    encoded = encode_boxes(boxes[positives.objects], predictions.priors[positives.priors])
+    predicted = _at_priors(predictions.offsets, positives)
+    return F.smooth_l1_loss(predicted, encoded.to(predicted.dtype), reduction="sum")
 
 
-def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, H, W) to (N, h, w) float32, bilinear, align_corners=False."""
-    masks = masks.float()
-    if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
-        return masks.reshape(len(masks), *size)
-    return F.interpolate(masks[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+def _semantic_loss(logits: Tensor, class_ids: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Summed over images and classes, a pixel's mean."""
+    images, classes, height, width = logits.shape
+    masks = torch.cat([resize_masks(target.masks, (height, width)) > 0.5 for target in targets])
+    numbers = [image for image, target in enumerate(targets) for _ in range(len(target))]
+    maps = torch.tensor(numbers, dtype=torch.int64, device=logits.device) * classes + class_ids
+    truth = logits.new_zeros(images * classes, height, width)
+    truth.index_add_(0, maps, masks.to(logits.dtype)).clamp_(max=1)  # any object of the class
+    loss = F.binary_cross_entropy_with_logits(logits, truth.view_as(logits), reduction="sum")
+    return loss / (height * width)
