@@ -26,7 +26,10 @@ from yolact_ros.presets import DEMO_CLASSES
 SCENE_DURATION = 60.0
 """Scenes are looked at between 0 and this many seconds."""
 
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # the sensor's noise hardly gets smaller with more effort
+# In the sensor's noise nothing repeats: looking for it takes time and makes larger files.
+_PNG = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
+]  # fmt: skip
 
 
 def render_scene(
