@@ -12,10 +12,13 @@ class Augmentation:
 
     They are applied in this order: zoom-out, IoU crop, window crop, mirror; then the resize to the
     network's input; then the colours, which are cheaper on the small image and, being changes of
-    single pixels, nearly the same after the resize as before it.
+    single pixels, nearly the same after the resize as before it. (The zoom-out's canvas changes its
+    colour with them, unlike in the publication.)
 
     Attributes:
-        zoom_out: Probability of placing the image on a larger canvas of the mean colour.
+        zoom_out: Probability of placing the image on a larger canvas of the mean colour. Unless it
+            is 0, images longer than 3 sides of the network's input are reduced to that first, which
+            bounds the memory of the canvas.
         largest_zoom_out: Longest side of that canvas, in sides of the image; at least 1.
         iou_crop: Whether to crop as SSD does: a random window that contains the centre of an
             object and overlaps one with at least a random IoU. Objects whose centre is outside are
@@ -24,12 +27,12 @@ class Augmentation:
         smallest_window: Smallest side of that crop, as a fraction of the image's.
         mirror: Probability of exchanging left and right.
         photometric: Probability of each of SSD's changes of brightness, contrast, saturation and
-            hue.
+            hue; colour channels are not exchanged.
         contrast: Contrast is multiplied by 1 ± this.
         brightness: Added to all values: ± this, of 255.
         tint: Each channel is multiplied by 1 ± this.
         min_visible: Objects that a crop cuts to a smaller part of their pixels are dropped.
-        min_area: Objects that a crop cuts to fewer pixels (of the image in the file) are dropped.
+        min_area: Objects that a crop cuts to fewer pixels, before the resize, are dropped.
         tight_boxes: Whether a box is taken from the pixels of its mask that are left, instead of
             cutting the file's box at the crop. Cutting is what was published, and keeps boxes
             that an annotator drew around more than the mask. Around what is left of an object cut
@@ -55,9 +58,9 @@ class Augmentation:
     tight_boxes: bool = False
 
     def __post_init__(self) -> None:
-        unlimited = {"largest_zoom_out": (1.0, 16.0), "brightness": (0, 255), "min_area": (0, 1e9)}
+        ranges = {"largest_zoom_out": (1.0, 16.0), "brightness": (0, 255), "min_area": (0, 1e9)}
         for field in fields(self):
-            low, high = unlimited.get(field.name, (0, 1))
+            low, high = ranges.get(field.name, (0, 1))
             value = getattr(self, field.name)
             if not low <= value <= high:
                 raise ValueError(

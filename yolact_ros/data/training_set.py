@@ -19,10 +19,13 @@ from yolact_ros.data import bit_planes
 from yolact_ros.data.augmentation import Augmentation
 from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
 from yolact_ros.data.target import Target
-from yolact_ros.data.transforms import geometry_of, recolor
+from yolact_ros.data.transforms import geometry_of, photometric_of, recolor
 
 # First numbers of the seeds of unrelated random streams.
 _ORDER, _SAMPLE = 0, 1
+# Longest side of an image that a zoom-out may enlarge, in sides of the network's input. On the
+# smallest window of an IoU crop, 0.3 of it, it still has about a pixel for each of the input's.
+_LARGEST_ZOOMED = 3
 
 
 class Sample(NamedTuple):
@@ -93,7 +96,7 @@ class TrainingSet(Dataset[Sample]):
         self._geometry = geometry_of(augmentation)
         self._sanitize = v2.SanitizeBoundingBoxes()
         self._resize = v2.Resize((input_size, input_size), antialias=False)
-        self._photometric = v2.RandomPhotometricDistort(p=augmentation.photometric)
+        self._photometric = photometric_of(augmentation)
         self._pass_order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -132,13 +135,18 @@ class TrainingSet(Dataset[Sample]):
         planes, areas = bit_planes.pack(
             (decode_segmentation(thing.segmentation, *size) for thing in [*things, *crowds]), *size
         )
-        moved = self._geometry(
-            {
-                "image": tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1)),
-                "boxes": tv_tensors.BoundingBoxes(boxes[solid], format="XYXY", canvas_size=size),
-                "masks": tv_tensors.Mask(torch.from_numpy(planes)),
-            }
-        )
+        parts = {
+            "image": tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1)),
+            "boxes": tv_tensors.BoundingBoxes(boxes[solid], format="XYXY", canvas_size=size),
+            "masks": tv_tensors.Mask(torch.from_numpy(planes)),
+        }
+        scale = _LARGEST_ZOOMED * self.input_size / max(size)
+        if self.augmentation.zoom_out and scale < 1:
+            reduced = tuple(max(round(side * scale), 1) for side in size)
+            parts = v2.Resize(reduced, antialias=False)(parts)
+            planes = parts["masks"].numpy()
+            areas = [cv2.countNonZero(bit_planes.unpack_one(planes, i)) for i in range(len(areas))]
+        moved = self._geometry(parts)
         # Only the boxes and their numbers: the planes of bits are not one to an object.
         kept = self._sanitize(
             {"boxes": moved["boxes"], "labels": torch.arange(len(things), dtype=torch.int64)}

@@ -83,6 +83,27 @@ def geometry_of(augmentation: Augmentation) -> v2.Compose:
     return v2.Compose([*steps, v2.ClampBoundingBoxes()])
 
 
+def photometric_of(augmentation: Augmentation) -> v2.Compose:
+    """SSD's changes of colour, in its order and strengths.
+
+    torchvision's `RandomPhotometricDistort` has them too, but also exchanges colour channels, which
+    YOLACT's training leaves out: its classes have colours.
+
+    Returns:
+        Takes and returns a `tv_tensors.Image`.
+    """
+
+    def sometimes(**strength: tuple[float, float]) -> v2.RandomApply:
+        return v2.RandomApply([v2.ColorJitter(**strength)], augmentation.photometric)
+
+    contrast = sometimes(contrast=(0.5, 1.5))
+    color = [sometimes(saturation=(0.5, 1.5)), sometimes(hue=(-0.05, 0.05))]
+    first_or_last = v2.RandomChoice(
+        [v2.Compose([contrast, *color]), v2.Compose([*color, contrast])]
+    )
+    return v2.Compose([sometimes(brightness=(0.875, 1.125)), first_or_last])
+
+
 def recolor(image: npt.NDArray[np.uint8], augmentation: Augmentation) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 to the same with another contrast, brightness and tint."""
     gain, shift, *tint = (2 * torch.rand(5, dtype=torch.float64) - 1).tolist()
