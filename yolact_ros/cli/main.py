@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from yolact_ros import __version__
 
-from . import dataset, memory, predict, presets, train, weights
+from . import bench, dataset, memory, predict, presets, train, weights
 from . import eval as eval_command
 
 
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (predict, train, eval_command, dataset, weights, presets, memory):
+    for module in (predict, train, eval_command, dataset, weights, presets, memory, bench):
         module.register(commands)
     return parser
 

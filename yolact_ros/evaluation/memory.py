@@ -61,17 +61,17 @@ def measure_peak_memory(
     network = build_network(preset).eval().to(memory_format=torch.channels_last)
     preprocessor = Preprocessor(preset, torch.device("cpu"), torch.float32)
     with torch.inference_mode():
-        before = _reset_peak()
+        before = reset_peak_memory()
         x = preprocessor([image], "bgr")
-        preprocess_peak = _peak() - before
-        before = _reset_peak()
+        preprocess_peak = peak_memory() - before
+        before = reset_peak_memory()
         predictions = network(x)
-        network_peak = _peak() - before
+        network_peak = peak_memory() - before
         prototypes = predictions.prototypes[0].float()
         detections = _spread_detections(prototypes.shape[2], instances, box_area)
-        before = _reset_peak()
+        before = reset_peak_memory()
         found = assemble_instances(detections, None, prototypes, image_size, preset.class_names)
-        masks_peak = _peak() - before
+        masks_peak = peak_memory() - before
     packed = sum(mask.data.nbytes for mask in found.packed_masks)
     return PeakMemory(preprocess_peak / 1e6, network_peak / 1e6, masks_peak / 1e6, packed / 1e6)
 
@@ -88,8 +88,12 @@ def _spread_detections(coefficients: int, count: int, box_area: float) -> Detect
     )
 
 
-def _reset_peak() -> int:
-    """Sets the peak to the current resident set size and returns that, in bytes."""
+def reset_peak_memory() -> int:
+    """Sets the peak to the current resident set size and returns that, in bytes.
+
+    Raises:
+        ValueError: The system does not let it be set.
+    """
     # What the allocator keeps of earlier stages would hide what the next one needs.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
@@ -100,7 +104,8 @@ def _reset_peak() -> int:
     return _status("VmRSS")
 
 
-def _peak() -> int:
+def peak_memory() -> int:
+    """Largest resident set size since it was last set, in bytes."""
     return _status("VmHWM")
 
 
