@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`yolact-ros eval` with the shipped weights on a few synthetic scenes, made awkward."""
+
+import contextlib
+import hashlib
+import io
+import json
+import shlex
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from yolact_ros.cli.main import main
+from yolact_ros.data.synth_set import SynthSet
+from yolact_ros.evaluation.coco import FIGURES
+from yolact_ros.inference.segmenter import shipped_weights
+from yolact_ros.network import read_metadata
+from yolact_ros.presets import DEMO_CLASSES, get_preset
+
+WEIGHTS = shipped_weights(get_preset("yolact_demo"))
+
+pytestmark = pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no trained weights")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four scenes with crowds and tiny objects, and an empty image."""
+    folder = tmp_path_factory.mktemp("set")
+    SynthSet(images=4, seed=1_003_000, width=320, height=240).write(
+        folder, workers=1, version="test"
+    )
+    file = folder / "annotations.json"
+    content = json.loads(file.read_text())
+    largest = max(content["annotations"], key=lambda annotation: annotation["area"])
+    largest["iscrowd"] = 1
+    for image in content["images"][:3]:  # one per image of 2 x 2 pixels
+        content["annotations"].append(
+            {
+                "id": 1000 + image["id"],
+                "image_id": image["id"],
+                "category_id": 1,
+                "bbox": [3, 4, 2, 2],
+                "area": 4,
+                "iscrowd": 0,
+                "segmentation": [[3, 4, 5, 4, 5, 6, 3, 6]],
+            }
+        )
+    cv2.imwrite(str(folder / "images" / "grey.png"), np.full((50, 60, 3), 128, np.uint8))
+    content["images"].append({"id": 77, "file_name": "grey.png", "width": 60, "height": 50})
+    file.write_text(json.dumps(content))
+    return folder
+
+
+def arguments(folder, out, *more):
+    return [
+        "eval",
+        "--annotations",
+        str(folder / "annotations.json"),
+        "--images",
+        str(folder / "images"),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        "--quiet",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def report(folder, tmp_path_factory):
+    """The folder that a process of its own wrote, and what it printed."""
+    out = tmp_path_factory.mktemp("eval") / "report"
+    command = [sys.executable, "-m", "yolact_ros.cli.main", *arguments(folder, out)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return out, result.stdout
+
+
+def test_it_says_what_it_measured(report, folder):
+    out, printed = report
+    written = json.loads((out / "metrics.json").read_text())
+    counts = written["counts"]
+    assert counts["images"] == 5
+    assert counts["crowds"] == 1
+    assert counts["images_without_objects"] == 1
+    assert printed.startswith(f"5 images, {counts['objects']} objects\n")
+    assert f"{written['mask']['ap']:7.3f}" in printed
+    assert printed.endswith(f"report in {out / 'index.html'}\n")
+    assert all(name in printed for name in DEMO_CLASSES)
+    assert written["mask"]["ap50"] > 0.4
+    assert written["network"]["preset"] == "yolact_demo"
+    assert written["network"]["score_threshold"] == 0.05
+    assert written["weights"]["file"] == str(WEIGHTS)
+    assert written["weights"]["sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    assert written["weights"]["metadata"] == read_metadata(WEIGHTS)
+    annotations = (folder / "annotations.json").read_bytes()
+    assert written["data"]["sha256"] == hashlib.sha256(annotations).hexdigest()
+    assert written["machine"]["device"] == "cpu" and written["machine"]["precision"] == "fp32"
+    assert written["machine"]["threads"] >= 1 and written["machine"]["batch_size"] == 1
+    assert set(written["speed"]["milliseconds"]) == {
+        "read", "total", "preprocess", "network", "decode", "masks"
+    }  # fmt: skip
+    assert {"torch", "pycocotools", "numpy", "yolact_ros", "python"} <= set(written["versions"])
+
+
+def test_a_second_library_measures_the_same(report, folder, tmp_path):
+    other = pytest.importorskip("faster_coco_eval", minversion="1.6")
+    out, _ = report
+    written = json.loads((out / "metrics.json").read_text())
+    results = json.loads((out / "results.json").read_text())
+    for name, kind, geometry in (("mask", "segm", "bbox"), ("box", "bbox", "segmentation")):
+        own = tmp_path / f"{kind}.json"
+        own.write_text(
+            json.dumps([{k: v for k, v in result.items() if k != geometry} for result in results])
+        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = other.COCO(str(folder / "annotations.json"))
+            evaluation = other.COCOeval_faster(truth, truth.loadRes(str(own)), kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        ours = [written[name][figure] for figure in FIGURES]
+        assert ours == pytest.approx(list(evaluation.stats[:12]), abs=1e-6)
+
+
+def test_the_command_in_the_report_repeats_it(report, tmp_path, monkeypatch, capsys):
+    out, printed = report
+    first = json.loads((out / "metrics.json").read_text())
+    words = shlex.split(first["command"])
+    assert words[:2] == ["yolact-ros", "eval"]
+    words[words.index(str(out))] = str(tmp_path / "again")
+    assert main([*words[1:], "--batch-size", "3"]) == 0
+    again = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    for name in ("mask", "box"):
+        for figure in FIGURES:
+            assert again[name][figure] == pytest.approx(first[name][figure], abs=1e-3)
+    assert again["machine"]["batch_size"] == 3
+    assert capsys.readouterr().out.splitlines()[0] == printed.splitlines()[0]
+
+
+def rename(folder, tmp_path, names):
+    """The data set's file with other names for the first classes, beside the same images."""
+    content = json.loads((folder / "annotations.json").read_text())
+    for category, name in zip(content["categories"], names, strict=False):
+        category["name"] = name
+    file = tmp_path / "annotations.json"
+    file.write_text(json.dumps(content))
+    (tmp_path / "images").symlink_to(folder / "images")
+    return tmp_path
+
+
+def test_classes_that_the_network_lacks_are_said(folder, tmp_path, capsys):
+    renamed = rename(folder, tmp_path, ["spoon"])
+    assert main(arguments(renamed, tmp_path / "out", "--limit", "2")) == 0
+    error = capsys.readouterr().err
+    assert error == "yolact-ros: the network does not know spoon: counted as never found\n"
+    written = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert written["counts"]["images"] == 2
+    assert written["counts"]["unknown_classes"] == ["spoon"]
+    assert written["mask"]["ap_per_class"]["spoon"] == 0
+    # The network is kept to the classes that there are.
+    assert written["network"]["classes"] == [name for name in DEMO_CLASSES if name != "ball"]
+    assert written["counts"]["left_out"] == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--weights", "nowhere.pth"], "weights: expected a .pth or .safetensors file"),
+        (["--preset", "yolact_base", "--weights", str(WEIGHTS)], "yolact_base"),
+        (["--limit", "0"], "limit: expected 1 or more, got 0"),
+        (["--batch-size", "0"], "batch_size: expected 1 or more, got 0"),
+        (["--pictures", "-1"], "pictures: expected 0 or more, got -1"),
+        (
+            ["--operating-score", "0.01"],
+            "operating_score: expected the score threshold 0.05 to 1, got 0.01",
+        ),
+        (["--annotations", "nowhere.json"], "nowhere.json: expected a JSON file"),
+        (["--classes", "teapot"], "classes: expected names among ball"),
+    ],
+)
+def test_wrong_arguments_give_one_line_before_anything_is_computed(
+    folder, tmp_path, capsys, more, message
+):
+    assert main(arguments(folder, tmp_path / "out", *more)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("yolact-ros: ") and message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_class_in_common(folder, tmp_path, capsys):
+    renamed = rename(folder, tmp_path, [f"spoon {number}" for number in range(8)])
+    assert main(arguments(renamed, tmp_path / "out")) == 1
+    error = capsys.readouterr().err
+    assert "to be among the network's (ball, box, " in error
+    assert "got spoon 0, spoon 1" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_data_sets_are_named(folder, tmp_path, capsys):
+    renamed = rename(folder, tmp_path, [])
+    file = tmp_path / "annotations.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["category_id"] = 99
+    file.write_text(json.dumps(content))
+    assert main(arguments(renamed, tmp_path / "out")) == 1
+    error = capsys.readouterr().err
+    assert str(file) in error and "annotation 1" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_is_no_file(folder, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert main(arguments(folder, tmp_path / "out")) == 1
+    assert "out: expected a folder, got the file" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"

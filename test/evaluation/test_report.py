@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report's files, of results that are made up."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from yolact_ros.data.coco import dataset_from_content
+from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.evaluation.coco import FIGURES, coco_metrics
+from yolact_ros.evaluation.evaluate import evaluate_results
+from yolact_ros.evaluation.matching import match_dataset
+from yolact_ros.evaluation.pictures import compare, describe_faults
+from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
+from yolact_ros.evaluation.report import write_report
+from yolact_ros.evaluation.segment import SegmentedDataset
+
+HEIGHT, WIDTH = 120, 160
+NASTY = "nut <b>&\"'"
+NAMES = ("bolt", NASTY, "gear")
+RUN = {
+    "network": {"preset": "yolact_demo", "class_names": list(NAMES), "score_threshold": 0.05},
+    "machine": {"device": "cpu", "name": "<processor>", "precision": "fp32", "threads": 1,
+                "batch_size": 1},
+    "weights": {"file": "a&b.safetensors", "sha256": "12ab", "metadata": {"command": "<x>"}},
+    "data": {"annotations": "truth.json", "sha256": "34cd", "images": "pictures"},
+    "versions": {"numpy": "1.26"},
+    "command": "yolact-ros eval --out '<here>'",
+    "written": "2026-01-02T03:04:05+00:00",
+}  # fmt: skip
+
+
+def square(x, y, side=40):
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[y : y + side, x : x + side] = True
+    return {"bbox": [x, y, side, side], "segmentation": encode_mask(mask)}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Three grey images; objects in the first two, a crowd in the second."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
+    truth = [(1, 1, square(5, 5), 0), (1, 2, square(80, 60), 0), (2, 2, square(10, 10), 0)]
+    truth += [(2, 1, square(80, 10, 70), 1)]
+    content = {
+        "images": [
+            {"id": number, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT}
+            for number in (1, 2, 3)
+        ],
+        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(NAMES)],
+        "annotations": [
+            {"id": i, "image_id": image, "category_id": category, "iscrowd": crowd, **shape}
+            for i, (image, category, shape, crowd) in enumerate(truth, start=1)
+        ],
+    }
+    return dataset_from_content(content, tmp_path / "truth.json", folder)
+
+
+def found(image, category, score, shape):
+    return {"image_id": image, "category_id": category, "score": score, **shape}
+
+
+RESULTS = [
+    found(1, 1, 0.9, square(5, 5)),
+    found(1, 1, 0.8, square(80, 60)),  # is a nut
+    found(2, 2, 0.7, square(10, 10)),
+    found(2, 1, 0.6, square(100, 20)),  # in the crowd
+    found(3, 3, 0.5, square(100, 20)),  # of nothing
+]
+TIMES = {"read": [1.0, 2.0, 3.0], "network": [10.0, 20.0, 30.0], "total": [20.0, 25.0, 90.0]}
+
+
+@pytest.fixture
+def evaluation(dataset):
+    segmented = SegmentedDataset(RESULTS, TIMES, ("gear",), {"<mug>": 4})
+    return evaluate_results(dataset, segmented)
+
+
+@pytest.fixture
+def folder(evaluation, tmp_path):
+    write_report(evaluation, RUN, tmp_path / "deep" / "report")
+    return tmp_path / "deep" / "report"
+
+
+def test_the_figures(folder, dataset):
+    written = json.loads((folder / "metrics.json").read_text())
+    for name, kind in (("mask", "segm"), ("box", "bbox")):
+        metrics = coco_metrics(dataset.content, RESULTS, kind)
+        assert written[name] == metrics.as_dict()
+        assert set(FIGURES) < set(written[name])
+    assert written["mask"]["ap_per_class"] == {
+        "bolt": pytest.approx(1),
+        NASTY: pytest.approx(51 / 101),
+        "gear": -1,
+    }
+    assert written["operating_point"] == {
+        "score": 0.3,
+        "iou": 0.5,
+        "right": 2,
+        "confused": 1,
+        "missed": 0,
+        "invented": 1,
+        "mean_iou": 1,
+        "recall": pytest.approx(2 / 3),
+        "precision": pytest.approx(1 / 2),
+        "classes": [*NAMES, "background"],
+        "confusion": [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]],
+    }
+    assert written["counts"] == {
+        "images": 3,
+        "images_without_objects": 1,
+        "objects": 3,
+        "crowds": 1,
+        "instances": 5,
+        "objects_per_size": {"small": 0, "medium": 3, "large": 0},
+        "objects_per_class": {"bolt": 1, NASTY: 2, "gear": 0},
+        "unknown_classes": ["gear"],
+        "left_out": {"<mug>": 4},
+    }
+    assert written["speed"]["milliseconds"]["network"] == {"median": 20, "p95": pytest.approx(29)}
+    assert written["speed"]["images_per_second"] == 40
+    assert {key: written[key] for key in RUN} == RUN
+
+
+def test_the_results_are_loaded_by_cocos_tools(folder, dataset):
+    truth = COCO()
+    truth.dataset = {"info": {}, **dataset.content}
+    truth.createIndex()
+    loaded = truth.loadRes(str(folder / "results.json"))
+    assert len(loaded.anns) == len(RESULTS)
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in their order; collects texts and references."""
+
+    ALONE = ("meta", "img", "br", "link")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.texts, self.tags = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.references += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in self.ALONE:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.texts.append(data)
+
+
+def test_the_page_is_whole_and_needs_nothing_else(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert text.startswith("<!DOCTYPE html>")
+    assert not re.search(r"url\(|@import|<script|<link", text)
+    # two curves, a matrix, two images each of the worst: the third and the first
+    assert page.tags.count("img") == len(page.references) == 3 + 2 * 2
+    for reference in page.references:
+        kind, data = re.fullmatch(r"data:image/(png|jpeg);base64,(.*)", reference).groups()
+        image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape[:2] == (HEIGHT, WIDTH) if kind == "jpeg" else image.size > 10_000
+    words = " ".join(page.texts)
+    assert f"The network does not know gear: {'counted as never found'}" in words
+    assert "no such classes: <mug> ×4" in words
+    assert NASTY in words and "<processor>" in words and "--out '<here>'" in words
+    assert "wrong class 1" in words and "invented 1: gear" in words
+    assert words.index("3.png") < words.index("1.png")
+    assert "2.png" not in words
+
+
+def test_a_report_is_written_anew(folder, evaluation):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(before) == [
+        "confusion_matrix.png",
+        "index.html",
+        "metrics.json",
+        "precision_recall_50.png",
+        "precision_recall_75.png",
+        "results.json",
+    ]
+    (folder / "metrics.json").write_text("old")
+    (folder / "notes.txt").write_text("mine")
+    write_report(evaluation, RUN, folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert {path: (folder / path).read_bytes() for path in before} == before
+
+
+def test_so_many_pictures_as_asked(evaluation, tmp_path):
+    pages = [
+        Page(write_report(evaluation, RUN, tmp_path, pictures=count).read_text("utf-8"))
+        for count in (0, 1)
+    ]
+    assert [page.tags.count("figure") for page in pages] == [0, 1]
+
+
+def test_nothing_is_there(dataset, tmp_path):
+    empty = replace(dataset, images=dataset.images[2:])
+    evaluation = evaluate_results(empty, SegmentedDataset([], {"total": [7.0]}, (), {}))
+    page = write_report(evaluation, RUN, tmp_path / "empty")
+    assert "all objects were found exactly" in page.read_text("utf-8")
+    written = json.loads((tmp_path / "empty" / "metrics.json").read_text())
+    assert {written["mask"][name] for name in FIGURES} == {-1}
+
+
+def test_words_for_what_is_wrong(dataset):
+    def words(image, *results):
+        matches = match_dataset(dataset, results, score=0.3)
+        return describe_faults(matches[image - 1], NAMES)
+
+    assert words(1) == f"missed 2: bolt, {NASTY}"
+    assert words(1, *RESULTS) == f"wrong class 1: {NASTY} taken for bolt"
+    assert words(2, RESULTS[2]) == "all 1 found, mean mask IoU 1.00"
+    assert words(3, RESULTS[4], RESULTS[4]) == "invented 2: gear ×2"
+
+
+def test_faults_are_framed_in_red(dataset):
+    def framed(data):
+        """Whether each edge of the nut's box (80 to 120, 60 to 100) is red."""
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(int)
+        blue, green, red = (image[65:95, 79:82].mean(axis=(0, 1)) + image[65:95, 119:122].mean(
+            axis=(0, 1))) / 2  # fmt: skip
+        return red > blue + 60 and red > green + 60
+
+    missed, confused = (
+        compare(dataset, match_dataset(dataset, results, score=0.3)[0]) for results in ([], RESULTS)
+    )
+    right = [RESULTS[0], {**RESULTS[1], "category_id": 2}]
+    found_all = compare(dataset, match_dataset(dataset, right, score=0.3)[0])
+    assert [framed(missed.truth), framed(missed.found)] == [True, False]
+    assert [framed(confused.truth), framed(confused.found)] == [False, True]
+    assert [framed(found_all.truth), framed(found_all.found)] == [False, False]
+
+
+def test_plots_of_many_classes(evaluation):
+    count = 80
+    names = [f"class {number}" for number in range(count)]
+    matrix = np.diag(np.arange(count + 1))
+    curves = replace(
+        evaluation.curves, precision=np.ones((10, 101, count)), class_names=tuple(names)
+    )
+    for png in (confusion_plot(matrix, names), precision_recall_plot(curves, 0.5)):
+        image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape[0] > 600 and image.min() < 100
+
+
+def test_the_curve_is_where_the_precision_is(evaluation):
+    """A precision of one half draws the mean in the middle of the axes, and nowhere above."""
+    curves = replace(evaluation.curves, precision=np.full((10, 101, 1), 0.5), class_names=("bolt",))
+    png = precision_recall_plot(curves, 0.5)
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    axes = image[:, image.shape[1] // 3 : image.shape[1] * 2 // 3]
+    rows = np.flatnonzero((axes < 80).all(axis=1))
+    top, bottom = rows[0], rows[-1]  # the line, and the axis below
+    assert 0.4 < (bottom - top) / image.shape[0] < 0.47

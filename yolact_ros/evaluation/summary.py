@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says in numbers and names: the content of metrics.json."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from yolact_ros import __version__
+from yolact_ros.data.coco import CocoDataset, CocoObject
+from yolact_ros.inference import Segmenter
+from yolact_ros.network import read_metadata
+
+from .evaluate import MATCHING_IOU, Evaluation
+
+SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
+"""COCO's size classes and the areas in pixels that end them."""
+
+_PACKAGES = ("torch", "torchvision", "pycocotools", "numpy", "opencv-python-headless", "matplotlib")
+
+
+def summarize(evaluation: Evaluation) -> dict[str, Any]:
+    """What was measured, as JSON holds it.
+
+    Returns:
+        ``mask`` and ``box`` (`CocoMetrics`), ``operating_point`` (with the ``confusion`` matrix and
+        its ``classes``, the background last), ``counts`` of images, objects and instances, and
+        ``speed`` in milliseconds by stage.
+    """
+    point = evaluation.operating_point
+    return {
+        "mask": evaluation.mask.as_dict(),
+        "box": evaluation.box.as_dict(),
+        "operating_point": {
+            **asdict(point),
+            "iou": MATCHING_IOU,
+            "recall": point.recall,
+            "precision": point.precision,
+            "classes": [*evaluation.dataset.class_names, "background"],
+            "confusion": evaluation.confusion.tolist(),
+        },
+        "counts": _counts(evaluation),
+        "speed": _speed(evaluation.segmented.milliseconds),
+    }
+
+
+def _counts(evaluation: Evaluation) -> dict[str, Any]:
+    dataset = evaluation.dataset
+    things = [thing for image in dataset.images for thing in image.objects]
+    objects = [thing for thing in things if not thing.crowd]
+    return {
+        "images": len(dataset),
+        "images_without_objects": sum(not image.objects for image in dataset.images),
+        "objects": len(objects),
+        "crowds": len(things) - len(objects),
+        "instances": len(evaluation.segmented.results),
+        "objects_per_size": _per_size(objects),
+        "objects_per_class": {
+            name: sum(thing.class_id == index for thing in objects)
+            for index, name in enumerate(dataset.class_names)
+        },
+        "unknown_classes": list(evaluation.segmented.unknown_classes),
+        "left_out": evaluation.segmented.left_out,
+    }
+
+
+def _per_size(objects: Sequence[CocoObject]) -> dict[str, int]:
+    counts = dict.fromkeys(SIZES, 0)
+    for thing in objects:
+        counts[next(name for name, end in SIZES.items() if thing.area < end)] += 1
+    return counts
+
+
+def _speed(milliseconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    stages = {
+        stage: {"median": float(np.median(times)), "p95": float(np.percentile(times, 95))}
+        for stage, times in milliseconds.items()
+    }
+    return {"milliseconds": stages, "images_per_second": 1000 / stages["total"]["median"]}
+
+
+def describe_run(
+    segmenter: Segmenter, weights: Path, dataset: CocoDataset, *, command: str, batch_size: int
+) -> dict[str, Any]:
+    """What was measured on what, with which programs, as JSON holds it.
+
+    Args:
+        segmenter: The network.
+        weights: The file that it was loaded from.
+        dataset: The images and their truth.
+        command: What repeats the run.
+        batch_size: Images that went through the network at once.
+    """
+    return {
+        "network": {
+            "preset": segmenter.preset.name,
+            "input_size": segmenter.preset.input_size,
+            "class_names": list(segmenter.class_names),
+            **asdict(segmenter.options),
+        },
+        "machine": {
+            "device": str(segmenter.device),
+            "name": _device_name(segmenter.device),
+            "precision": segmenter.precision,
+            "threads": torch.get_num_threads(),
+            "batch_size": batch_size,
+        },
+        "weights": {
+            "file": str(weights),
+            "sha256": _sha256(weights),
+            "metadata": read_metadata(weights),
+        },
+        "data": {
+            "annotations": str(dataset.annotation_file),
+            "sha256": _sha256(dataset.annotation_file),
+            "images": str(dataset.image_folder),
+        },
+        "versions": {
+            "yolact_ros": __version__,
+            "python": platform.python_version(),
+            **{name: found for name in _PACKAGES if (found := _version(name))},
+        },
+        "command": command,
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # such as OpenCV from a distribution
+        return None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
