@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no tr
 def test_they_are_small_and_say_where_they_come_from():
     assert WEIGHTS.stat().st_size <= 8_000_000
     metadata = read_metadata(WEIGHTS)
-    assert metadata["command"].startswith("yolact-ros train)
+    assert metadata["command"].startswith("yolact-ros train")
     assert len(metadata["revision"]) == 40  # and not "-dirty"
     assert float(metadata["mask_ap50"]) >= 0.75
     assert float(metadata["mask_ap"]) >= 0.45
