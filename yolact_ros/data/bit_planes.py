@@ -41,7 +41,7 @@ def pack(masks: Iterable[Array], height: int, width: int) -> tuple[Array, list[i
         if index % _BITS:
             planes[-1] |= columns << np.uint8(index % _BITS)
         else:
-            planes.append(columns)
+            planes.append(columns.copy())
     if not planes:
         return np.zeros((1, height, width), np.uint8), []
     return np.stack([cv2.transpose(plane) for plane in planes]), areas
