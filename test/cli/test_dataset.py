@@ -2,12 +2,17 @@
 """`yolact-ros dataset` as it is run."""
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from yolact_ros import __version__
 from yolact_ros.cli.main import main
+from yolact_ros.data.coco import read_dataset
 from yolact_ros.data.objects import EXTRA_KINDS
 from yolact_ros.presets import DEMO_CLASSES
 
@@ -39,3 +44,193 @@ def test_the_help_of_synth_names_all_classes(capsys: pytest.CaptureFixture[str])
         main(["dataset", "synth", "--help"])
     words = capsys.readouterr().out.replace(",", " ").replace(")", " ").replace("(", " ").split()
     assert {*DEMO_CLASSES, *EXTRA_KINDS} <= set(words)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic data set; what changes it takes a copy of the annotations."""
+    out = tmp_path_factory.mktemp("made") / "set"
+    command = ["dataset", "synth", str(out), "--images", "6", "--width", "160", "--height", "120"]
+    assert main([*command, "--quiet", "--workers", "1"]) == 0
+    return out
+
+
+def content_of(made: Path) -> Any:
+    return json.loads((made / "annotations.json").read_text())
+
+
+def test_check_counts_a_good_set(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["dataset", "check", str(made / "annotations.json"), "--images", str(made / "images")]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    annotations = content_of(made)["annotations"]
+    assert f"annotations.json: 6 images, {len(annotations)} objects of 8 classes" in lines
+    [row] = [line.split() for line in lines if line.startswith("mug ")]
+    mugs = [each for each in annotations if each["category_id"] == DEMO_CLASSES.index("mug") + 1]
+    small = sum(each["area"] < 32**2 for each in mugs)
+    assert row[1:4] == [str(len(mugs)), str(len({each["image_id"] for each in mugs})), str(small)]
+    assert "sizes of images: 160x120 (6)" in lines
+    assert lines[-1] in ("no problems found", "1 warning: it can be trained on") or (
+        lines[-1].endswith("warnings: it can be trained on")
+    )
+
+
+def test_check_of_a_broken_set_says_all_and_fails(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = content_of(made)
+    for annotation in content["annotations"][:4]:
+        annotation["bbox"][2] = -1
+    content["images"][3]["file_name"] = "lost.png"
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(content))
+    command = ["dataset", "check", str(path), "--images", str(made / "images")]
+    assert main([*command, "--show", "1", "--out", str(tmp_path / "new" / "page.png")]) == 1
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    at = lines.index("error: boxes: 4")
+    assert lines[at + 1].startswith("  annotation 1 (image 1, 000001.png): bbox: expected width ")
+    assert lines[at + 2] == "  ... and 3 more (--show 0 shows all)"
+    assert "error: image files: 1" in lines
+    assert lines.index("error: image files: 1") < next(
+        (i for i, line in enumerate(lines) if line.startswith("warning: ")), len(lines)
+    )
+    assert f"6 images, {len(content['annotations']) - 4} objects of 8 classes" in out
+    assert lines[-1].startswith("5 errors")
+    assert cv2.imread(str(tmp_path / "new" / "page.png")) is not None
+    assert main([*command, "--show", "0"]) == 1
+    assert capsys.readouterr().out.count("bbox: expected width ") == 4
+
+
+def test_check_of_what_is_no_data_set_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["dataset", "check", str(tmp_path / "no.json"), "--images", str(tmp_path)]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert captured.err == (
+        f"yolact-ros: {tmp_path}/no.json: expected a JSON file in COCO's format, got no such file\n"
+    )
+    assert not captured.out
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_check_draws_samples_on_one_picture(made: Path, tmp_path: Path, suffix: str) -> None:
+    page = tmp_path / f"page.{suffix}"
+    command = ["dataset", "check", str(made / "annotations.json"), "--images", str(made / "images")]
+    assert main([*command, "--samples", "4", "--out", str(page)]) == 0
+    sheet = cv2.imread(str(page))
+    assert sheet.shape[1] > 2 * 560
+    assert sheet.shape[0] > 2 * 420
+    grey = np.ptp(sheet.astype(int), axis=2) < 10
+    assert (~grey).mean() > 0.05
+
+
+class Page(HTMLParser):
+    """Collects what a page shows; fails where tags do not match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.images.append(dict(attrs)["src"] or "")
+        elif tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: Path) -> None:
+    content = content_of(made)
+    content["categories"][0]["name"] = "<b>all & sundry"
+    content["annotations"][0]["segmentation"] = []
+    path, page = tmp_path / "a.json", tmp_path / "page.html"
+    path.write_text(json.dumps(content))
+    command = ["dataset", "check", str(path), "--images", str(made / "images")]
+    assert main([*command, "--out", str(page), "--samples", "3"]) == 1
+    parsed = Page()
+    parsed.feed(page.read_text(encoding="utf-8"))
+    assert not parsed.open
+    assert len(parsed.images) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in parsed.images)
+    assert "<b>all & sundry" in parsed.text
+    assert "error: segmentations (1)" in parsed.text
+    assert "annotation 1 (image 1, 000001.png): segmentation: expected at least" in parsed.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "page.pdf"], "out: expected a file name that ends in .png, .jpg, "),
+        (["--samples", "0"], "samples: expected 1 or more, got 0"),
+        (["--show", "-1"], "show: expected 0 or more, got -1"),
+    ],
+)
+def test_check_names_wrong_options(
+    made: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    command = ["dataset", "check", str(made / "annotations.json"), "--images", str(made / "images")]
+    assert main([*command, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_split_writes_parts_that_can_be_read(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["dataset", "split", str(made / "annotations.json"), "--out", str(tmp_path / "parts")]
+    assert main([*command, "--parts", "train=2", "val=1", "--seed", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["train", "val"]
+    assert lines[1].split() == ["images", "4", "2"]
+    names = []
+    for part, count in (("train", 4), ("val", 2)):
+        dataset = read_dataset(tmp_path / "parts" / f"{part}.json", made / "images")
+        assert len(dataset) == count
+        assert dataset.class_names == DEMO_CLASSES
+        names += [image.file_name for image in dataset.images]
+    assert sorted(names) == sorted(path.name for path in (made / "images").iterdir())
+    first = (tmp_path / "parts" / "train.json").read_bytes()
+    assert main([*command, "--parts", "train=2", "val=1", "--seed", "4"]) == 1
+    assert "train.json: expected no such file yet, got one" in capsys.readouterr().err
+    assert (tmp_path / "parts" / "train.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (["train", "val=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'train'"),
+        (["a/b=1", "val=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'a/b=1'"),
+        (["val=x", "b=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'val=x'"),
+        (["val=1", "val=2"], "parts: expected names of their own, got val twice"),
+        (["val=1"], "parts: expected two or more, got 1"),
+    ],
+)
+def test_split_names_wrong_parts(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], parts: list[str], message: str
+) -> None:
+    command = ["dataset", "split", str(made / "annotations.json"), "--out", str(tmp_path / "parts")]
+    assert main([*command, "--parts", *parts]) == 1
+    assert capsys.readouterr().err == f"yolact-ros: {message}\n"
+    assert not (tmp_path / "parts").exists()
+
+
+def test_split_refuses_a_broken_set(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = content_of(made)
+    content["annotations"][2]["image_id"] = 99
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(content))
+    assert main(["dataset", "split", str(path), "--out", str(tmp_path / "parts")]) == 1
+    error = capsys.readouterr().err
+    assert error == (
+        f"yolact-ros: {path}: annotation 3: image_id: expected the id of an image, got 99\n"
+    )

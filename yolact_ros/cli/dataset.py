@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,138 @@ def register(commands: Any) -> None:
         description="Works on data sets in COCO's format: a JSON file and a folder of images.",
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    _register_check(actions)
+    _register_split(actions)
     _register_synth(actions)
+
+
+def _register_check(actions: Any) -> None:
+    parser = actions.add_parser(
+        "check",
+        help="look for problems, count objects, draw samples",
+        description="Prints what is wrong (errors keep training from starting, warnings do not), "
+        "and counts and sizes a class. The exit status is 1 if there are errors.",
+    )
+    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS.json")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="their images")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="PAGE",
+        help="draw samples: one picture (.png, .jpg), or a page with tables (.html)",
+    )
+    parser.add_argument(
+        "--samples", type=int, default=12, help="images in PAGE (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--show",
+        type=int,
+        default=10,
+        metavar="N",
+        help="of each kind of problem, 0: all (default: %(default)s)",
+    )
+    parser.set_defaults(run=run_check)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Runs `dataset check`."""
+    from yolact_ros.data.coco import dataset_from_content
+    from yolact_ros.data.dataset_statistics import statistics_of
+    from yolact_ros.data.dataset_warnings import find_warnings
+    from yolact_ros.data.problems import examine, read_content
+
+    from .dataset_page import PAGES, PICTURES, write_page
+    from .dataset_text import headline, problem_lines, statistics_lines, verdict
+
+    page = arguments.out
+    if page is not None and page.suffix.lower() not in (*PICTURES, *PAGES):
+        kinds = ", ".join((*PICTURES, *PAGES))
+        raise ValueError(f"out: expected a file name that ends in {kinds}, got {page}")
+    for name, least in (("samples", 1), ("show", 0)):
+        if getattr(arguments, name) < least:
+            raise ValueError(f"{name}: expected {least} or more, got {getattr(arguments, name)}")
+    problems, sound = examine(read_content(arguments.annotations), arguments.images)
+    dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
+    problems += find_warnings(dataset)
+    statistics = statistics_of(dataset)
+    for line in problem_lines(problems, arguments.show):
+        print(line)
+    print(headline(dataset, statistics))
+    for line in statistics_lines(statistics):
+        print(line)
+    if page is not None:
+        write_page(page, dataset, statistics, problems, samples=arguments.samples)
+        print(f"samples in {page}")
+    print(verdict(problems))
+    return int(any(problem.fatal for problem in problems))
+
+
+def _register_split(actions: Any) -> None:
+    parser = actions.add_parser(
+        "split",
+        help="divide the images among training and validation",
+        description="Writes DIR/NAME.json for each part. An image is in one part with all its "
+        "annotations; every class is spread alike over the parts, as far as can be. The images "
+        "stay where they are.",
+    )
+    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS.json")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the parts")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        default=["train=0.8", "val=0.2"],
+        metavar="NAME=SHARE",
+        help="default: train=0.8 val=0.2",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="another one gives other parts (default: %(default)s)"
+    )
+    parser.set_defaults(run=run_split)
+
+
+def run_split(arguments: argparse.Namespace) -> int:
+    """Runs `dataset split`."""
+    import json
+
+    from yolact_ros.data.problems import DatasetError, find_problems, read_content
+    from yolact_ros.data.split import split_content
+
+    from .dataset_text import split_lines
+
+    shares = _parse_parts(arguments.parts)
+    files = {name: arguments.out / f"{name}.json" for name in shares}
+    for path in files.values():
+        if path.exists():
+            raise ValueError(f"{path}: expected no such file yet, got one")
+    content = read_content(arguments.annotations)
+    problems = find_problems(content, None)
+    if problems:
+        raise DatasetError(arguments.annotations, problems)
+    parts = split_content(content, shares, seed=arguments.seed)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        path.write_text(json.dumps(parts[name]))
+    for line in split_lines(parts):
+        print(line)
+    print(f"written: {', '.join(map(str, files.values()))}")
+    return 0
+
+
+def _parse_parts(texts: list[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.partition("=")
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}")
+        if name in shares:
+            raise ValueError(f"parts: expected names of their own, got {name} twice")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            raise ValueError(
+                f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}"
+            ) from None
+    return shares
 
 
 def _register_synth(actions: Any) -> None:

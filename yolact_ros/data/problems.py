@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class DatasetError(ValueError):
         if len(self.problems) > _SHOWN:
             lines.append(
                 f"{annotation_file}: {len(self.problems) - _SHOWN} more problems; "
-                "`yolact-ros dataset check` lists them all"
+                "`yolact-ros dataset check` shows them"
             )
         super().__init__("\n".join(lines))
 
@@ -88,35 +88,64 @@ def read_content(annotation_file: Path) -> dict[str, Any]:
     return content
 
 
+class Examination(NamedTuple):
+    """What was found in a data set.
+
+    Attributes:
+        problems: All that keeps it from being used; for the rest see `dataset_warnings`.
+        sound: The content without the categories, images and annotations that have problems. Images
+            whose file is missing or wrong stay.
+    """
+
+    problems: list[Problem]
+    sound: dict[str, Any]
+
+
 def find_problems(content: Mapping[str, Any], image_folder: Path | None) -> list[Problem]:
-    """Finds all that keeps a data set from being used.
+    """The problems of `examine`."""
+    return examine(content, image_folder).problems
+
+
+def examine(content: Mapping[str, Any], image_folder: Path | None) -> Examination:
+    """Looks for all that keeps a data set from being used.
 
     Args:
         content: As `read_content` returns it.
         image_folder: What the images' file names are relative to; None: their files are not looked
             at.
-
-    Returns:
-        Problems that are all fatal; for the others see `dataset_warnings.find_warnings`.
     """
     problems: list[Problem] = []
     categories = _check_categories(content["categories"], problems)
     images = _check_images(content["images"], problems)
     if not content["annotations"]:
         problems.append(Problem("annotations", "annotations", "expected at least one, got none"))
-    _check_annotations(content["annotations"], images, categories, problems)
+    annotations = _check_annotations(content["annotations"], images, categories, problems)
     if image_folder is not None:
         problems += _check_files(images, image_folder)
-    return problems
+    sound = {
+        "images": [image.entry for image in images.values() if image.sound],
+        "categories": [entry for entry, good in categories.values() if good],
+        "annotations": [
+            entry
+            for entry in annotations
+            if images[entry["image_id"]].sound and categories[entry["category_id"]][1]
+        ],
+    }
+    return Examination(problems, sound)
 
 
 class _ImageEntry(NamedTuple):
-    """An image's fields; a size of 0x0 is not known."""
+    """An image's fields; an empty name and a size of 0x0 are not known."""
 
     id: int
     file_name: str
     width: int
     height: int
+    entry: dict[str, Any]
+
+    @property
+    def sound(self) -> bool:
+        return bool(self.file_name and self.width)
 
 
 def _is_id(value: Any) -> TypeGuard[int]:
@@ -144,13 +173,16 @@ def _entries(
             yield entry
 
 
-def _check_categories(entries: list[Any], problems: list[Problem]) -> set[int]:
+def _check_categories(
+    entries: list[Any], problems: list[Problem]
+) -> dict[int, tuple[dict[str, Any], bool]]:
+    """Those with an id, by their ids, and whether they are sound."""
     if not entries:
         problems.append(Problem("categories", "categories", "expected at least one, got none"))
     names: dict[str, int] = {}
-    ids = set()
+    categories = {}
     for entry in _entries(entries, "category", "categories", problems):
-        ids.add(entry["id"])
+        known = len(problems)
         where, name = f"category {entry['id']}", entry.get("name")
         if not isinstance(name, str) or not name.strip():
             text = f"name: expected a text that is not empty, got {brief(name)}"
@@ -160,7 +192,8 @@ def _check_categories(entries: list[Any], problems: list[Problem]) -> set[int]:
             problems.append(Problem("categories", where, text))
         else:
             names[name] = entry["id"]
-    return ids
+        categories[entry["id"]] = (entry, len(problems) == known)
+    return categories
 
 
 def _check_images(entries: list[Any], problems: list[Problem]) -> dict[int, _ImageEntry]:
@@ -180,6 +213,7 @@ def _check_images(entries: list[Any], problems: list[Problem]) -> dict[int, _Ima
         elif name in names:
             text = f"file_name: expected a file of its own, got {name} as for image {names[name]}"
             problems.append(Problem("images", where, text))
+            name = ""
         else:
             names[name] = entry["id"]
             where += f" ({name})"
@@ -188,16 +222,18 @@ def _check_images(entries: list[Any], problems: list[Problem]) -> dict[int, _Ima
                 text = f"{key}: expected a whole number of pixels >= 1, got {brief(side)}"
                 problems.append(Problem("fields", where, text))
                 width = height = 0
-        images[entry["id"]] = _ImageEntry(entry["id"], name, width, height)
+        images[entry["id"]] = _ImageEntry(entry["id"], name, width, height, entry)
     return images
 
 
 def _check_annotations(
     entries: list[Any],
     images: Mapping[int, _ImageEntry],
-    categories: set[int],
+    categories: Container[int],
     problems: list[Problem],
-) -> None:
+) -> list[dict[str, Any]]:
+    """The sound ones."""
+    sound = []
     for entry in _entries(entries, "annotation", "annotations", problems):
         found: list[tuple[str, str]] = []
         image_id, category_id = entry.get("image_id"), entry.get("category_id")
@@ -228,6 +264,9 @@ def _check_annotations(
             if image is not None:
                 where += f" (image {image.id}, {image.file_name})"
             problems += [Problem(kind, where, text) for kind, text in found]
+        else:
+            sound.append(entry)
+    return sound
 
 
 def _check_files(images: Mapping[int, _ImageEntry], folder: Path) -> list[Problem]:

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `yolact-ros dataset check` and `split` print."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from yolact_ros.data.coco import CocoDataset
+from yolact_ros.data.dataset_statistics import DatasetStatistics
+from yolact_ros.data.problems import Problem
+
+COLUMNS = ("class", "objects", "images", "small", "medium", "large", "median side", "crowds")
+
+
+def headline(dataset: CocoDataset, statistics: DatasetStatistics) -> str:
+    """The data set in one line."""
+    text = f"{dataset.annotation_file.name}: {statistics.images} images, {statistics.objects} "
+    text += f"objects of {len(statistics.classes)} classes"
+    return text + (f", {statistics.crowds} crowd regions" if statistics.crowds else "")
+
+
+def class_rows(statistics: DatasetStatistics) -> list[list[str]]:
+    """A row of `COLUMNS` for each class."""
+    return [
+        [
+            each.name,
+            *(str(n) for n in (each.objects, each.images, each.small, each.medium, each.large)),
+            f"{each.median_side:.0f} px" if each.objects else "-",
+            str(each.crowds),
+        ]
+        for each in statistics.classes
+    ]
+
+
+def grouped(problems: Sequence[Problem]) -> dict[tuple[bool, str], list[Problem]]:
+    """Problems by whether they are fatal and by kind, the fatal ones first."""
+    groups: dict[tuple[bool, str], list[Problem]] = {}
+    for problem in sorted(problems, key=lambda problem: not problem.fatal):
+        groups.setdefault((problem.fatal, problem.kind), []).append(problem)
+    return groups
+
+
+def problem_lines(problems: Sequence[Problem], shown: int) -> Iterator[str]:
+    """All groups with their counts.
+
+    Args:
+        problems: What was found.
+        shown: Of each group so many are written out; 0: all.
+    """
+    for (fatal, kind), group in grouped(problems).items():
+        yield f"{'error' if fatal else 'warning'}: {kind}: {len(group)}"
+        limit = shown or len(group)
+        yield from (f"  {problem}" for problem in group[:limit])
+        if len(group) > limit:
+            yield f"  ... and {len(group) - limit} more (--show 0 shows all)"
+
+
+def statistics_lines(statistics: DatasetStatistics) -> Iterator[str]:
+    """A table of the classes, and what sizes there are."""
+    yield from _table_lines([list(COLUMNS), *class_rows(statistics)])
+    yield "small: below 32x32 pixels, large: 96x96 or more; median side: root of the box's area"
+    sizes = [f"{w}x{h} ({count})" for (w, h), count in statistics.image_sizes.items()]
+    more = f" and {len(sizes) - 5} other sizes" if len(sizes) > 5 else ""
+    yield f"sizes of images: {', '.join(sizes[:5])}{more}"
+    if statistics.images:
+        counts = list(statistics.objects_per_image)
+        mean = statistics.objects / statistics.images
+        yield f"objects an image: {counts[0]} to {counts[-1]}, {mean:.1f} on average"
+
+
+def split_lines(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """How many images, and objects of each class (crowds among them), are in each part."""
+    categories = sorted(next(iter(parts.values()))["categories"], key=lambda each: each["id"])
+    counts = {
+        name: Counter(annotation["category_id"] for annotation in part["annotations"])
+        for name, part in parts.items()
+    }
+    yield from _table_lines(
+        [
+            ["", *parts],
+            ["images", *(str(len(part["images"])) for part in parts.values())],
+            *(
+                [each["name"], *(str(counts[name][each["id"]]) for name in parts)]
+                for each in categories
+            ),
+        ]
+    )
+
+
+def _table_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        first, *others = (
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join([first, *others])
+
+
+def verdict(problems: Sequence[Problem]) -> str:
+    """The last line."""
+    errors = sum(problem.fatal for problem in problems)
+    warnings = len(problems) - errors
+    counts = ", ".join(
+        f"{count} {word}{'s' * (count != 1)}"
+        for count, word in ((errors, "error"), (warnings, "warning"))
+        if count
+    )
+    if errors:
+        return f"{counts}: nothing can be trained on this before the errors are mended"
+    return f"{counts}: it can be trained on" if counts else "no problems found"

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Divides a data set into parts that are alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+
+def split_content(
+    content: Mapping[str, Any], shares: Mapping[str, float], *, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Divides a file's content by images; see `split_images`.
+
+    Args:
+        content: Without problems.
+        shares: Of each part, by its name.
+        seed: Another one gives other parts.
+
+    Returns:
+        Content of each part, by its name: all fields as they were, entries in the old order, and
+        all categories in each.
+
+    Raises:
+        ValueError: As `split_images`.
+    """
+    classes = defaultdict(set)
+    for annotation in content["annotations"]:
+        classes[annotation["image_id"]].add(annotation["category_id"])
+    image_ids = [image["id"] for image in content["images"]]
+    chosen = split_images(
+        [classes[image_id] for image_id in image_ids], list(shares.values()), seed=seed
+    )
+    part_of = dict(zip(image_ids, chosen, strict=True))
+    return {
+        name: {
+            **content,
+            "images": [image for image in content["images"] if part_of[image["id"]] == part],
+            "annotations": [
+                annotation
+                for annotation in content["annotations"]
+                if part_of[annotation["image_id"]] == part
+            ],
+        }
+        for part, name in enumerate(shares)
+    }
+
+
+def split_images(
+    classes: Sequence[Collection[int]], shares: Sequence[float], *, seed: int
+) -> list[int]:
+    """Divides images into parts of given sizes that show each class alike.
+
+    By iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
+    Multi-Label Data", 2011, algorithm 1): the class with the fewest images left comes first, and
+    each of its images goes where most of that class are still wanted. Beyond that, every part wants
+    at least one image of each class that has as many images as there are parts, and takes no more
+    images than its share.
+
+    Args:
+        classes: That are in each image.
+        shares: Of each part; they are divided by their sum.
+        seed: Another one gives other parts.
+
+    Returns:
+        The part of each image.
+
+    Raises:
+        ValueError: There are fewer than two parts, fewer images than parts, or a share that is not
+            positive.
+    """
+    if len(shares) < 2:
+        raise ValueError(f"parts: expected two or more, got {len(shares)}")
+    if not all(isfinite(share) and share > 0 for share in shares):
+        raise ValueError(f"parts: expected shares above 0, got {', '.join(map(str, shares))}")
+    if len(classes) < len(shares):
+        raise ValueError(f"parts: expected {len(shares)} or more images, got {len(classes)}")
+    if seed < 0:
+        raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+    portions = np.array(shares, float) / np.sum(shares)
+    room = _sizes(len(classes), portions)
+    left: dict[int, set[int]] = defaultdict(set)
+    for index, present in enumerate(classes):
+        for each in present:
+            left[each].add(index)
+    wanted = {
+        each: np.maximum(portions * len(images), float(len(images) >= len(shares)))
+        for each, images in left.items()
+    }
+    order = np.random.default_rng(seed).permutation(len(classes)).tolist()
+    rank = {index: position for position, index in enumerate(order)}
+    parts = [-1] * len(classes)
+
+    def assign(index: int, wish: np.ndarray) -> None:
+        # by what is wanted, then by the room that is left, then the first
+        part = max(np.flatnonzero(room > 0).tolist(), key=lambda p: (wish[p], room[p], -p))
+        parts[index] = part
+        room[part] -= 1
+        for each in classes[index]:
+            wanted[each][part] -= 1
+            left[each].discard(index)
+
+    while any(left.values()):
+        rarest = min((each for each in left if left[each]), key=lambda c: (len(left[c]), c))
+        for index in sorted(left[rarest], key=rank.__getitem__):
+            assign(index, wanted[rarest])
+    for index in order:
+        if parts[index] < 0:
+            assign(index, room)
+    return parts
+
+
+def _sizes(count: int, portions: np.ndarray) -> np.ndarray:
+    """Whole numbers near the portions, at least 1 each, that add up to `count`."""
+    exact = portions * count
+    sizes = np.maximum(np.floor(exact), 1)
+    while sizes.sum() != count:
+        step = np.sign(count - sizes.sum())
+        gap = step * (exact - sizes)
+        if step < 0:
+            gap[sizes <= 1] = -np.inf
+        sizes[int(np.argmax(gap))] += step
+    return sizes
