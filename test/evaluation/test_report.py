@@ -20,7 +20,7 @@ from yolact_ros.evaluation.matching import match_dataset
 from yolact_ros.evaluation.pictures import compare, describe_faults
 from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
-from yolact_ros.evaluation.segment import SegmentedDataset
+from yolact_ros.evaluation.dataset import SegmentedDataset
 
 HEIGHT, WIDTH = 120, 160
 NASTY = "nut <b>&\"'"

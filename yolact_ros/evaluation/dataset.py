@@ -83,9 +83,7 @@ def segment_dataset(
     if batch_size < 1:
         raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
     unknown = unknown_classes(segmenter.class_names, dataset)
-    categories = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
-    # by class id of the network; -1 is never looked up
-    category_ids = [categories.get(name, -1) for name in segmenter.class_names]
+    categories = segmenter_categories(segmenter.class_names, dataset)
     results: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     clock = _Clock()
@@ -99,20 +97,52 @@ def segment_dataset(
             clock.add("total", start, len(entries))
             clock.add_stages(getattr(segmenter, "timings", {}), len(entries))
             for entry, instances in zip(entries, answers, strict=True):
-                known = [category_ids[class_id] != -1 for class_id in instances.class_ids]
+                results += coco_results_of(
+                    instances, entry.id, categories, multiply_mask_scores=multiply_mask_scores
+                )
                 left_out.update(
                     name
-                    for name, kept in zip(instances.class_names, known, strict=True)
-                    if not kept
-                )
-                results += instances_to_coco_results(
-                    instances.select(known).without_empty_masks(),
-                    entry.id,
-                    category_ids=category_ids,
-                    multiply_mask_scores=multiply_mask_scores,
+                    for name, class_id in zip(
+                        instances.class_names, instances.class_ids, strict=True
+                    )
+                    if categories[class_id] is None
                 )
             bar.update(len(entries))
     return SegmentedDataset(results, clock.milliseconds, unknown, dict(left_out))
+
+
+def segmenter_categories(
+    class_names: Sequence[str], dataset: CocoDataset
+) -> tuple[int | None, ...]:
+    """The data set's category id of each class of a network, by name; None where it has none."""
+    categories = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
+    return tuple(categories.get(name) for name in class_names)
+
+
+def coco_results_of(
+    instances: Instances,
+    image_id: int,
+    categories: Sequence[int | None],
+    *,
+    multiply_mask_scores: bool = True,
+) -> list[dict[str, Any]]:
+    """The instances of one image in COCO's results format.
+
+    Left out are instances without a mask pixel, and those whose class has no category.
+
+    Args:
+        instances: The instances.
+        image_id: Of the data set.
+        categories: As `segmenter_categories` gives them.
+        multiply_mask_scores: See `instances_to_coco_results`.
+    """
+    known = [categories[class_id] is not None for class_id in instances.class_ids]
+    return instances_to_coco_results(
+        instances.select(known).without_empty_masks(),
+        image_id,
+        category_ids=[-1 if category is None else category for category in categories],
+        multiply_mask_scores=multiply_mask_scores,
+    )
 
 
 def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[str, ...]:
