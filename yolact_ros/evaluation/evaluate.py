@@ -12,8 +12,8 @@ import numpy.typing as npt
 from yolact_ros.data.coco import CocoDataset
 
 from .coco import CocoMetrics, PrecisionRecall, coco_evaluation
-from .matching import ImageMatch, confusion_matrix, match_dataset
 from .dataset import InstanceSegmenter, SegmentedDataset, segment_dataset
+from .matching import ImageMatch, confusion_matrix, match_dataset
 
 MATCHING_IOU = 0.5
 """Mask IoU from which on an instance is of an object, at the operating score."""
