@@ -221,10 +221,11 @@ class MultiBoxLoss(nn.Module):
         device = positives.images.device
         kept, weights, first = [], [], 0
         for count in positives.counts:
-            taken = min(count, self.max_masks)
-            order = torch.randperm(count, device=device)[:taken].sort().values
-            kept.append(first + (order if taken < count else torch.arange(count, device=device)))
-            weights.append(torch.full((taken,), count / max(taken, 1), device=device))
+            some = torch.arange(count, device=device)
+            if count > self.max_masks:
+                some = torch.randperm(count, device=device)[: self.max_masks].sort().values
+            kept.append(first + some)
+            weights.append(torch.full((len(some),), count / max(len(some), 1), device=device))
             first += count
         chosen = torch.cat(kept)
         return Positives(

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from yolact_ros.network.mask_iou import MaskIouNet
 
-from .mask_loss import Crops, Positives
+from .mask_loss import Crops, Positives, slices_of_masks
 
 
 def mask_iou_loss(
@@ -49,24 +52,67 @@ def mask_iou_loss(
     if max_masks is not None and len(chosen) > max_masks:
         shuffled = torch.randperm(len(chosen), device=chosen.device)
         chosen = chosen[shuffled[:max_masks].sort().values]
-    objects = positives.objects[chosen]
+    images = positives.images[chosen]
+    positives = Positives(
+        images=images,
+        priors=positives.priors[chosen],
+        objects=positives.objects[chosen],
+        counts=torch.bincount(images, minlength=len(prototypes)).tolist(),
+        weights=positives.weights[chosen],
+    )
     coefficients = coefficients.index_select(0, chosen)
-    counts = torch.bincount(positives.images[chosen], minlength=len(prototypes)).tolist()
-    masks = []
-    true_iou = []
-    for image, each, index in zip(
-        prototypes, coefficients.split(counts), objects.split(counts), strict=True
-    ):
-        soft = (each @ image.flatten(0, 1).t()).sigmoid().unflatten(1, image.shape[:2])
-        inside = crops.rows[index][:, :, None] & crops.columns[index][:, None]
-        soft = soft * inside
-        masks.append(soft)
-        true_iou.append(_overlap(soft.detach() > 0.5, truth[index]))
-    dtype = next(net.parameters()).dtype
-    predicted = net(torch.cat(masks)[:, None].to(dtype)).to(prototypes.dtype)  # (n, C - 1)
-    predicted = predicted.gather(1, class_ids[objects][:, None])[:, 0]
-    wanted = torch.cat(true_iou).to(predicted.dtype)
-    return F.smooth_l1_loss(predicted, wanted, reduction="sum")
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    loss: Tensor = _OverlapLoss.apply(
+        net, positives, crops, truth, class_ids, prototypes, coefficients, *parameters
+    )
+    return loss
+
+
+class _OverlapLoss(torch.autograd.Function):
+    """The sum, a few masks at a time. Its gradient is computed along, so that neither masks nor
+    the net's feature maps are kept for it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        net: MaskIouNet,
+        positives: Positives,
+        crops: Crops,
+        truth: Tensor,
+        class_ids: Tensor,
+        prototypes: Tensor,
+        coefficients: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        with_gradient = any(ctx.needs_input_grad)
+        inputs = (prototypes, coefficients, *parameters) if with_gradient else ()
+        gradients = [torch.zeros_like(value) for value in inputs]
+        total = prototypes.new_zeros(())
+        for image, part in slices_of_masks(positives.counts, crops):
+            objects = positives.objects[part]
+            with torch.set_grad_enabled(with_gradient):
+                patch = prototypes[image].detach().requires_grad_(with_gradient)
+                each = coefficients[part].detach().requires_grad_(with_gradient)
+                soft = (each @ patch.flatten(0, 1).t()).sigmoid().unflatten(1, patch.shape[:2])
+                inside = crops.rows[objects][:, :, None] & crops.columns[objects][:, None]
+                soft = soft * inside
+                predicted = net(soft[:, None]).gather(1, class_ids[objects][:, None])[:, 0]
+                overlap = _overlap(soft.detach() > 0.5, truth[objects]).to(predicted.dtype)
+                loss = F.smooth_l1_loss(predicted, overlap, reduction="sum")
+            total += loss.detach()
+            if with_gradient:
+                found = torch.autograd.grad(loss, [patch, each, *parameters])
+                gradients[0][image] += found[0]
+                gradients[1][part] = found[1]
+                for gradient, more in zip(gradients[2:], found[2:], strict=True):
+                    gradient += more
+        ctx.save_for_backward(*gradients)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        return (*[None] * 5, *(outer * gradient for gradient in ctx.saved_tensors))
 
 
 def _overlap(one: Tensor, other: Tensor) -> Tensor:

@@ -71,6 +71,8 @@ def mask_loss(
     boxes: Tensor,
     crops: Crops,
     truth: Tensor,
+    *,
+    whole_images: bool | None = None,
 ) -> Tensor:
     """The weighted sum of the masks' losses.
 
@@ -84,12 +86,21 @@ def mask_loss(
         boxes: (M, 4) of the objects of the whole batch, x1, y1, x2, y2 as fractions of the image.
         crops: Of `boxes`.
         truth: (M, h, w) bool, or float in [0, 1].
+        whole_images: Whether images are worked on as a whole, in few large operations without
+            waiting for the device, or object by object in the least work. None: on GPUs.
     """
+    if whole_images is None:
+        whole_images = prototypes.device.type != "cpu"
     height, width = prototypes.shape[1:3]
     sides = (boxes[:, 2:] - boxes[:, :2]) * boxes.new_tensor([width, height])
     weights = (positives.weights / sides.prod(dim=1)[positives.objects]).to(prototypes.dtype)
     inside = _InsideLoss.apply(
-        prototypes, coefficients, positives._replace(weights=weights), crops, truth
+        prototypes,
+        coefficients,
+        positives._replace(weights=weights),
+        crops,
+        truth,
+        whole_images,
     )
     cut = _cut_pixels(truth, crops, prototypes.dtype)
     return inside + _CUT_COST * (weights * cut[positives.objects]).sum()
@@ -111,7 +122,7 @@ class _Patch(NamedTuple):
         rows, columns: The rectangle.
         chosen: Which positives.
         object: The one that they are all of, whose crop the rectangle is; None if they are of
-            several, whose crops the rectangle contains.
+            several and the rectangle is the whole image.
     """
 
     image: int
@@ -132,66 +143,60 @@ class _InsideLoss(torch.autograd.Function):
         positives: Positives,
         crops: Crops,
         truth: Tensor,
+        whole_images: bool,
     ) -> Tensor:
-        if prototypes.device.type == "cpu":
+        if whole_images:
+            order = torch.arange(len(coefficients), device=prototypes.device)
+            patches = _patches_of_images(positives, crops)
+        else:
             # Sorted, so that those of an object are a slice.
             order = positives.objects.argsort(stable=True)
             patches = _patches_of_objects(positives, crops)
-        else:
-            order = torch.arange(len(coefficients), device=prototypes.device)
-            patches = _patches_of_images(positives, crops)
         coefficients = coefficients[order]
         objects, weights = positives.objects[order], positives.weights[order]
         with_gradient = any(ctx.needs_input_grad)
-        prototypes_gradient = torch.zeros_like(prototypes) if with_gradient else None
-        coefficients_gradient = torch.zeros_like(coefficients) if with_gradient else None
+        inputs = (prototypes, coefficients) if with_gradient else ()
+        gradients = [torch.zeros_like(value) for value in inputs]
         total = prototypes.new_zeros(())
         for patch in patches:
             where = (patch.image, patch.rows, patch.columns)
             pixels = prototypes[where].flatten(0, 1)  # (q, k)
-            chosen = coefficients[patch.chosen]  # (m, k)
+            chosen, weight = coefficients[patch.chosen], weights[patch.chosen]  # (m, k), (m,)
             soft = (chosen @ pixels.t()).sigmoid_()  # (m, q)
-            inside = None
             if patch.object is None:
                 index = objects[patch.chosen]
-                true = truth[index, patch.rows, patch.columns].flatten(1).to(soft.dtype)
+                true = truth[index].flatten(1).to(soft.dtype)
                 inside = crops.rows[index][:, :, None] & crops.columns[index][:, None]
-                inside = inside[:, patch.rows, patch.columns].flatten(1)
+                factors = inside.flatten(1) * weight[:, None]
             else:
                 true = truth[patch.object, patch.rows, patch.columns].flatten().to(soft.dtype)
-                true = true.expand_as(soft)
+                true, factors = true.expand_as(soft), weight[:, None]
             cost = F.binary_cross_entropy(soft, true, reduction="none")
-            if inside is not None:
-                cost *= inside
-            weight = weights[patch.chosen]
-            total += torch.dot(cost.sum(dim=1), weight)
-            if prototypes_gradient is None or coefficients_gradient is None:
-                continue
-            slope = torch.addcmul(soft, soft, soft, value=-1)
-            gradient = (soft - true).mul_(slope).div_(slope.clamp_(min=_LEAST_SLOPE))
-            gradient *= weight[:, None]
-            if inside is not None:
-                gradient *= inside
-            coefficients_gradient[patch.chosen] = gradient @ pixels
-            rectangle = prototypes_gradient[where]
-            rectangle += (gradient.t() @ chosen).view_as(rectangle)
-        if prototypes_gradient is not None and coefficients_gradient is not None:
-            unsorted = torch.empty_like(coefficients_gradient)
-            unsorted[order] = coefficients_gradient
-            ctx.save_for_backward(prototypes_gradient, unsorted)
+            total += cost.mul_(factors).sum()
+            if with_gradient:
+                gradient = _slope(soft, true).mul_(factors)
+                rectangle = gradients[0][where]
+                rectangle += (gradient.t() @ chosen).view_as(rectangle)
+                gradients[1][order[patch.chosen]] = gradient @ pixels
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        prototypes_gradient, coefficients_gradient = ctx.saved_tensors
-        return outer * prototypes_gradient, outer * coefficients_gradient, None, None, None
+        return (*(outer * gradient for gradient in ctx.saved_tensors), *[None] * 4)
+
+
+def _slope(soft: Tensor, true: Tensor) -> Tensor:
+    """Of `binary_cross_entropy(sigmoid(x), true)` at x, as PyTorch limits it: 0 if saturated."""
+    slope = torch.addcmul(soft, soft, soft, value=-1)
+    return (soft - true).mul_(slope).div_(slope.clamp_(min=_LEAST_SLOPE))
 
 
 def _patches_of_objects(positives: Positives, crops: Crops) -> Iterator[_Patch]:
-    """Each object's crop alone: the least work, for processors that start operations quickly."""
+    """Each object's crop alone."""
     count = len(crops.rows)
-    images = torch.zeros(count, dtype=torch.int64)
+    images = torch.zeros_like(crops.rows[:, 0], dtype=torch.int64)
     images[positives.objects] = positives.images
     table = [images, torch.bincount(positives.objects, minlength=count)]
     for kept in crops:
@@ -199,21 +204,33 @@ def _patches_of_objects(positives: Positives, crops: Crops) -> Iterator[_Patch]:
     first = 0
     for number, row in enumerate(torch.stack(table, dim=1).tolist()):
         image, members, top, height, left, width = row
-        last, first = first + members, first + members
+        start, first = first, first + members
         if height * width == 0:
             continue
         rows, columns = slice(top, top + height), slice(left, left + width)
-        for chosen in _slices(last - members, last, height * width):
+        for chosen in _slices(start, first, height * width):
             yield _Patch(image, rows, columns, chosen, number)
 
 
 def _patches_of_images(positives: Positives, crops: Crops) -> Iterator[_Patch]:
-    """Each image as a whole: the fewest operations, for GPUs, without waiting for one."""
+    """Each image as a whole."""
     height, width = crops.rows.shape[1], crops.columns.shape[1]
+    for image, chosen in slices_of_masks(positives.counts, crops):
+        yield _Patch(image, slice(0, height), slice(0, width), chosen, None)
+
+
+def slices_of_masks(counts: list[int], crops: Crops) -> Iterator[tuple[int, slice]]:
+    """Images and runs of their positives, of bounded memory when their masks are assembled whole.
+
+    Args:
+        counts: Positives of each image.
+        crops: Give the masks' size.
+    """
+    pixels = crops.rows.shape[1] * crops.columns.shape[1]
     first = 0
-    for image, members in enumerate(positives.counts):
-        for chosen in _slices(first, first + members, height * width):
-            yield _Patch(image, slice(0, height), slice(0, width), chosen, None)
+    for image, members in enumerate(counts):
+        for chosen in _slices(first, first + members, pixels):
+            yield image, chosen
         first += members
 
 
