@@ -23,7 +23,7 @@ from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
 
 HEIGHT, WIDTH = 120, 160
-NASTY = "nut <b>&\"'"
+NASTY = "nut <b>&\"' $\\frac$"
 NAMES = ("bolt", NASTY, "gear")
 RUN = {
     "network": {"preset": "yolact_demo", "class_names": list(NAMES), "score_threshold": 0.05},

@@ -5,13 +5,13 @@ import contextlib
 import io
 import json
 
+import faster_coco_eval
 import numpy as np
 import pytest
 
 from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
 
-faster_coco_eval = pytest.importorskip("faster_coco_eval", minversion="1.6")
 
 SEEDS = range(6)
 CATEGORIES = [

@@ -42,6 +42,8 @@ _FIGURES = (
     ("ar_large", "AR large", "of large ones"),
 )
 _STAGES = {"read": "reading the file", "total": "image to instances"}
+_MOST_IN_COLUMN = 30
+"""Classes whose confusion matrix is drawn no wider than text."""
 _LONG_METADATA = "preset_definition"
 
 
@@ -176,7 +178,8 @@ def _confusion(summary: Mapping[str, Any], png: bytes) -> str:
         f"missed; {point['invented']} instances are of no object, or of one found already."
     )
     image = _image("png", png, "confusion matrix")
-    return f'<p>{text}</p>\n<div class="matrix">{image}</div>'
+    few = len(point["classes"]) <= _MOST_IN_COLUMN
+    return f'<p>{text}</p>\n<div class="{"matrix" if few else ""}">{image}</div>'
 
 
 def _speed(summary: Mapping[str, Any]) -> str:
@@ -279,7 +282,8 @@ def _figure(value: float) -> str:
 
 def _bar(part: float, text: str | None = None) -> str:
     style = f'style="--part: {100 * part:.1f}%"' if part > 0 else 'class="none"'
-    return f'<div class="track"><i {style}></i>{escape(text or _figure(part))}</div>'
+    shown = escape(_figure(part) if text is None else text)
+    return f'<div class="track"><i {style}></i><span>{shown}</span></div>'
 
 
 def _image(kind: str, data: bytes, alternative: str) -> str:

@@ -28,6 +28,7 @@ td.bar { min-width: 150px; width: 34%; }
 .track i { flex: 1; height: 10px; border-radius: 5px; background: var(--line); overflow: hidden; }
 .track i::before { content: ""; display: block; height: 100%; width: var(--part);
   background: var(--blue); border-radius: 5px; }
+.track span { min-width: 3.2em; }
 .track i.none::before { display: none; }
 img { max-width: 100%; height: auto; display: block; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr));

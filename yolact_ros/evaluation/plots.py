@@ -43,11 +43,11 @@ def precision_recall_plot(curves: PrecisionRecall, iou: float) -> bytes:
             color=colors[number] if few else _GREY,
             alpha=1 if few else 0.4,
             linewidth=1.4,
-            label=f"{curves.class_names[k]} {precision[:, k].mean():.3f}" if few else None,
+            label=f"{precision[:, k].mean():.3f} {_plain(curves.class_names[k])}" if few else None,
         )
     if known:
         mean = precision[:, known].mean(axis=1)
-        label = f"mean of {len(known)} {mean.mean():.3f}"
+        label = f"{mean.mean():.3f} mean of {len(known)}"
         axes.plot(curves.recalls, mean, color=_INK, linewidth=2.6, label=label)
         axes.legend(loc="lower left", fontsize=8, title="AP")
     _label(axes, f"masks at IoU {iou:.2f}", "recall", "precision")
@@ -66,24 +66,24 @@ def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) ->
         matrix: As `confusion_matrix` gives it.
         class_names: Without the background.
     """
-    names = [*class_names, "background"]
-    side = min(16.0, 3.6 + 0.42 * len(names))
+    names = [_plain(name) for name in class_names]
+    side = min(16.0, 3.6 + 0.42 * len(matrix))
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
     parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # small parts must show, where many classes share a row
-    norm = LogNorm(1e-3, 1) if len(names) > _MOST_WITH_NUMBERS else None
+    norm = LogNorm(1e-3, 1) if len(matrix) > _MOST_WITH_NUMBERS else None
     shown = axes.imshow(parts, cmap="Blues", norm=norm, vmin=None if norm else 0,
                         vmax=None if norm else 1)  # fmt: skip
-    if len(names) <= _MOST_WITH_NUMBERS:
+    if len(matrix) <= _MOST_WITH_NUMBERS:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
                 ink = "white" if parts[row, column] > 0.55 else _INK
                 axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=9)
-    size = 9 if len(names) <= _MOST_WITH_NUMBERS else 6
-    ticks = range(len(names))
-    axes.set_xticks(ticks, [*class_names, "missed"], rotation=90, fontsize=size)
-    axes.set_yticks(ticks, [*class_names, "invented"], fontsize=size)
+    size = 9 if len(matrix) <= _MOST_WITH_NUMBERS else 6
+    ticks = range(len(matrix))
+    axes.set_xticks(ticks, [*names, "missed"], rotation=90, fontsize=size)
+    axes.set_yticks(ticks, [*names, "invented"], fontsize=size)
     # apart from the classes
     for line in (axes.axhline, axes.axvline):
         line(len(class_names) - 0.5, color=_GREY, linewidth=1)
@@ -96,6 +96,11 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, fontsize=11, color=_INK)
     axes.set_xlabel(x, fontsize=10)
     axes.set_ylabel(y, fontsize=10)
+
+
+def _plain(name: str) -> str:
+    """A name that matplotlib does not take for a formula."""
+    return name.replace("$", r"\$")
 
 
 def _png(figure: Figure) -> bytes:
