@@ -12,7 +12,6 @@ import pytest
 from yolact_ros.data.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
 
-
 SEEDS = range(6)
 CATEGORIES = [
     {"id": number, "name": name}
