@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses of cases that can be computed by hand: four priors, one in each quarter of the image."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from yolact_ros.data.target import Target
+from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.losses import MultiBoxLoss
 
@@ -41,6 +43,10 @@ def quarter_target(quarters=(0,), class_id=1, extra_pixels=()):
 
 def no_objects():
     return Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4, 4))
+
+
+def crowd_only():
+    return dataclasses.replace(no_objects(), crowd_boxes=torch.tensor([[0.5, 0.0, 1.0, 1.0]]))
 
 
 def test_terms_of_one_object():
@@ -92,16 +98,20 @@ def test_divided_by_the_positives_of_the_whole_batch():
     assert both["semantic"].item() == pytest.approx(2 * LN2)
 
 
-def test_a_batch_without_objects_has_no_loss_but_the_semantic_one():
-    made = predictions()
+@pytest.mark.parametrize("crowd", [False, True])
+def test_a_batch_without_objects_has_no_loss_but_the_semantic_one(crowd):
+    made = predictions(images=2)
     leaves = [value.requires_grad_() for value in made[:5]]
-    terms = MultiBoxLoss()(made, [no_objects()])
-    assert [terms[name].item() for name in ("box", "class", "mask")] == [0, 0, 0]
+    net = MaskIouNet(2)
+    targets = [crowd_only() if crowd else no_objects(), no_objects()]
+    terms = MultiBoxLoss()(made, targets, mask_iou_net=net)
+    assert [terms[name].item() for name in ("box", "class", "mask", "mask_iou")] == [0] * 4
     assert terms["semantic"].item() == pytest.approx(2 * LN2)
     sum(terms.values()).backward()
-    for leaf in leaves[:4]:
+    # Zero, not missing: distributed training waits for every gradient.
+    for leaf in [*leaves[:4], *net.parameters()]:
         assert torch.equal(leaf.grad, torch.zeros_like(leaf))
-    assert torch.allclose(leaves[4].grad, torch.full_like(leaves[4], 0.5 / 4))
+    assert torch.allclose(leaves[4].grad, torch.full_like(leaves[4], 0.5 / 8))
 
 
 def test_an_image_without_objects_adds_nothing_beside_one_with():
@@ -118,30 +128,60 @@ def test_too_many_masks_are_sampled_and_scaled_up():
     assert some.item() == pytest.approx(every.item())  # the three are alike
 
 
+def test_which_masks_are_sampled_follows_the_global_seed():
+    """The seven positives differ in their coefficients, and so do their masks' losses."""
+    priors = torch.tensor([[0.25, 0.25, 0.5, 0.5]]).repeat(7, 1)
+    made = predictions(
+        offsets=torch.zeros(1, 7, 4),
+        class_logits=torch.zeros(1, 7, 3),
+        coefficients=torch.arange(7.0)[None, :, None],
+        priors=priors,
+    )
+    found = []
+    for seed in (0, 0, 1, 2, 3):
+        torch.manual_seed(seed)
+        found.append(MultiBoxLoss(max_masks=2)(made, [quarter_target()])["mask"].item())
+    assert found[0] == found[1]
+    assert len(set(found)) > 1
+
+
+def test_a_crowd_takes_its_priors_out_of_the_class_term_only():
+    target = dataclasses.replace(
+        quarter_target([0, 1]), crowd_boxes=torch.tensor([[0.0, 0.0, 1.0, 0.5], [0.5, 0.5, 1, 1]])
+    )
+    without = MultiBoxLoss()(predictions(), [quarter_target([0, 1])])
+    terms = MultiBoxLoss()(predictions(), [target])
+    # Both positives lie in a crowd and stay positives; of the two negatives one is left.
+    assert without.pop("class").item() == pytest.approx(4 * LN3 / 2)
+    assert terms.pop("class").item() == pytest.approx(3 * LN3 / 2)
+    assert {name: value.item() for name, value in terms.items()} == {
+        name: value.item() for name, value in without.items()
+    }
+
+
+def test_more_objects_than_priors_are_refused():
+    with pytest.raises(ValueError, match=r"objects: expected at most 4 \(one a prior\), got 5"):
+        MultiBoxLoss()(predictions(), [quarter_target([0, 1, 2, 3, 0])])
+
+
+def test_boxes_thinner_than_a_pixel_or_beyond_the_image_have_a_finite_loss():
+    boxes = torch.tensor([[0.5, 0.2, 0.5001, 0.7], [1.2, 0.0, 1.5, 0.5]])
+    target = Target(boxes, torch.tensor([0, 1]), torch.zeros(2, 4, 4))
+    made = predictions()
+    leaves = [value.requires_grad_() for value in made[:5]]
+    terms = MultiBoxLoss()(made, [target])
+    sum(terms.values()).backward()
+    assert all(torch.isfinite(leaf.grad).all() for leaf in leaves)
+    # The first one's crop keeps columns 1 to 3 and four rows; the second one's keeps nothing.
+    assert terms["mask"].item() == pytest.approx(6.125 * 12 * LN2 / (0.0004 * 2) / 2, rel=1e-3)
+
+
 def test_semantic_truth_merges_the_objects_of_a_class():
     logits = torch.zeros(1, 2, 2, 2)
     logits[0, 1, :, 0] = 20.0  # the left half is certainly of class 1
     logits[0, 1, :, 1] = -20.0
     terms = MultiBoxLoss()(predictions(semantic_logits=logits), [quarter_target([0, 2])])
     assert terms["semantic"].item() == pytest.approx(LN2, abs=1e-6)  # of class 0, undecided
-
-
-def test_gradients_agree_with_finite_differences():
-    torch.manual_seed(0)
-    made = [torch.randn(shape, dtype=torch.float64) for shape in ((1, 4, 4), (1, 4, 3), (1, 4, 2))]
-    prototypes = torch.rand((1, 4, 4, 2), dtype=torch.float64)
-    semantic = torch.randn((1, 2, 2, 2), dtype=torch.float64)
-    leaves = [value.requires_grad_() for value in (*made, prototypes, semantic)]
-    target = quarter_target([0, 3])
-    target = Target(target.boxes.double(), target.class_ids, target.masks)
-    priors = predictions().priors.double()
-    loss = MultiBoxLoss()
-
-    def total(*values):
-        terms = loss(TrainingPredictions(*values, priors), [target])
-        return sum(terms.values())
-
-    assert torch.autograd.gradcheck(total, leaves, eps=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +200,19 @@ def test_targets_refuse_contradictions(boxes, masks, message):
 def test_one_target_an_image():
     with pytest.raises(ValueError, match="targets: expected one for each of 2 images, got 1"):
         MultiBoxLoss()(predictions(images=2), [quarter_target()])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"class_loss": "hinge"}, "class_loss: expected softmax or focal, got 'hinge'"),
+        ({"focal_alpha": 1.5}, "focal_alpha, focal_gamma: expected"),
+        ({"focal_gamma": -1.0}, "focal_alpha, focal_gamma: expected"),
+        ({"negative_iou": 0.6}, "negative_iou, positive_iou: expected"),
+        ({"max_masks": 0}, "max_masks: expected 1 or more, got 0"),
+        ({"max_mask_ious": 0}, "max_mask_ious: expected 1 or more, got 0"),
+    ],
+)
+def test_wrong_options_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        MultiBoxLoss(**values)

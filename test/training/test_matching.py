@@ -3,8 +3,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import box_iou
 
-from yolact_ros.training.matching import Matches, match_priors
+from yolact_ros.ops.boxes import center_to_corners
+from yolact_ros.training import matching
+from yolact_ros.training.matching import Matches, assign_each_object, match_priors
 
 
 def square(x, y=0.5, side=0.2):
@@ -65,6 +68,71 @@ def test_without_objects_all_is_background():
 def test_more_objects_than_priors_are_refused():
     with pytest.raises(ValueError, match=r"objects: expected at most 1 .* got 2"):
         match([square(0.5)], [box(0.5), box(0.6)], [0, 0])
+
+
+def greedy(iou):
+    """The published rule, written plainly: the first of the best pairs of all, again and again."""
+    remaining = iou.clone()
+    priors = [0] * len(iou)
+    for _ in range(len(iou)):
+        number, prior = divmod(int(remaining.argmax()), iou.shape[1])
+        priors[number] = prior
+        remaining[number] = -1
+        remaining[:, prior] = -1
+    return priors
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), levels=st.integers(1, 6), num_priors=st.integers(5, 9))
+def test_objects_are_assigned_greedily_and_the_first_of_equal_pairs_wins(data, levels, num_priors):
+    counts = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=4))
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 10_000)))
+    # Few different values, so that most pairs are tied; zero is one of them.
+    iou = torch.randint(levels, (len(counts), 5, num_priors), generator=generator) / 10
+    images = torch.tensor([i for i, count in enumerate(counts) for _ in range(count)]).long()
+    rows = torch.tensor([row for count in counts for row in range(count)]).long()
+    expected = [prior for i, count in enumerate(counts) for prior in greedy(iou[i, :count])]
+    assert assign_each_object(iou.clone(), images, rows).tolist() == expected
+
+
+def test_a_batch_is_matched_as_its_images_are(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    priors = torch.rand((40, 4), generator=generator) * 0.5 + 0.1
+    boxes, class_ids, crowds = [], [], []
+    for objects, regions in ((3, 0), (0, 2), (7, 1), (0, 0), (1, 3)):
+        corner = torch.rand((objects + regions, 2), generator=generator) * 0.6
+        size = 0.05 + torch.rand((objects + regions, 2), generator=generator) * 0.4
+        made = torch.cat([corner, corner + size], 1)
+        boxes.append(made[:objects])
+        crowds.append(made[objects:])
+        class_ids.append(torch.randint(5, (objects,), generator=generator))
+    single = [
+        match_priors(priors, boxes[i : i + 1], class_ids[i : i + 1], crowds[i : i + 1])
+        for i in range(5)
+    ]
+    for at_once in (1, 600, 1 << 20):  # images one by one, some together, all together
+        monkeypatch.setattr(matching, "_PAIRS_AT_ONCE", at_once)
+        together = match_priors(priors, boxes, class_ids, crowds)
+        assert torch.equal(together.labels, torch.cat([each.labels for each in single]))
+        assert torch.equal(together.objects, torch.cat([each.objects for each in single]))
+    assert {-1, 0} < set(together.labels.flatten().tolist())
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 12))
+def test_labels_follow_torchvisions_iou(seed, count):
+    generator = torch.Generator().manual_seed(seed)
+    priors = torch.rand((30, 4), generator=generator) * 0.5 + 0.1
+    corner = torch.rand((count, 2), generator=generator) * 0.7
+    boxes = torch.cat([corner, corner + 0.05 + torch.rand((count, 2), generator=generator) / 2], 1)
+    result = match(priors.tolist(), boxes.tolist(), list(range(count)))
+    iou = box_iou(boxes, center_to_corners(priors))
+    given = greedy(iou)
+    best, objects = iou.max(dim=0)
+    best[given], objects[given] = 1.0, torch.arange(count)
+    expected = torch.where(best >= 0.5, objects + 1, torch.where(best >= 0.4, -1, 0))
+    assert torch.equal(result.labels, expected)
+    assert torch.equal(result.objects, objects)
 
 
 @settings(max_examples=50, deadline=None)
