@@ -78,7 +78,6 @@ def report(folder, tmp_path_factory):
     command = [sys.executable, "-m", "yolact_ros.cli.main", *arguments(folder, out)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
     return out, result.stdout
 
 

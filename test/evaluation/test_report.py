@@ -43,11 +43,10 @@ def square(x, y, side=40):
     return {"bbox": [x, y, side, side], "segmentation": encode_mask(mask)}
 
 
-@pytest.fixture
-def dataset(tmp_path):
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
     """Three grey images; objects in the first two, a crowd in the second."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("pictures")
     for number in (1, 2, 3):
         cv2.imwrite(str(folder / f"{number}.png"), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
     truth = [(1, 1, square(5, 5), 0), (1, 2, square(80, 60), 0), (2, 2, square(10, 10), 0)]
@@ -63,7 +62,7 @@ def dataset(tmp_path):
             for i, (image, category, shape, crowd) in enumerate(truth, start=1)
         ],
     }
-    return dataset_from_content(content, tmp_path / "truth.json", folder)
+    return dataset_from_content(content, folder / "truth.json", folder)
 
 
 def found(image, category, score, shape):
@@ -80,16 +79,17 @@ RESULTS = [
 TIMES = {"read": [1.0, 2.0, 3.0], "network": [10.0, 20.0, 30.0], "total": [20.0, 25.0, 90.0]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def evaluation(dataset):
     segmented = SegmentedDataset(RESULTS, TIMES, ("gear",), {"<mug>": 4})
     return evaluate_results(dataset, segmented)
 
 
-@pytest.fixture
-def folder(evaluation, tmp_path):
-    write_report(evaluation, RUN, tmp_path / "deep" / "report")
-    return tmp_path / "deep" / "report"
+@pytest.fixture(scope="module")
+def folder(evaluation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deep") / "report"
+    write_report(evaluation, RUN, folder)
+    return folder
 
 
 def test_the_figures(folder, dataset):
