@@ -152,7 +152,8 @@ def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: 
     content = content_of(made)
     content["categories"][0]["name"] = "<b>all & sundry"
     content["annotations"][0]["segmentation"] = []
-    path, page = tmp_path / "a.json", tmp_path / "page.html"
+    content["annotations"][1]["category_id"] = "<i>"
+    path, page = tmp_path / "<u>.json", tmp_path / "page.html"
     path.write_text(json.dumps(content))
     command = ["dataset", "check", str(path), "--images", str(made / "images")]
     assert main([*command, "--out", str(page), "--samples", "3"]) == 1
@@ -162,6 +163,8 @@ def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: 
     assert len(parsed.images) == 3
     assert all(source.startswith("data:image/jpeg;base64,") for source in parsed.images)
     assert "<b>all & sundry" in parsed.text
+    assert "<u>.json: 6 images" in parsed.text
+    assert "category_id: expected the id of a category, got '<i>'" in parsed.text
     assert "error: segmentations (1)" in parsed.text
     assert "annotation 1 (image 1, 000001.png): segmentation: expected at least" in parsed.text
 

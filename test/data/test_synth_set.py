@@ -103,7 +103,7 @@ def test_wrong_requests_are_named(tmp_path: Path) -> None:
         )
     assert not (tmp_path / "new").exists()
     (tmp_path / "mine.txt").touch()
-    for taken in (tmp_path, tmp_path / "mine.txt"):
-        with pytest.raises(ValueError, match=r": expected an empty folder or none, got one with"):
+    for taken, what in ((tmp_path, "one with files"), (tmp_path / "mine.txt", "a file")):
+        with pytest.raises(ValueError, match=f": expected an empty folder or none, got {what}"):
             wanted.write(taken, workers=1, version="1")
     assert files_of(tmp_path) == {"mine.txt": b""}

@@ -58,6 +58,7 @@ def write_page(
     legend = [
         (class_id, f"{each.name} {each.objects}")
         for class_id, each in enumerate(statistics.classes)
+        if each.images
     ]
     columns = min(4, max(1, round(len(tiles) ** 0.5)))
     sheet = draw_contact_sheet(tiles, title=title, legend=legend, tile_size=_TILE, columns=columns)

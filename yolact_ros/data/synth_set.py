@@ -105,7 +105,9 @@ class SynthSet:
         """
         if workers < 1:
             raise ValueError(f"workers: expected 1 or more, got {workers}")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder}: expected an empty folder or none, got a file")
+        if folder.exists() and any(folder.iterdir()):
             raise ValueError(f"{folder}: expected an empty folder or none, got one with files")
         Scene.random(self.seed, **self._scene_options)  # wrong options end here
         for name in ("images", "depth"):
