@@ -126,19 +126,18 @@ def test_images_without_annotations_and_with_the_same_bytes_are_named(folder: Pa
     )
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("png", "PNG")])
-def test_pictures_that_are_cut_off_are_named(folder: Path, suffix: str, kind: str) -> None:
+def test_a_picture_that_is_cut_off_is_named(folder: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-    name = f"noise.{suffix}"
-    cv2.imwrite(str(folder / name), noise)
+    path = folder / "noise.jpg"
+    cv2.imwrite(str(path), noise)
     images = [
-        {"id": 3, "file_name": name, "width": 160, "height": 120},
+        {"id": 3, "file_name": path.name, "width": 160, "height": 120},
         {"id": 5, "file_name": "b.png", "width": 40, "height": 30},
     ]
-    whole = (folder / name).read_bytes()
-    (folder / name).write_bytes(whole + b"and something after the end")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"and something after the end")
     assert not warnings_of(folder, images=images)
-    (folder / name).write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(whole[: len(whole) // 2])
     [warning] = warnings_of(folder, images=images)
     assert warning.kind == "pictures that may be cut off"
-    assert str(warning) == f"image 3, {name}: expected the end of a {kind} file, got none"
+    assert str(warning) == "image 3, noise.jpg: expected the end of a JPEG file, got none"

@@ -238,6 +238,16 @@ def test_a_file_that_is_no_image_is_named(folder: Path) -> None:
         read(good_content(), folder)
 
 
+def test_a_png_file_that_is_cut_off_is_named(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)
+    cv2.imwrite(str(folder / "b.png"), noise)
+    read(good_content(), folder)
+    whole = (folder / "b.png").read_bytes()
+    (folder / "b.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DatasetError, match=r"image 5 \(b\.png\): .*b\.png which is cut off"):
+        read(good_content(), folder)
+
+
 def test_many_problems_are_counted(folder: Path) -> None:
     content = good_content()
     content["annotations"] = [

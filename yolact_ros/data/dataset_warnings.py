@@ -6,20 +6,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from os import SEEK_END
 from pathlib import Path
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.data.image_checks import is_cut_off
 from yolact_ros.data.problems import Problem
 
 TINY_AREA = 16
 """Objects of fewer pixels are called tiny."""
-
-_ENDS = (("JPEG", b"\xff\xd8", b"\xff\xd9"), ("PNG", b"\x89PNG\r\n\x1a\n", b"IEND"))
-_TAIL = 4096  # bytes: some programs write after the end
 
 _BORDER = 1.0  # pixels: annotation tools round to either side of it
 _LEAST_BOX_IOU = 0.5
@@ -114,12 +111,13 @@ def _of_files(dataset: CocoDataset) -> Iterator[Finding]:
     for image in dataset.images:
         path = dataset.image_folder / image.file_name
         try:
-            kind = _cut_off_kind(path)
+            # OpenCV makes the missing part grey, and says nothing that a program could notice.
+            cut_off = path.suffix.lower() in (".jpg", ".jpeg") and is_cut_off(path, "JPEG")
             by_size[path.stat().st_size].append((image, path))
         except OSError:
             continue  # that is an error, reported as such
-        if kind is not None:
-            text = f"expected the end of a {kind} file, got none"
+        if cut_off:
+            text = "expected the end of a JPEG file, got none"
             yield "pictures that may be cut off", _place(image), text
     for alike in by_size.values():
         first: dict[str, CocoImage] = {}
@@ -128,22 +126,6 @@ def _of_files(dataset: CocoDataset) -> Iterator[Finding]:
             if other is not image:
                 text = f"expected another picture than {other.file_name}, got the same bytes"
                 yield "duplicate pictures", _place(image), text
-
-
-def _cut_off_kind(path: Path) -> str | None:
-    """JPEG or PNG where the file has the head of one, but not its end.
-
-    OpenCV makes the missing part of a picture grey, and says nothing that a program could notice.
-    """
-    with path.open("rb") as file:
-        head = file.read(8)
-        file.seek(0, SEEK_END)
-        file.seek(max(file.tell() - _TAIL, 0))
-        tail = file.read()
-    for kind, start, end in _ENDS:
-        if head.startswith(start):
-            return None if end in tail else kind
-    return None
 
 
 def _digest(path: Path) -> str:

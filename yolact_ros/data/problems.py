@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from PIL import Image
-
 from yolact_ros.data.annotation_checks import box_fault, brief, segmentation_fault
+from yolact_ros.data.image_checks import file_fault
 
 _SHOWN = 5
 _LISTS = ("images", "annotations", "categories")
@@ -275,23 +274,10 @@ def _check_files(images: Mapping[int, _ImageEntry], folder: Path) -> list[Proble
         return [Problem("image files", str(folder), text)]
 
     def check(image: _ImageEntry) -> Problem | None:
-        text = image.file_name and _file_fault(folder / image.file_name, image.width, image.height)
+        text = image.file_name and file_fault(folder / image.file_name, image.width, image.height)
         where = f"image {image.id} ({image.file_name})"
         return Problem("image files", where, text) if text else None
 
-    # Only headers are read, so that the time goes into waiting for the disk.
+    # Little of them is read, so that the time goes into waiting for the disk.
     with ThreadPoolExecutor(8) as pool:
         return [problem for problem in pool.map(check, images.values()) if problem]
-
-
-def _file_fault(path: Path, width: int, height: int) -> str | None:
-    try:
-        with Image.open(path) as image:
-            size = image.size
-    except FileNotFoundError:
-        return f"expected an image file, got no file {path}"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return f"expected an image file, got {path} which cannot be read: {error}"
-    if width and size != (width, height):
-        return f"expected {width}x{height} pixels, got {size[0]}x{size[1]} in {path}"
-    return None
