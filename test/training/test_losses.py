@@ -145,6 +145,20 @@ def test_which_masks_are_sampled_follows_the_global_seed():
     assert len(set(found)) > 1
 
 
+def test_the_mask_iou_loss_sees_large_masks_up_to_a_limit():
+    class Net(torch.nn.Module):
+        def forward(self, masks):
+            return masks.new_full((len(masks), 2), 3.0)
+
+    target = quarter_target([0, 1, 2], extra_pixels=[(3, 3)])
+    target.masks[0] = quarter_target([0]).masks[0]  # 4 pixels; the others have 5
+    for options, count in (({}, 0), ({"mask_iou_least_area": 4}, 2), ({"max_mask_ious": 1}, 1)):
+        loss = MultiBoxLoss(**({"mask_iou_least_area": 3} | options if options else {}))
+        term = loss(predictions(), [target], mask_iou_net=Net())["mask_iou"]
+        # Nothing is above 0.5, so each IoU is 0; smooth L1 of 3 is 2.5; three positives.
+        assert term.item() == pytest.approx(25 * 2.5 * count / 3)
+
+
 def test_a_crowd_takes_its_priors_out_of_the_class_term_only():
     target = dataclasses.replace(
         quarter_target([0, 1]), crowd_boxes=torch.tensor([[0.0, 0.0, 1.0, 0.5], [0.5, 0.5, 1, 1]])
