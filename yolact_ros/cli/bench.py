@@ -67,11 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def describe(cost: LossCost) -> str:
     """A small table for people."""
-    where = f"{cost.threads} threads" if cost.device == "cpu" else cost.device
+    where = f"cpu, threads: {cost.threads}" if cost.device == "cpu" else cost.device
     lines = [
         f"{cost.preset}, {cost.batch} images with {cost.objects} objects each, {cost.positives} "
-        f"positive priors; {cost.device if cost.device == 'cpu' else 'cuda'} ({where}), forward "
-        f"and backward, median of {cost.repeats}",
+        f"positive priors; {where}; forward and backward, median of {cost.repeats}",
         f"{'':<16}{'loop':>10}{'batched':>10}{'loop / batched':>16}",
     ]
     for name, attribute in (("time, ms", "milliseconds"), ("peak memory, MB", "megabytes")):

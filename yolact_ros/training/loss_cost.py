@@ -196,7 +196,9 @@ def measure_loss_cost(
     generator = torch.Generator().manual_seed(seed)
     predictions = random_predictions(preset, batch, generator, device)
     targets = [random_target(preset, objects, generator).to(device) for _ in range(batch)]
-    net = MaskIouNet(preset.num_classes - 1).to(device) if preset.mask_iou else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = MaskIouNet(preset.num_classes - 1).to(device) if preset.mask_iou else None
     loss = MultiBoxLoss()
     leaves = [*predictions[:5], *(net.parameters() if net else ())]
     ways: tuple[Callable[..., Terms], ...] = (looped_loss, loss)
