@@ -15,7 +15,6 @@ from .options import add_segmenter_arguments, build_segmenter
 if TYPE_CHECKING:
     from yolact_ros.data.coco import CocoDataset
     from yolact_ros.evaluation.evaluate import Evaluation
-    from yolact_ros.evaluation.scenes import SceneMetrics
     from yolact_ros.inference import Segmenter
 
 
@@ -96,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
     )
     page = write_report(evaluation, about, arguments.out, pictures=arguments.pictures)
-    print(summary_lines(evaluation))
+    print(describe(evaluation))
     print(f"report in {page}")
     return 0
 
@@ -158,7 +157,7 @@ def command_line(arguments: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def summary_lines(evaluation: Evaluation) -> str:
+def describe(evaluation: Evaluation) -> str:
     """A few lines for people."""
     titles = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "small",
               "ap_medium": "medium", "ap_large": "large", "ar_100": "AR"}  # fmt: skip
@@ -185,29 +184,3 @@ def summary_lines(evaluation: Evaluation) -> str:
 
 def _figure(value: float) -> str:
     return f"{'-':>7}" if value < 0 else f"{value:7.3f}"
-
-
-def describe(metrics: SceneMetrics) -> str:
-    """A few lines for people."""
-    lines = [
-        f"{metrics.scenes} unseen scenes, {metrics.objects} objects",
-        f"{'':6}{'AP':>7}{'AP50':>7}{'AP75':>7}{'small':>7}{'medium':>7}{'large':>7}",
-    ]
-    for name, figures in (("mask", metrics.mask), ("box", metrics.box)):
-        values = (
-            figures.ap,
-            figures.ap50,
-            figures.ap75,
-            figures.ap_small,
-            figures.ap_medium,
-            figures.ap_large,
-        )
-        lines.append(f"{name:6}" + "".join(f"{value:7.3f}" for value in values))
-    classes = ", ".join(f"{name} {ap:.3f}" for name, ap in metrics.mask.ap_per_class.items())
-    lines += [
-        f"mask AP of each class: {classes}",
-        f"clearly visible objects: recall {metrics.recall:.3f}, "
-        f"mean mask IoU {metrics.mean_iou:.3f} at score 0.3",
-        f"time an image: network {metrics.network_ms:.1f} ms, in all {metrics.total_ms:.1f} ms",
-    ]
-    return "\n".join(lines)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a network is: COCO box and mask AP, and recall on synthetic scenes."""
+"""How good a network is: COCO's box and mask AP on a data set, speed, memory, and a report."""
