@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yolact-ros train-demo`: the demo's weights, from nothing."""
+"""`yolact-ros train`: a network for one's own objects."""
 
 from __future__ import annotations
 
@@ -7,37 +7,141 @@ import argparse
 import logging
 import os
 import shlex
-from dataclasses import fields
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from yolact_ros.presets import preset_names
+
+if TYPE_CHECKING:
+    from yolact_ros.training.recipe import Recipe
+
+_RECIPE_CHANGES = (
+    "learning_rate",
+    "weight_decay",
+    "augmentation",
+    "class_loss",
+    "average",
+    "gradient_clip",
+)
 
 
 def register(commands: Any) -> None:
     """Adds the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
-        "train-demo",
-        help="train yolact_demo from nothing on synthetic scenes",
-        description="Renders synthetic scenes, trains yolact_demo on them and measures it on "
-        "scenes that it never saw. Writes OUT/yolact_demo.safetensors and OUT/metrics.json.",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything written")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--scenes", type=int, default=4000, help="rendered (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=3000, help="batches (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=16, help="default: %(default)s")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="default: %(default)s")
-    parser.add_argument(
-        "--evaluation-scenes", type=int, default=300, help="unseen ones (default: %(default)s)"
-    )
-    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
-    parser.add_argument(
-        "--precision", default="auto", help="auto, fp32 or bf16 (default: %(default)s)"
+        "train",
+        help="train a network on a data set in COCO's format",
+        description="Trains on one data set and validates on another, both in COCO's format. "
+        "OUT/best.safetensors then goes straight into the node: weights:=OUT/best.safetensors.",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in OUT"
+        "--preset",
+        required=True,
+        help=f"architecture, one of {', '.join(preset_names())}; its classes become the data's",
     )
-    parser.add_argument("--keep-scenes", action="store_true", help="do not delete OUT/scenes")
+    for name, what in (("train", "training"), ("val", "validation")):
+        parser.add_argument(
+            f"--{name}", type=Path, required=True, metavar="JSON", help=f"{what} annotations"
+        )
+        parser.add_argument(
+            f"--{name}-images", type=Path, required=True, metavar="DIR", help="their images"
+        )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    _add_start(parser.add_argument_group("what it begins with"))
+    _add_recipe(parser.add_argument_group("recipe"))
+    _add_machine(parser.add_argument_group("machine"))
     parser.set_defaults(run=run)
+
+
+def _add_start(group: Any) -> None:
+    group.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="a trained network; what it shares with the new one is kept, also if the classes "
+        "are others",
+    )
+    group.add_argument(
+        "--backbone-weights",
+        default="auto",
+        metavar="SOURCE",
+        help="without --weights: imagenet (torchvision's), a file of torchvision's, none, or auto: "
+        "imagenet where torchvision has the backbone (default: %(default)s)",
+    )
+
+
+def _add_recipe(group: Any) -> None:
+    group.add_argument(
+        "--recipe",
+        default="published",
+        help="published (SGD, steps), or short: for minutes to hours (default: %(default)s)",
+    )
+    group.add_argument(
+        "--max-steps",
+        type=int,
+        metavar="N",
+        help="batches (default: 54.6 passes, as published, and at least 3000)",
+    )
+    group.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="a process (default: %(default)s)"
+    )
+    group.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
+    group.add_argument(
+        "--learning-rate", type=float, metavar="R", help="highest, for 8 images a step"
+    )
+    group.add_argument("--weight-decay", type=float, metavar="W")
+    group.add_argument("--augmentation", help="published, light or none")
+    group.add_argument("--class-loss", help="softmax or focal")
+    group.add_argument(
+        "--average", type=float, metavar="D", help="decay of the weights' moving average; 0: none"
+    )
+    group.add_argument(
+        "--gradient-clip", type=float, metavar="G", help="largest norm of gradients; 0: any"
+    )
+    group.add_argument(
+        "--freeze-norms",
+        default="auto",
+        help="batch norms keep their statistics: yes, no, or auto: below 6 images a process, "
+        "given weights to begin with (default: %(default)s)",
+    )
+    group.add_argument(
+        "--validate-every",
+        type=int,
+        metavar="N",
+        help="steps (default: one pass, but at most 20 validations)",
+    )
+    group.add_argument(
+        "--checkpoint-every",
+        type=int,
+        default=200,
+        metavar="N",
+        help="steps after which an interrupted run can go on (default: %(default)s)",
+    )
+
+
+def _add_machine(group: Any) -> None:
+    group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    group.add_argument(
+        "--devices", type=int, default=1, metavar="N", help="processes here (default: %(default)s)"
+    )
+    group.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="machines (default: %(default)s)"
+    )
+    group.add_argument(
+        "--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: %(default)s)"
+    )
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="of each process (default: cores / processes)"
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that make samples, for each training process (default: cores / processes, "
+        "at most 8; on a CPU 1)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,33 +150,53 @@ def run(arguments: argparse.Namespace) -> int:
     # processes want the cores: steps of 0.5 s then took 10 s. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
-        from yolact_ros.training.demo import DemoTraining, train_demo
+        import torch
+
+        from yolact_ros.training.trainer import TrainingOptions, train
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"train-demo: expected the training requirements to be installed, got: {error}"
+            f"train: expected the training requirements to be installed, got: {error}"
         ) from error
-
-    from .eval import describe
-
     # Hints at products and at settings that are chosen here.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-
-    options = DemoTraining(
-        **{field.name: getattr(arguments, field.name) for field in fields(DemoTraining)}
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    cores = (os.cpu_count() or 1) // max(arguments.devices, 1) or 1
+    if arguments.workers is None:
+        arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1
+    torch.set_num_threads(arguments.threads or cores)
+    given = {
+        field.name: getattr(arguments, field.name)
+        for field in fields(TrainingOptions)
+        if field.name != "recipe"
+    }
+    options = TrainingOptions(recipe=chosen_recipe(arguments), **given)
+    trained = train(options, shlex.join(["yolact-ros", *sys.argv[1:]]))
+    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
+        return 0
+    figures = trained.figures
+    print(
+        f"best at step {trained.best_step} of {trained.steps}: mask AP {figures['mask_ap']:.3f}, "
+        f"AP50 {figures['mask_ap50']:.3f}; box AP {figures['box_ap']:.3f}, "
+        f"AP50 {figures['box_ap50']:.3f}\n"
+        f"{trained.folder.best}"
     )
-    metrics = train_demo(arguments.out, options, command_line(arguments))
-    print(describe(metrics))
-    print(f"weights in {arguments.out / 'yolact_demo.safetensors'}")
     return 0
 
 
-def command_line(arguments: argparse.Namespace) -> str:
-    """The command that repeats this run, with every value in it."""
-    words = ["yolact-ros", "train-demo"]
-    for name, value in sorted(vars(arguments).items()):
-        option = "--" + name.replace("_", "-")
-        if value is True:
-            words.append(option)
-        elif name != "run" and value is not False:
-            words += [option, Path(value).name if name == "out" else str(value)]
-    return shlex.join(words)
+def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
+    """The named recipe with what the arguments change."""
+    from yolact_ros.training.recipe import RECIPES
+
+    if arguments.recipe not in RECIPES:
+        raise ValueError(f"recipe: expected {' or '.join(RECIPES)}, got {arguments.recipe!r}")
+    changes = {name: getattr(arguments, name) for name in _RECIPE_CHANGES}
+    return replace(
+        RECIPES[arguments.recipe],
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+
+
+def _on_cuda(device: str) -> bool:
+    import torch
+
+    return device != "cpu" and torch.cuda.is_available()

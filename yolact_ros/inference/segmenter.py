@@ -44,6 +44,8 @@ class Segmenter:
             `yolact_demo` if there are no weights either.
         weights: A `.pth` or `.safetensors` file; None for those that come with the package
             (`yolact_demo` has some) or were downloaded (`yolact-ros weights download`).
+        network: A network that is at hand, instead of `preset` and `weights`; it is put into
+            evaluation mode and converted to the device and precision.
         class_names: Names of the classes that the weights were trained on, by class id, if neither
             the preset nor the file has them; empty otherwise.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
@@ -68,6 +70,7 @@ class Segmenter:
         *,
         preset: str | Preset | None = None,
         weights: str | Path | None = None,
+        network: Yolact | None = None,
         class_names: Sequence[str] = (),
         device: str = "auto",
         precision: str = "auto",
@@ -79,13 +82,20 @@ class Segmenter:
         classes: Sequence[str] = (),
         rescoring: str = "published",
     ) -> None:
-        self.preset, path = _choose(preset, weights, class_names)
+        if network is None:
+            chosen, path = _choose(preset, weights, class_names)
+        elif preset is not None or weights is not None or class_names:
+            raise ValueError("network: expected neither preset, weights nor class_names beside it")
+        else:
+            chosen = network.preset
+        self.preset = chosen
         self.options = SegmenterOptions(
             score_threshold, max_instances, nms, nms_iou, tuple(classes), rescoring
         )
         self.device = resolve_device(device)
         self.precision, dtype = resolve_precision(precision, self.device)
-        network = _load(self.preset, path).to(device=self.device, dtype=dtype)
+        network = _load(chosen, path) if network is None else network.eval()
+        network = network.to(device=self.device, dtype=dtype)
         self._network = network.to(memory_format=torch.channels_last)
         self._preprocessor = Preprocessor(self.preset, self.device, dtype, resize)
         self.timings: dict[str, float] = dict.fromkeys(STAGES, 0.0)

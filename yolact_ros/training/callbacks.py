@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of a run while it goes on."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+
+from yolact_ros.network import Yolact, save_checkpoint
+
+
+class BestWeights(Callback):
+    """Measures what validation segmented, and keeps the weights with the highest mask AP.
+
+    Comes before a callback that averages weights, which puts the averaged ones in for validation
+    and takes them back at its end.
+
+    Args:
+        path: The safetensors file to write.
+        metadata: Text entries for it; step and figures are added.
+
+    Attributes:
+        step: Step of the best weights; 0 before there are any.
+        figures: Their "mask_ap", "mask_ap50", "box_ap" and "box_ap50", 0 to 1.
+        measured_step: Step of the last validation.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.step = 0
+        self.figures: dict[str, float] = {}
+        self.measured_step = 0
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Logs the figures and writes the file if they are the best so far."""
+        figures = module.measure()  # the same on every process
+        self.measured_step = trainer.global_step
+        for name, value in figures.items():
+            module.log(name, value, prog_bar=name == "mask_ap")
+        if self.figures and figures["mask_ap"] <= self.figures["mask_ap"]:
+            return
+        self.step, self.figures = trainer.global_step, figures
+        if trainer.is_global_zero:
+            text = {name: f"{value:.4f}" for name, value in figures.items()}
+            write_weights(
+                module.network, self.path, {**self.metadata, "step": str(self.step)} | text
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far, for a run that is resumed."""
+        return {
+            "step": self.step,
+            "figures": self.figures,
+            "measured_step": self.measured_step,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on from there."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+
+class LastCheckpoint(Callback):
+    """Keeps one file from which the run can go on, never half a file.
+
+    A step that is followed by validation is saved after it, so that a resumed run validates neither
+    twice nor not at all. Lightning's own callback saves before.
+
+    Args:
+        path: The file.
+        every: Steps between two.
+        validated_every: Steps between two validations.
+    """
+
+    def __init__(self, path: Path, *, every: int, validated_every: int) -> None:
+        self.path = path
+        self.every = every
+        self.validated_every = validated_every
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves after every so-manieth step."""
+        step = trainer.global_step
+        if step % self.every == 0 and step % self.validated_every:
+            self._save(trainer)
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Saves after a validation within training."""
+        if trainer.state.fn == "fit":
+            self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        incomplete = self.path.with_name(f"{self.path.name}.incomplete")
+        trainer.save_checkpoint(incomplete)
+        if trainer.is_global_zero:
+            os.replace(incomplete, self.path)
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's, without the name of the log's folder."""
+
+    def get_metrics(self, trainer: lightning.Trainer, module: Any) -> dict[str, Any]:
+        """What stands behind the bar."""
+        metrics = super().get_metrics(trainer, module)
+        metrics.pop("v_num", None)
+        return metrics
+
+
+def write_weights(network: Yolact, path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes a network under training as a file that `Segmenter` and the node load."""
+    stored = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
+    save_checkpoint(stored, path, metadata)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses and average precision over the steps of a run, as a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+Points = dict[str, dict[int, float]]
+
+
+def read_log(folder: Path) -> Points:
+    """The values of each name by step, from all starts of a run; later starts replace earlier."""
+    points: Points = defaultdict(dict)
+    starts = sorted(
+        folder.glob("from_step_*/metrics.csv"),
+        key=lambda file: int(file.parent.name.rpartition("_")[2]),
+    )
+    for file in starts:
+        with file.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                step = int(row["step"])
+                for name, value in row.items():
+                    if value and name not in ("step", "epoch"):
+                        points[name][step] = float(value)
+    return dict(points)
+
+
+def draw_curve(log: Path, picture: Path) -> None:
+    """Draws what a run logged.
+
+    Args:
+        log: The run's log folder.
+        picture: PNG file to write.
+    """
+    points = read_log(log)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, precision = figure.subplots(1, 2)
+    for name in sorted(points):
+        steps = sorted(points[name])
+        values = [points[name][step] for step in steps]
+        if name.startswith("loss_"):
+            losses.plot(steps, values, label=name.removeprefix("loss_"), linewidth=1)
+        elif name in ("mask_ap", "mask_ap50", "box_ap"):
+            precision.plot(steps, values, marker=".", label=name.replace("_", " "))
+    losses.set(xlabel="step", ylabel="loss, weighted", yscale="log")
+    precision.set(xlabel="step", ylabel="validation", ylim=(0, 1))
+    for axes in (losses, precision):
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    figure.savefig(picture, dpi=110)

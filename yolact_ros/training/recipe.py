@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a network is trained: augmentation, losses, optimiser and learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+REFERENCE_BATCH = 8
+"""Batch that learning rates are given for; they grow in proportion (Goyal et al., 2017)."""
+PUBLISHED_EPOCHS = 800_000 * REFERENCE_BATCH / 117_266
+"""Passes over COCO's images with objects in the published 800,000 steps: 54.6."""
+LEAST_STEPS = 3000
+"""Steps by default on few images, however many passes that are."""
+
+# Parts of all steps after which the published learning rate is divided by 10: 280, 600, 700 and
+# 750 of 800 thousand.
+_MILESTONES = (0.35, 0.75, 0.875, 0.9375)
+_WARM_UP_STEPS = 500
+_WARM_UP_START = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices of a training run.
+
+    Attributes:
+        optimizer: "sgd" (momentum 0.9) with the published steps of the learning rate, or "adamw"
+            with one cycle of it (Smith and Topin, 2018).
+        learning_rate: The highest, for a batch of `REFERENCE_BATCH` in all.
+        weight_decay: Of convolution weights; with "sgd" of biases and norms too, as published.
+        augmentation: "published", "light" or "none", see `augmentation_named`.
+        binary_masks: See `MultiBoxLoss`.
+        class_loss: "softmax" (published) or "focal".
+        average: Decay a step of the exponential moving average of the weights, which is then what
+            is measured and kept; 0 for the weights themselves.
+        gradient_clip: Largest norm of the gradients; 0 for any.
+    """
+
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    augmentation: str
+    binary_masks: bool = True
+    class_loss: str = "softmax"
+    average: float = 0.0
+    gradient_clip: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("sgd", "adamw"):
+            raise ValueError(f"optimizer: expected sgd or adamw, got {self.optimizer!r}")
+        for name in ("weight_decay", "gradient_clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average: expected 0 to below 1, got {self.average}")
+
+    def optimize(
+        self, network: nn.Module, *, steps: int, batch: int
+    ) -> tuple[torch.optim.Optimizer, LRScheduler]:
+        """The optimiser, and what sets its learning rate after every step.
+
+        Args:
+            network: Parameters that need no gradient are left out.
+            steps: In all.
+            batch: Images in a step, over all processes.
+        """
+        rate = self.learning_rate * batch / REFERENCE_BATCH
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        if self.optimizer == "sgd":
+            sgd = torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=self.weight_decay)
+            return sgd, LambdaLR(sgd, lambda step: stepped_rate(step, steps))
+        adamw = torch.optim.AdamW(_decayed_apart(parameters, self.weight_decay), lr=rate)
+        return adamw, OneCycleLR(adamw, max_lr=rate, total_steps=steps + 1, pct_start=0.08)
+
+
+RECIPES = {
+    "published": Recipe(
+        optimizer="sgd", learning_rate=1e-3, weight_decay=5e-4, augmentation="published"
+    ),
+    # The covered fraction of a prototype's pixel as target places edges between pixels, which
+    # matters for a small network; the rest is what reaches a good network within minutes.
+    "short": Recipe(
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=0.02,
+        augmentation="light",
+        binary_masks=False,
+        average=0.998,
+        gradient_clip=10.0,
+    ),
+}
+"""By name: "published" (YOLACT paper, section 6, and the authors' code), and "short", for minutes
+to hours of training on few or simple pictures."""
+
+
+def stepped_rate(step: int, steps: int) -> float:
+    """The published learning rate at a step, as a fraction of the highest.
+
+    It rises linearly from a tenth within the first 500 steps (or a tenth of all, if that is less),
+    and is divided by 10 at four moments.
+    """
+    rate = 0.1 ** sum(step >= round(part * steps) for part in _MILESTONES)
+    warm_up = min(_WARM_UP_STEPS, steps // 10)
+    if step < warm_up:
+        rate *= _WARM_UP_START + (1 - _WARM_UP_START) * step / warm_up
+    return rate
+
+
+def default_steps(images: int, batch: int) -> int:
+    """As many passes over the images as published, but not below `LEAST_STEPS`."""
+    return max(math.ceil(PUBLISHED_EPOCHS * images / batch), LEAST_STEPS)
+
+
+def _decayed_apart(
+    parameters: Iterable[nn.Parameter], weight_decay: float
+) -> list[dict[str, object]]:
+    listed = list(parameters)
+    return [
+        {"params": [p for p in listed if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in listed if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a training run, which holds everything to repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yolact_ros.data.coco import CocoDataset
+
+
+class RunError(ValueError):
+    """A folder cannot be used for a run."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where the parts of a run lie.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def description(self) -> Path:
+        """What is needed to repeat the run, as JSON; see `begin`."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """From which an interrupted run goes on."""
+        return self.path / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """Weights with the highest mask AP in validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Weights after the last step."""
+        return self.path / "last.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """For TensorBoard, and `metrics.csv`; one folder for each start of the run."""
+        return self.path / "log"
+
+    @property
+    def curve(self) -> Path:
+        """Picture of losses and AP over the steps."""
+        return self.path / "curve.png"
+
+    def begin(
+        self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resume: bool
+    ) -> Path | None:
+        """Writes what the run is, or checks that it is the same as before.
+
+        Args:
+            settings: What decides about the result: they must agree when a run is resumed.
+            provenance: What describes this start of the run: command, versions, machine.
+            resume: Whether to go on with what is there.
+
+        Returns:
+            The checkpoint to go on from; None to begin at the first step.
+
+        Raises:
+            RunError: There is a run already and it is not to be resumed, there is none to resume,
+                or it had other settings.
+        """
+        settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
+        if not resume:
+            if self.description.exists():
+                raise RunError(
+                    f"out: expected a new folder, got the run in {self.path}; `--resume` goes on "
+                    "with it"
+                )
+            starts = []
+        else:
+            if not self.description.is_file():
+                raise RunError(f"resume: expected a run in {self.path}, found no run.json there")
+            found = json.loads(self.description.read_text())
+            _require_equal(found["settings"], settings, self.path)
+            starts = found["starts"]
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"settings": settings, "starts": [*starts, provenance]}, indent=1)
+        self.description.write_text(text + "\n")
+        return self.checkpoint if self.checkpoint.is_file() else None
+
+
+def _require_equal(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
+    differing = [
+        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if differing:
+        raise RunError(
+            f"resume: expected the settings of the run in {path}, got others: "
+            f"{'; '.join(differing)}"
+        )
+
+
+def dataset_digest(dataset: CocoDataset) -> str:
+    """SHA-256 over the annotation file and all images, in hexadecimal."""
+    files = [
+        dataset.annotation_file,
+        *(dataset.image_folder / image.file_name for image in dataset.images),
+    ]
+    total = hashlib.sha256()
+    with ThreadPoolExecutor() as pool:
+        for digest in pool.map(_file_digest, files):
+            total.update(digest)
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
