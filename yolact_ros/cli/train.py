@@ -8,6 +8,7 @@ import logging
 import os
 import shlex
 import sys
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,7 +153,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import torch
 
-        from yolact_ros.training.trainer import TrainingOptions, train
+        from yolact_ros.training.options import TrainingOptions
+        from yolact_ros.training.trainer import train
     except ModuleNotFoundError as error:
         raise ValueError(
             f"train: expected the training requirements to be installed, got: {error}"
@@ -160,6 +162,9 @@ def run(arguments: argparse.Namespace) -> int:
     # Hints at products and at settings that are chosen here.
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+    if arguments.threads is not None and arguments.threads < 1:
+        raise ValueError(f"threads: expected 1 or more, got {arguments.threads}")
     cores = (os.cpu_count() or 1) // max(arguments.devices, 1) or 1
     if arguments.workers is None:
         arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1

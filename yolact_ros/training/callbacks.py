@@ -15,6 +15,8 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from yolact_ros.network import Yolact, save_checkpoint
 
+FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
+
 
 class BestWeights(Callback):
     """Measures what validation segmented, and keeps the weights with the highest mask AP.
@@ -28,7 +30,7 @@ class BestWeights(Callback):
 
     Attributes:
         step: Step of the best weights; 0 before there are any.
-        figures: Their "mask_ap", "mask_ap50", "box_ap" and "box_ap50", 0 to 1.
+        figures: Their `FIGURES`, 0 to 1.
         measured_step: Step of the last validation.
     """
 
@@ -72,16 +74,19 @@ class LastCheckpoint(Callback):
     """Keeps one file from which the run can go on, never half a file.
 
     A step that is followed by validation is saved after it, so that a resumed run validates neither
-    twice nor not at all. Lightning's own callback saves before.
+    twice nor not at all. Lightning's own callback saves before. The last step is not saved: what
+    follows it is done again if it was interrupted.
 
     Args:
         path: The file.
+        steps: In all.
         every: Steps between two.
         validated_every: Steps between two validations.
     """
 
-    def __init__(self, path: Path, *, every: int, validated_every: int) -> None:
+    def __init__(self, path: Path, *, steps: int, every: int, validated_every: int) -> None:
         self.path = path
+        self.steps = steps
         self.every = every
         self.validated_every = validated_every
 
@@ -89,8 +94,7 @@ class LastCheckpoint(Callback):
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves after every so-manieth step."""
-        step = trainer.global_step
-        if step % self.every == 0 and step % self.validated_every:
+        if trainer.global_step % self.every == 0 and trainer.global_step % self.validated_every:
             self._save(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
@@ -99,6 +103,8 @@ class LastCheckpoint(Callback):
             self._save(trainer)
 
     def _save(self, trainer: lightning.Trainer) -> None:
+        if trainer.global_step >= self.steps:
+            return
         incomplete = self.path.with_name(f"{self.path.name}.incomplete")
         trainer.save_checkpoint(incomplete)
         if trainer.is_global_zero:

@@ -75,6 +75,7 @@ class TrainingModule(lightning.LightningModule):
         if frozen_norms:
             for norm in self._norms():
                 norm.requires_grad_(False)
+                norm.eval()
 
     def train(self, mode: bool = True) -> TrainingModule:
         """As of any module, but frozen batch norms stay in evaluation mode."""

@@ -9,7 +9,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
@@ -20,95 +19,23 @@ from lightning.pytorch.utilities import rank_zero_only
 from yolact_ros.data.augmentation import augmentation_named
 from yolact_ros.data.coco import CocoDataset, read_dataset
 from yolact_ros.data.training_set import TrainingSet
-from yolact_ros.network import build_network
+from yolact_ros.network import Yolact, build_network, read_metadata
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_classes
 
-from .callbacks import BestWeights, LastCheckpoint, ProgressBar, write_weights
+from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_weights
 from .curve import draw_curve
 from .loading import TrainingData
 from .losses import MultiBoxLoss
 from .module import TrainingError, TrainingModule
+from .options import TrainingOptions
 from .provenance import provenance
-from .recipe import Recipe, default_steps
+from .recipe import default_steps
 from .run_folder import RunFolder, dataset_digest
-from .starting_weights import start_backbone, start_from_weights
+from .starting_weights import Start, start_backbone, start_from_weights
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_LIGHTNING_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _FEW_FOR_NORMS = 6  # images a device, from which on batch norms are trained, as published
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """One training run.
-
-    Attributes:
-        preset: Architecture; its classes are replaced by the training data's.
-        train, train_images: Annotation file in COCO's format, and folder of its images.
-        val, val_images: The same for validation. The classes have to be among the training data's.
-        out: Folder of the run, see `RunFolder`.
-        recipe: How to train.
-        weights: A trained network to begin with; None: see `backbone_weights`.
-        backbone_weights: "auto": torchvision's ImageNet weights where there are some for the
-            backbone; "imagenet"; "none"; or a file of torchvision's.
-        max_steps: Batches in all; None: `default_steps`.
-        batch_size: Images a step and process.
-        seed: Of new weights, order, augmentation.
-        device: "auto", "cpu" or "cuda".
-        devices, nodes: Processes on each machine, and machines.
-        precision: "auto", "fp32", "bf16" or "fp16". Losses, weights and optimiser are always in
-            fp32. "auto" takes bf16 where the device multiplies matrices in it, otherwise fp16 on
-            CUDA and fp32 on a CPU.
-        freeze_norms: "auto" (with weights to begin with and fewer than six images a step and
-            process), "yes" or "no".
-        validate_every: Steps between validations; None: one pass, but at most 20 in all.
-        checkpoint_every: Steps between checkpoints.
-        workers: Processes that make samples, for each training process.
-        resume: Go on with an interrupted run.
-    """
-
-    preset: str
-    train: Path
-    train_images: Path
-    val: Path
-    val_images: Path
-    out: Path
-    recipe: Recipe
-    weights: Path | None = None
-    backbone_weights: str = "auto"
-    max_steps: int | None = None
-    batch_size: int = 8
-    seed: int = 0
-    device: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    precision: str = "auto"
-    freeze_norms: str = "auto"
-    validate_every: int | None = None
-    checkpoint_every: int = 200
-    workers: int = 1
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "devices", "nodes", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        for name in ("max_steps", "validate_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
-        for name in ("seed", "workers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        for name, allowed in (
-            ("device", ("auto", "cpu", "cuda")),
-            ("precision", ("auto", *PRECISIONS)),
-            ("freeze_norms", ("auto", "yes", "no")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name}: expected {', '.join(allowed)}, got {getattr(self, name)!r}"
-                )
 
 
 @dataclass(frozen=True)
@@ -154,44 +81,19 @@ def train(options: TrainingOptions, command: str) -> Trained:
     torch.manual_seed(options.seed)
     network = build_network(preset)
     start = _start(network, options)
-    frozen = _frozen_norms(options, start is not None)
-    batch = options.batch_size * options.devices * options.nodes
+    module = _module(network, options, validation, frozen=_frozen_norms(options, start is not None))
+    data = _data(options, training, validation, preset.input_size)
     folder = RunFolder(options.out)
     described = provenance(command, options.seed)
     checkpoint = _begin(folder, options, preset, datasets, described)
-    _say(
-        _introduction(
-            options, preset, training, batch, options.max_steps, frozen, start, checkpoint
-        )
-    )
-    module = TrainingModule(
-        network=network.to(memory_format=torch.channels_last),
-        loss=MultiBoxLoss(
-            class_loss=options.recipe.class_loss, binary_masks=options.recipe.binary_masks
-        ),
-        recipe=options.recipe,
-        validation=validation,
-        steps=options.max_steps,
-        batch=batch,
-        seed=options.seed,
-        frozen_norms=frozen,
-    )
-    data = TrainingData(
-        training=TrainingSet(
-            training,
-            input_size=preset.input_size,
-            augmentation=augmentation_named(options.recipe.augmentation),
-            seed=options.seed,
-            length=options.max_steps * batch,
-        ),
-        validation=validation,
-        steps=options.max_steps,
-        batch_size=options.batch_size,
-        workers=options.workers,
-    )
+    if options.resume and folder.last.is_file():
+        _say(f"the run in {folder.path} is finished")
+        return _finished(folder, options.max_steps)
+    first_step = _first_step(checkpoint)
+    _say(_introduction(options, module, len(training), start, first_step))
     best = BestWeights(folder.best, described)
-    trainer = _trainer(options, folder, best, _first_step(checkpoint), frozen)
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=False)
+    trainer = _trainer(options, folder, best, first_step, module.frozen_norms)
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.global_step < options.max_steps:
@@ -216,6 +118,43 @@ def choose_precision(precision: str, device: str) -> str:
     return "bf16" if capabilities is not None and capabilities().get("amx_bf16") else "fp32"
 
 
+def _module(
+    network: Yolact, options: TrainingOptions, validation: CocoDataset, *, frozen: bool
+) -> TrainingModule:
+    recipe = options.recipe
+    assert options.max_steps is not None
+    return TrainingModule(
+        network=network.to(memory_format=torch.channels_last),
+        loss=MultiBoxLoss(class_loss=recipe.class_loss, binary_masks=recipe.binary_masks),
+        recipe=recipe,
+        validation=validation,
+        steps=options.max_steps,
+        batch=options.joined_batch,
+        seed=options.seed,
+        frozen_norms=frozen,
+    )
+
+
+def _data(
+    options: TrainingOptions, training: CocoDataset, validation: CocoDataset, input_size: int
+) -> TrainingData:
+    assert options.max_steps is not None
+    samples = TrainingSet(
+        training,
+        input_size=input_size,
+        augmentation=augmentation_named(options.recipe.augmentation),
+        seed=options.seed,
+        length=options.max_steps * options.joined_batch,
+    )
+    return TrainingData(
+        training=samples,
+        validation=validation,
+        steps=options.max_steps,
+        batch_size=options.batch_size,
+        workers=options.workers,
+    )
+
+
 def _resolved(options: TrainingOptions, images: int) -> TrainingOptions:
     """With every "auto" decided."""
     device = options.device
@@ -226,7 +165,7 @@ def _resolved(options: TrainingOptions, images: int) -> TrainingOptions:
         raise ValueError(
             f"devices: expected at most {found} on this machine, got {options.devices}"
         )
-    batch = options.batch_size * options.devices * options.nodes
+    batch = options.joined_batch
     steps = options.max_steps or default_steps(images, batch)
     every = options.validate_every or max(math.ceil(images / batch), math.ceil(steps / 20))
     return replace(
@@ -247,7 +186,7 @@ def _check_classes(training: CocoDataset, validation: CocoDataset) -> None:
         )
 
 
-def _start(network: Any, options: TrainingOptions) -> Any:
+def _start(network: Yolact, options: TrainingOptions) -> Start | None:
     if options.weights is not None:
         return start_from_weights(network, options.weights)
     return start_backbone(network, options.backbone_weights)
@@ -282,7 +221,7 @@ def _begin(
 def _first_step(checkpoint: Path | None) -> int:
     if checkpoint is None:
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
 
 
 def _trainer(
@@ -291,7 +230,10 @@ def _trainer(
     recipe, world = options.recipe, options.devices * options.nodes
     assert options.max_steps is not None and options.validate_every is not None
     last = LastCheckpoint(
-        folder.checkpoint, every=options.checkpoint_every, validated_every=options.validate_every
+        folder.checkpoint,
+        steps=options.max_steps,
+        every=options.checkpoint_every,
+        validated_every=options.validate_every,
     )
     averaging = [EMAWeightAveraging(decay=recipe.average)] if recipe.average else []
     # The best weights are written before averaging takes its weights back.
@@ -304,7 +246,7 @@ def _trainer(
         strategy="ddp" if world > 1 else "auto",
         sync_batchnorm=world > 1 and options.device == "cuda" and not frozen,
         use_distributed_sampler=False,  # StepSampler shares out the samples
-        precision=PRECISIONS[options.precision],  # type: ignore[arg-type]
+        precision=_LIGHTNING_PRECISIONS[options.precision],  # type: ignore[arg-type]
         max_steps=options.max_steps,
         val_check_interval=options.validate_every,
         num_sanity_val_steps=0,
@@ -315,9 +257,14 @@ def _trainer(
             CSVLogger(folder.log, name="", version=start),
             TensorBoardLogger(folder.log, name="", version=start),
         ],
-        log_every_n_steps=min(20, options.max_steps),
+        log_every_n_steps=min(max(options.max_steps // 100, 1), 20),
         enable_model_summary=False,
     )
+
+
+def _finished(folder: RunFolder, steps: int) -> Trained:
+    text = read_metadata(folder.best)
+    return Trained(folder, steps, int(text["step"]), {name: float(text[name]) for name in FIGURES})
 
 
 @rank_zero_only
@@ -333,22 +280,19 @@ def _say(text: str) -> None:
 
 def _introduction(
     options: TrainingOptions,
-    preset: Preset,
-    training: CocoDataset,
-    batch: int,
-    steps: int,
-    frozen: bool,
-    start: Any,
-    checkpoint: Path | None,
+    module: TrainingModule,
+    images: int,
+    start: Start | None,
+    first_step: int,
 ) -> str:
+    preset, passes = module.network.preset, module.steps * module.batch / images
     lines = [
         f"{preset.name} for {len(preset.class_names)} classes: {', '.join(preset.class_names)}",
-        f"{len(training)} images; {steps} steps of {batch}, that is "
-        f"{steps * batch / len(training):.1f} passes; {options.device}, "
-        f"{options.precision}" + ("; batch norms frozen" if frozen else ""),
+        f"{images} images; {module.steps} steps of {module.batch}, that is {passes:.1f} passes; "
+        f"{options.device}, {options.precision}"
+        + ("; batch norms frozen" if module.frozen_norms else ""),
         str(start) if start is not None else "all weights begin at random",
     ]
     if options.resume:
-        found = f"from step {_first_step(checkpoint)}" if checkpoint else "from the beginning"
-        lines.append(f"resumed {found}")
+        lines.append(f"resumed from step {first_step}")
     return "\n".join(lines)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`yolact-ros train`: what it writes, what it refuses, and that the node's part loads it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.cli.main import main
+from yolact_ros.inference import Segmenter
+from yolact_ros.network import read_metadata
+from yolact_ros.training.run_folder import dataset_digest
+from yolact_ros.training.trainer import choose_precision
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Four scenes of two kinds that the demo does not know, and one that it does."""
+    folder = tmp_path_factory.mktemp("sets") / "scenes"
+    size = ["--width", "160", "--height", "120", "--classes", "dumbbell", "mushroom", "ball"]
+    assert main(["dataset", "synth", str(folder), "--images", "4", "--seed", "8", *size]) == 0
+    return folder
+
+
+def arguments(scenes, out, *more):
+    files = [str(scenes / "annotations.json"), str(scenes / "images")]
+    return [
+        *("train", "--preset", "yolact_demo", "--recipe", "short", "--out", str(out)),
+        *("--train", files[0], "--train-images", files[1]),
+        *("--val", files[0], "--val-images", files[1]),
+        *("--device", "cpu", "--threads", "1", "--precision", "fp32", "--workers", "0"),
+        *("--max-steps", "3", "--validate-every", "2", "--batch-size", "2", "--seed", "9"),
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.presets import get_preset
+
+    return str(shipped_weights(get_preset("yolact_demo")))
+
+
+@pytest.fixture(scope="module")
+def run(scenes, shipped, tmp_path_factory):
+    """A finished run, fine-tuned from the shipped weights, and what was printed."""
+    import contextlib
+    import io
+
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main(arguments(scenes, out, "--weights", shipped)) == 0
+    return out, printed.getvalue()
+
+
+def test_it_says_what_it_does(run):
+    out, printed = run
+    for line in (
+        "yolact_demo for 3 classes: dumbbell, mushroom, ball",
+        "4 images; 3 steps of 2, that is 1.5 passes; cpu, fp32; batch norms frozen",
+        "(the rows of background, ball)",
+        "new: the rows of dumbbell, mushroom",
+        str(out / "best.safetensors"),
+    ):
+        assert line in printed
+
+
+def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
+    out, _ = run
+    assert {file.name for file in out.iterdir()} >= {
+        *("run.json", "best.safetensors", "last.safetensors", "last.ckpt", "log", "curve.png")
+    }
+    description = json.loads((out / "run.json").read_text())
+    settings = description["settings"]
+    assert settings["seed"] == 9
+    assert settings["max_steps"] == 3
+    assert settings["recipe"]["optimizer"] == "adamw"
+    preset = json.loads(settings["preset_definition"])
+    assert preset["class_names"] == ["dumbbell", "mushroom", "ball"]
+    assert preset["input_size"] == 320
+    [start] = description["starts"]
+    assert start["torch"] == torch.__version__
+    assert start["revision"] and start["command"].startswith("yolact-ros ")
+    assert start["train_images"] == str(scenes / "images")
+    assert len(settings["train_sha256"]) == 64
+    [log] = (out / "log").iterdir()
+    assert (log / "metrics.csv").read_text().count("\n") >= 4
+    assert list(log.glob("events.out.tfevents.*"))
+
+
+def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
+    from yolact_ros.data.coco import read_dataset
+
+    copy = tmp_path / "copy"
+    shutil.copytree(scenes, copy)
+    digests = []
+    for change in (None, copy / "images" / "000001.png", copy / "annotations.json"):
+        if change:
+            change.write_bytes(change.read_bytes() + b" ")
+        digests.append(dataset_digest(read_dataset(copy / "annotations.json", copy / "images")))
+    assert len(set(digests)) == 3
+    assert digests[0] == dataset_digest(
+        read_dataset(scenes / "annotations.json", scenes / "images")
+    )
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_the_weights_bring_their_preset_and_classes(run, name):
+    out, _ = run
+    metadata = read_metadata(out / name)
+    assert metadata["seed"] == "9"
+    assert int(metadata["step"]) == (3 if name.startswith("last") else int(metadata["step"]))
+    if name.startswith("best"):
+        assert 0 <= float(metadata["mask_ap"]) <= 1
+    segmenter = Segmenter(weights=out / name)
+    assert segmenter.class_names == ("dumbbell", "mushroom", "ball")
+    [instances] = segmenter(np.zeros((48, 64, 3), np.uint8))
+    assert instances.image_size == (48, 64)
+
+
+def test_a_broken_data_set_is_told_before_training(scenes, tmp_path, capfd):
+    broken = tmp_path / "broken"
+    shutil.copytree(scenes, broken)
+    content = json.loads((broken / "annotations.json").read_text())
+    content["annotations"][3]["category_id"] = 77
+    (broken / "annotations.json").write_text(json.dumps(content))
+    assert main(arguments(broken, tmp_path / "run")) == 1
+    number = content["annotations"][3]["id"]
+    message = capfd.readouterr().err
+    assert str(broken / "annotations.json") in message
+    assert f"annotation {number}" in message and "77" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
+    other = tmp_path / "other"
+    shutil.copytree(scenes, other)
+    content = json.loads((other / "annotations.json").read_text())
+    content["categories"][0]["name"] = "wheel"
+    (other / "annotations.json").write_text(json.dumps(content))
+    more = ["--val", str(other / "annotations.json"), "--val-images", str(other / "images")]
+    assert main(arguments(scenes, tmp_path / "run", *more)) == 1
+    assert "(dumbbell, mushroom, ball), got besides wheel" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--preset", "yolact"], "preset: expected one of"),
+        (["--recipe", "quick"], "recipe: expected published or short, got 'quick'"),
+        (["--batch-size", "0"], "batch_size: expected 1 or more, got 0"),
+        (["--max-steps", "-1"], "max_steps: expected 1 or more, got -1"),
+        (["--workers", "-1"], "workers: expected 0 or more, got -1"),
+        (["--precision", "fp8"], "precision: expected auto, fp32, bf16, fp16, got 'fp8'"),
+        (["--augmentation", "wild"], "augmentation: expected"),
+        (["--class-loss", "hinge"], "class_loss: expected softmax or focal, got 'hinge'"),
+        (["--weights", "nowhere.pth"], "expected a .pth or .safetensors file"),
+        (["--backbone-weights", "imagenet"], "torchvision does not have the backbone"),
+        (["--threads", "0"], "threads: expected 1 or more, got 0"),
+    ],
+)
+def test_bad_arguments(scenes, tmp_path, capfd, more, message):
+    assert main(arguments(scenes, tmp_path / "run", *more)) == 1
+    assert message in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_devices_than_there_are(scenes, tmp_path, capfd):
+    more = ["--device", "cuda", "--devices", str(torch.cuda.device_count() + 1)]
+    assert main(arguments(scenes, tmp_path / "run", *more)) == 1
+    assert "devices: expected at most" in capfd.readouterr().err
+
+
+def test_a_chosen_precision_is_kept():
+    assert choose_precision("fp32", "cpu") == "fp32"
+    assert choose_precision("auto", "cpu") in ("fp32", "bf16")

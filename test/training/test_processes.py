@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several processes train as one with the joined batch."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+from safetensors.torch import load_file
+
+from yolact_ros.training.curve import read_log
+
+from .conftest import COMMAND
+
+# Batch norms take their statistics from each process's own images, unless they are frozen.
+# AdamW would make steps of one size of gradients that differ by rounding, whatever their own size.
+OPTIONS = (
+    *("--max-steps", "4", "--validate-every", "4", "--freeze-norms", "yes", "--seed", "1"),
+    *("--recipe", "published", "--learning-rate", "0.001"),
+)
+
+
+@pytest.fixture(scope="module")
+def one_process(train, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "one"
+    train(out, *OPTIONS, "--batch-size", "4")
+    return out
+
+
+def require_equal(one, other):
+    """First losses to 1e-6, all to 1e-5; weights to 1e-5 of the largest and 1e-7; AP to 1e-3."""
+    expected, got = read_log(one / "log"), read_log(other / "log")
+    for name in ("loss", "loss_box", "loss_class", "loss_mask", "loss_semantic"):
+        assert len(expected[name]) == 4
+        assert got[name][0] == pytest.approx(expected[name][0], rel=1e-6), name
+        assert got[name] == pytest.approx(expected[name], rel=1e-5), name
+    weights, others = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    for name, tensor in weights.items():
+        difference = (tensor - others[name]).abs().max().item()
+        assert difference <= 1e-5 * tensor.abs().max().item() + 1e-7, name
+    assert got["mask_ap"] == pytest.approx(expected["mask_ap"], abs=1e-3)
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(one_process, train, tmp_path):
+    out = tmp_path / "two"
+    printed = train(out, *OPTIONS, "--batch-size", "2", "--devices", "2")
+    assert printed.count("best at step") == 1  # one of them speaks
+    require_equal(one_process, out)
+
+
+def test_two_machines_equal_one_with_the_doubled_batch(one_process, arguments, tmp_path):
+    """Two processes that find each other as two machines do, by address and number."""
+    out = tmp_path / "machines"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [
+        subprocess.Popen(
+            [*COMMAND, *arguments(out, *OPTIONS, "--batch-size", "2", "--nodes", "2")],
+            env={
+                **os.environ,
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                "NODE_RANK": str(number),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    printed = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(printed)
+    require_equal(one_process, out)
+
+
+def test_a_loss_that_is_no_number_on_one_process_stops_both(arguments, tmp_path):
+    options = ("--max-steps", "20", "--batch-size", "2", "--devices", "2", "--learning-rate", "1e9")
+    result = subprocess.run(
+        [*COMMAND, *arguments(tmp_path / "run", *options, "--gradient-clip", "0")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 1
+    assert "expected finite numbers at step" in result.stderr
+    assert "Traceback" not in result.stderr
