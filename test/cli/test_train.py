@@ -159,6 +159,7 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
         (["--class-loss", "hinge"], "class_loss: expected softmax or focal, got 'hinge'"),
         (["--weights", "nowhere.pth"], "expected a .pth or .safetensors file"),
         (["--backbone-weights", "imagenet"], "torchvision does not have the backbone"),
+        (["--backbone", "mobilenet"], "backbone: expected torchvision:NAME"),
         (["--threads", "0"], "threads: expected 1 or more, got 0"),
     ],
 )
@@ -166,6 +167,13 @@ def test_bad_arguments(scenes, tmp_path, capfd, more, message):
     assert main(arguments(scenes, tmp_path / "run", *more)) == 1
     assert message in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_another_backbone(scenes, tmp_path):
+    more = ["--backbone", "torchvision:mobilenet_v3_small", "--backbone-weights", "none"]
+    assert main(arguments(scenes, tmp_path / "run", *more, "--max-steps", "1")) == 0
+    segmenter = Segmenter(weights=tmp_path / "run" / "best.safetensors")
+    assert segmenter.preset.name == "yolact_demo:mobilenet_v3_small"
 
 
 def test_more_devices_than_there_are(scenes, tmp_path, capfd):

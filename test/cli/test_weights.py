@@ -3,6 +3,7 @@ import hashlib
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
 from yolact_ros.network import build_network, load_checkpoint, preset_of, read_metadata
@@ -104,6 +105,18 @@ def test_convert_makes_a_file_that_says_what_it_is(network, authors_file, tmp_pa
     first, second = read_checkpoint(target), read_checkpoint(again)
     assert list(second) == list(first)
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
+
+
+def test_convert_halves_the_file(network, authors_file, tmp_path):
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    options = ("--class-names", *OWN)
+    assert main(["weights", "convert", str(authors_file), str(whole), *options]) == 0
+    assert main(["weights", "convert", str(authors_file), str(half), *options, "--half"]) == 0
+    assert half.stat().st_size < 0.52 * whole.stat().st_size
+    found = load_file(half)
+    for name, tensor in network.state_dict().items():
+        expected = tensor.half() if tensor.is_floating_point() else tensor
+        torch.testing.assert_close(found[name], expected, rtol=0, atol=0)
 
 
 def test_convert_replaces_a_file_only_if_told_to(authors_file, tmp_path, capsys):

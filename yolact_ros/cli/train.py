@@ -41,6 +41,9 @@ def register(commands: Any) -> None:
         required=True,
         help=f"architecture, one of {', '.join(preset_names())}; its classes become the data's",
     )
+    parser.add_argument(
+        "--backbone", metavar="torchvision:NAME", help="instead of the preset's own"
+    )
     for name, what in (("train", "training"), ("val", "validation")):
         parser.add_argument(
             f"--{name}", type=Path, required=True, metavar="JSON", help=f"{what} annotations"

@@ -59,6 +59,7 @@ def register(commands: Any) -> None:
         metavar="NAME",
         help="of the file's own classes, without background, in the order of training",
     )
+    convert.add_argument("--half", action="store_true", help="round to fp16: half the size")
     convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
     convert.set_defaults(run=run_convert)
 
@@ -123,6 +124,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
         arguments.target,
         preset=arguments.preset,
         class_names=arguments.class_names,
+        half=arguments.half,
         overwrite=arguments.force,
     )
     preset = conversion.preset

@@ -41,14 +41,17 @@ def convert_checkpoint(
     *,
     preset: str | Preset | None = None,
     class_names: Sequence[str] = (),
+    half: bool = False,
     overwrite: bool = False,
 ) -> Conversion:
-    """Writes a checkpoint's tensors, unchanged, with its preset and classes as safetensors.
+    """Writes a checkpoint's tensors with its preset and classes as safetensors.
 
     Args:
         source: A `.pth` or `.safetensors` file; what else its metadata say is kept.
         target: The file to write; it ends in `.safetensors`.
         preset, class_names: See `choose_preset`.
+        half: Whether floating-point tensors are rounded to fp16, which halves the file; otherwise
+            they stay as they are.
         overwrite: Whether `target` may exist.
 
     Raises:
@@ -70,6 +73,8 @@ def convert_checkpoint(
             f"weights: {source} does not fit {chosen.name} with {len(chosen.class_names)} classes: "
             f"{mismatch}; {describe_fits(fitting_presets(shapes))}"
         )
+    if half:
+        kept = {k: v.half() if v.is_floating_point() else v for k, v in kept.items()}
     origin = {"source": source.name, "source_sha256": _sha256(source)}
     write_tensors(kept, target, {**origin, **read_metadata(source), **describe_preset(chosen)})
     return Conversion(chosen, dropped)

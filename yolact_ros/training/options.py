@@ -21,6 +21,7 @@ class TrainingOptions:
         val, val_images: The same for validation. The classes have to be among the training data's.
         out: Folder of the run, see `RunFolder`.
         recipe: How to train.
+        backbone: "torchvision:NAME" instead of the preset's backbone, see `with_backbone`.
         weights: A trained network to begin with; None: see `backbone_weights`.
         backbone_weights: "auto": torchvision's ImageNet weights where there are some for the
             backbone; "imagenet"; "none"; or a file of torchvision's.
@@ -47,6 +48,7 @@ class TrainingOptions:
     val_images: Path
     out: Path
     recipe: Recipe
+    backbone: str | None = None
     weights: Path | None = None
     backbone_weights: str = "auto"
     max_steps: int | None = None

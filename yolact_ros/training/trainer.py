@@ -20,7 +20,7 @@ from yolact_ros.data.augmentation import augmentation_named
 from yolact_ros.data.coco import CocoDataset, read_dataset
 from yolact_ros.data.training_set import TrainingSet
 from yolact_ros.network import Yolact, build_network, read_metadata
-from yolact_ros.presets import Preset, get_preset, preset_to_json, with_classes
+from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
 
 from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_weights
 from .curve import draw_curve
@@ -76,6 +76,8 @@ def train(options: TrainingOptions, command: str) -> Trained:
     _check_classes(training, validation)
     preset = with_classes(get_preset(options.preset), training.class_names)
     preset = replace(preset, category_ids=training.category_ids)
+    if options.backbone is not None:
+        preset = with_backbone(preset, options.backbone)
     options = _resolved(options, len(training))
     assert options.max_steps is not None and options.validate_every is not None
     torch.manual_seed(options.seed)
