@@ -23,33 +23,35 @@ def detect(
 ) -> Detections:
     """Decodes, suppresses and cuts to the best detections above the score threshold.
 
+    Only the boxes of candidates are decoded, and of their scores only those above the score
+    threshold are sorted and compared; see `fast_nms`.
+
     Args:
         predictions: Of a batch.
         image: Index of the image in the batch.
         options: Kind of suppression and limits.
         class_ids: Classes to keep; empty for all. The others take no part in suppression.
     """
-    scores = predictions.class_scores[image, :, 1:].float()
+    scores = predictions.class_scores[image, :, 1:]
+    wanted = scores[:, list(class_ids)] if class_ids else scores
+    # In what the network computes in: conversion of the maximum gives the maximum converted.
+    candidates = (wanted.amax(dim=1).float() > CANDIDATE_THRESHOLD).nonzero()[:, 0]
+    scores = scores[candidates].float()
     if class_ids:
         # Zeros rather than columns taken out, so that class ids stay what they are.
-        wanted = scores.new_zeros(scores.shape[1])
-        wanted[list(class_ids)] = 1
-        scores = scores * wanted
-    # A prior that passes here takes part with all its classes, the low scores too.
-    candidates = (scores.amax(dim=1) > CANDIDATE_THRESHOLD).nonzero()[:, 0]
-    scores = scores[candidates]
+        mask = scores.new_zeros(scores.shape[1])
+        mask[list(class_ids)] = 1
+        scores = scores * mask
     boxes = decode_boxes(
         predictions.offsets[image, candidates].float(), predictions.priors[candidates]
     )
     kept, classes, kept_scores = _suppress(boxes, scores, options)
-    above = kept_scores > options.score_threshold
-    kept, classes, kept_scores = (
-        values[above][: options.max_instances] for values in (kept, classes, kept_scores)
-    )
+    limit = options.max_instances
+    kept = kept[:limit]
     return Detections(
         boxes=boxes[kept],
-        scores=kept_scores,
-        class_ids=classes,
+        scores=kept_scores[:limit],
+        class_ids=classes[:limit],
         coefficients=predictions.coefficients[image, candidates[kept]].float(),
     )
 
@@ -57,9 +59,10 @@ def detect(
 def _suppress(
     boxes: Tensor, scores: Tensor, options: SegmenterOptions
 ) -> tuple[Tensor, Tensor, Tensor]:
+    floor = options.score_threshold
     if options.nms == "fast":
-        return fast_nms(boxes, scores, options.nms_iou)
+        return fast_nms(boxes, scores, options.nms_iou, score_floor=floor)
     if options.nms == "cross_class":
-        return cross_class_fast_nms(boxes, scores, options.nms_iou)
-    floor = max(options.score_threshold, CANDIDATE_THRESHOLD)
+        return cross_class_fast_nms(boxes, scores, options.nms_iou, score_floor=floor)
+    floor = max(floor, CANDIDATE_THRESHOLD)
     return exact_nms(boxes, scores, options.nms_iou, score_floor=floor)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from yolact_ros.ops.resize import NormalizedResize
 from yolact_ros.presets import Preset
 
 CHANNEL_ORDERS = ("bgr", "rgb")
 RESIZE_KINDS = ("square", "fit")
 _COARSEST_STRIDE = 32
+_SIZES_KEPT = 16
 
 
 def check_image(image: Any) -> npt.NDArray[np.uint8]:
@@ -58,8 +60,8 @@ class Preprocessor:
         self._device = device
         self._dtype = dtype
         self._fit = resize == "fit"
-        self._mean = torch.tensor(preset.normalization.mean, device=device).view(3, 1, 1)
-        self._std = torch.tensor(preset.normalization.std, device=device).view(3, 1, 1)
+        self._normalization = preset.normalization
+        self._resizes: OrderedDict[tuple[tuple[int, int], str], NormalizedResize] = OrderedDict()
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the network's input for an image of that size."""
@@ -82,20 +84,46 @@ class Preprocessor:
         Returns:
             (B, 3, h, w), channels last in memory.
         """
+        frames = [_as_tensor(check_image(image)).to(self._device) for image in images]
+        sizes = [(frame.shape[0], frame.shape[1]) for frame in frames]
+        return self.prepare(frames, self.resizes(sizes, channel_order))
+
+    def resizes(
+        self, sizes: Sequence[tuple[int, int]], channel_order: str
+    ) -> list[NormalizedResize]:
+        """What resizes images of those (height, width); the last few are kept ready."""
         if channel_order not in CHANNEL_ORDERS:
             raise ValueError(
                 f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {channel_order!r}"
             )
-        batch = torch.stack([self._resize(check_image(image)) for image in images])
-        if channel_order == "bgr":
-            batch = batch.flip(1)
-        batch = (batch - self._mean) / self._std
-        return batch.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        return [self._resize(size, channel_order) for size in sizes]
 
-    def _resize(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        # torch takes neither negative strides nor arrays that must not be written to.
-        if not image.flags.writeable or min(image.strides) < 0:
-            image = image.copy()
-        pixels = torch.from_numpy(image).to(self._device).permute(2, 0, 1)[None].float()
-        size = self.input_size(*image.shape[:2])
-        return F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)[0]
+    def prepare(self, frames: Sequence[Tensor], resizes: Sequence[NormalizedResize]) -> Tensor:
+        """The network's input of images (H, W, 3) uint8 that are on the device."""
+        batch = [resize(frame) for resize, frame in zip(resizes, frames, strict=True)]
+        stacked = torch.stack(batch) if len(batch) > 1 else batch[0][None]
+        # (B, h, w, 3) in memory is (B, 3, h, w) with channels last.
+        return stacked.to(self._dtype).permute(0, 3, 1, 2)
+
+    def _resize(self, size: tuple[int, int], channel_order: str) -> NormalizedResize:
+        key = (size, channel_order)
+        if key not in self._resizes:
+            if len(self._resizes) >= _SIZES_KEPT:
+                self._resizes.popitem(last=False)
+            self._resizes[key] = NormalizedResize(
+                size,
+                self.input_size(*size),
+                channels=(0, 1, 2) if channel_order == "rgb" else (2, 1, 0),
+                mean=self._normalization.mean,
+                std=self._normalization.std,
+                device=self._device,
+            )
+        self._resizes.move_to_end(key)
+        return self._resizes[key]
+
+
+def _as_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
+    # torch takes neither negative strides nor arrays that must not be written to.
+    if not image.flags.writeable or min(image.strides) < 0:
+        image = image.copy()
+    return torch.from_numpy(image)

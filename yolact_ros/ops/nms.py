@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Non-maximum suppression: the published Fast NMS, its cross-class form, and the exact one."""
+"""Non-maximum suppression: the published Fast NMS, its cross-class form, and the exact one.
+
+Two forms of each Fast NMS give the same detections: one for a single image whose work follows the
+number of candidates, and one of fixed shapes for a batch, which a CUDA graph can hold. Equal scores
+are taken in the order of the candidates.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,9 +17,30 @@ from torchvision.ops import batched_nms
 Kept = tuple[Tensor, Tensor, Tensor]
 """Indices into the candidates, their class ids and scores, each (N,), best score first."""
 
+PER_CLASS = 200
+"""Best candidates that take part, of each class or of all of them, as published."""
+
+
+class FixedKept(NamedTuple):
+    """The kept pairs of a batch in N places an image, best score first.
+
+    Attributes:
+        candidates: (B, N) int64 indices; 0 in places that are left.
+        class_ids: (B, N) int64; 0 in places that are left.
+        scores: (B, N) float32; 0 in places that are left.
+    """
+
+    candidates: Tensor
+    class_ids: Tensor
+    scores: Tensor
+
 
 def fast_nms(
-    boxes: Tensor, class_scores: Tensor, iou_threshold: float, per_class: int = 200
+    boxes: Tensor,
+    class_scores: Tensor,
+    iou_threshold: float,
+    per_class: int = PER_CLASS,
+    score_floor: float = -1.0,
 ) -> Kept:
     """Fast NMS, each class for itself (YOLACT paper, section 4.2).
 
@@ -24,29 +52,95 @@ def fast_nms(
         class_scores: (N, K) without background.
         iou_threshold: A box falls if its IoU with a better one of the class is above this.
         per_class: Only so many best candidates of a class take part.
+        score_floor: Pairs with a score of this or less are left out beforehand. What is kept above
+            it does not depend on it: a pair suppresses only what scores no better than itself.
 
     Returns:
         The kept (candidate, class) pairs; a candidate may be kept for several classes.
     """
-    scores, order = class_scores.t().sort(dim=1, descending=True)  # (K, N)
-    scores, order = scores[:, :per_class], order[:, :per_class]
-    keep = _no_better_overlap(boxes[order], iou_threshold)
-    classes = torch.arange(len(scores), device=boxes.device)[:, None].expand_as(order)
-    return _best_first(order[keep], classes[keep], scores[keep])
+    taking_part = class_scores > score_floor
+    counts = taking_part.sum(dim=0)
+    classes = counts.nonzero()[:, 0]
+    depth = min(int(counts.max()), per_class) if len(classes) else 0
+    scores = class_scores.masked_fill(~taking_part, -torch.inf)[:, classes].t()
+    scores, order = scores.sort(dim=1, descending=True, stable=True)  # (classes, N)
+    scores, order = scores[:, :depth], order[:, :depth]
+    keep = _no_better_overlap(boxes[order], iou_threshold) & (scores > score_floor)
+    return _best_first(order[keep], classes[:, None].expand_as(order)[keep], scores[keep])
 
 
 def cross_class_fast_nms(
-    boxes: Tensor, class_scores: Tensor, iou_threshold: float, candidates: int = 200
+    boxes: Tensor,
+    class_scores: Tensor,
+    iou_threshold: float,
+    candidates: int = PER_CLASS,
+    score_floor: float = -1.0,
 ) -> Kept:
     """Fast NMS over all classes at once; each candidate stands for its best class.
 
     Args and returns are those of `fast_nms`; `candidates` is the number over all classes.
     """
     scores, classes = class_scores.max(dim=1)
-    scores, order = scores.sort(descending=True)
-    scores, order = scores[:candidates], order[:candidates]
-    keep = _no_better_overlap(boxes[order][None], iou_threshold)[0]
+    taking_part = (scores > score_floor).nonzero()[:, 0]
+    scores, order = scores[taking_part].sort(descending=True, stable=True)
+    scores, order = scores[:candidates], taking_part[order[:candidates]]
+    keep = _no_better_overlap(boxes[order], iou_threshold)
     return order[keep], classes[order[keep]], scores[keep]
+
+
+def fast_nms_fixed(
+    boxes: Tensor,
+    class_scores: Tensor,
+    iou_threshold: Tensor,
+    score_floor: Tensor,
+    places: int,
+    per_class: int = PER_CLASS,
+) -> FixedKept:
+    """`fast_nms` of a batch in shapes that do not depend on the values.
+
+    Args:
+        boxes: (B, P, 4) of all priors, in corner form.
+        class_scores: (B, P, K) without background; rows of -1 for priors that take no part.
+        iou_threshold: 0-dimensional float32, on the same device.
+        score_floor: 0-dimensional float32 of 0 or more, on the same device.
+        places: Pairs an image that are returned, at most; fewer if there cannot be so many.
+        per_class: Only so many best candidates of a class take part.
+    """
+    batch, priors, classes = class_scores.shape
+    depth = min(per_class, priors)
+    scores, order = _top(class_scores.transpose(1, 2), score_floor, depth)  # (B, K, depth)
+    chosen = boxes.gather(1, order.reshape(batch, -1, 1).expand(-1, -1, 4))
+    keep = _no_better_overlap(chosen.view(batch, classes, depth, 4), iou_threshold)
+    scores = scores.where(keep, -1.0).view(batch, -1)
+    scores, flat = _top(scores, score_floor, min(places, scores.shape[1]))
+    found = scores > score_floor
+    return FixedKept(
+        candidates=order.view(batch, -1).gather(1, flat).where(found, 0),
+        class_ids=(flat // depth).where(found, 0),
+        scores=scores.where(found, 0.0),
+    )
+
+
+def cross_class_fast_nms_fixed(
+    boxes: Tensor,
+    class_scores: Tensor,
+    iou_threshold: Tensor,
+    score_floor: Tensor,
+    places: int,
+    candidates: int = PER_CLASS,
+) -> FixedKept:
+    """`cross_class_fast_nms` of a batch; args are those of `fast_nms_fixed`."""
+    best, classes = class_scores.max(dim=2)
+    scores, order = _top(best, score_floor, min(candidates, best.shape[1]))  # (B, depth)
+    keep = _no_better_overlap(boxes.gather(1, order[..., None].expand(-1, -1, 4)), iou_threshold)
+    scores, place = _top(scores.where(keep, -1.0), score_floor, min(places, scores.shape[1]))
+    found = scores > score_floor
+    kept = order.gather(1, place).where(found, 0)
+    return FixedKept(
+        candidates=kept,
+        class_ids=classes.gather(1, kept).where(found, 0),
+        scores=scores.where(found, 0.0),
+    )
 
 
 def exact_nms(
@@ -63,21 +157,42 @@ def exact_nms(
     return candidates[kept], classes[kept], scores[kept]
 
 
-def _no_better_overlap(boxes: Tensor, iou_threshold: float) -> Tensor:
-    """(K, N, 4) boxes sorted by score to (K, N) bool: no better box overlaps by more."""
+def _top(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The best scores above a floor along the last axis, the first of equal ones first.
+
+    Args:
+        scores: (..., N) float32, N below 2 ** 31.
+        floor: Of 0 or more.
+
+    Returns:
+        Scores and indices, (..., count); score -1 and index 0 where nothing is left.
+    """
+    # Bits of positive floats are ordered as their values, and the position makes each key unique.
+    # A plain topk leaves the choice among equal scores to the device.
+    last = scores.shape[-1] - 1
+    backwards = last - torch.arange(last + 1, device=scores.device)
+    keys = (scores.contiguous().view(torch.int32).long() << 32) | backwards
+    keys = keys.where(scores > floor, -1).topk(count, dim=-1).values
+    found = keys >= 0
+    values = (keys >> 32).int().view(torch.float32)
+    return values.where(found, -1.0), (last - (keys & 0xFFFFFFFF)).where(found, 0)
+
+
+def _no_better_overlap(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
+    """(..., N, 4) boxes sorted by score to (..., N) bool: no better box overlaps by more."""
     iou = _pairwise_iou(boxes).triu_(diagonal=1)
-    return (iou <= iou_threshold).all(dim=1)
+    return (iou <= iou_threshold).all(dim=-2)
 
 
 def _pairwise_iou(boxes: Tensor) -> Tensor:
-    """(K, N, 4) to (K, N, N)."""
-    top_left = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    bottom_right = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    intersection = (bottom_right - top_left).clamp_(min=0).prod(dim=3)
-    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=2)
-    return intersection / (area[:, :, None] + area[:, None, :] - intersection)
+    """(..., N, 4) to (..., N, N)."""
+    top_left = torch.maximum(boxes[..., :, None, :2], boxes[..., None, :, :2])
+    bottom_right = torch.minimum(boxes[..., :, None, 2:], boxes[..., None, :, 2:])
+    intersection = (bottom_right - top_left).clamp_(min=0).prod(dim=-1)
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    return intersection / (area[..., :, None] + area[..., None, :] - intersection)
 
 
 def _best_first(candidates: Tensor, classes: Tensor, scores: Tensor) -> Kept:
-    scores, order = scores.sort(descending=True)
+    scores, order = scores.sort(descending=True, stable=True)
     return candidates[order], classes[order], scores

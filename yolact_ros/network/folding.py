@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batch norms folded into the convolutions before them, for inference."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import TypeVar
+
+import torch
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from .backbone import ResNetBackbone
+from .deformable import DeformableConv2d
+from .torchvision_backbone import TorchvisionBackbone
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+# Which batch norm follows which convolution in the `forward` of these.
+_RESIDUAL_PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
+
+
+def fold_batch_norms(network: _Network) -> _Network:
+    """A copy for inference in which convolutions do the work of the batch norms behind them.
+
+    In evaluation mode a batch norm is a fixed scale and shift a channel, which the weight and the
+    bias of the convolution before it can carry. A deformable convolution's sampling is left as it
+    is: only its weight and bias change. Batch norms that do not follow a convolution alone stay.
+
+    Args:
+        network: A `Yolact` or a part of one; left as it is. Fold before converting to half
+            precision, so that the products are rounded once.
+
+    Returns:
+        The copy, in evaluation mode and without gradients. Its tensors no longer have the names of
+        a checkpoint.
+    """
+    folded = copy.deepcopy(network).eval().requires_grad_(False)
+    with torch.no_grad():
+        _fold(folded)
+    return folded
+
+
+def _fold(module: nn.Module) -> None:
+    if isinstance(module, TorchvisionBackbone):
+        _fold_traced(module.body)
+        return
+    if isinstance(module, ResNetBackbone | BasicBlock | Bottleneck):
+        for convolution, norm in _RESIDUAL_PAIRS:
+            _fold_attributes(module, convolution, norm)
+    elif isinstance(module, nn.Sequential):
+        for convolution, norm in itertools.pairwise(list(module._modules)):
+            _fold_attributes(module, convolution, norm)
+    for child in module.children():
+        _fold(child)
+
+
+def _fold_attributes(parent: nn.Module, convolution: str, norm: str) -> None:
+    """Folds a pair of children if it is one, and puts an identity in the batch norm's place."""
+    before, after = getattr(parent, convolution, None), getattr(parent, norm, None)
+    if not isinstance(after, nn.BatchNorm2d):
+        return
+    if isinstance(before, nn.Conv2d):
+        setattr(parent, convolution, fuse_conv_bn_eval(before, after))
+    elif isinstance(before, DeformableConv2d):
+        before.weight, before.bias = fuse_conv_bn_weights(
+            before.weight,
+            before.bias,
+            after.running_mean,
+            after.running_var,
+            after.eps,
+            after.weight,
+            after.bias,
+        )
+    else:
+        return
+    setattr(parent, norm, nn.Identity())
+
+
+def _fold_traced(body: fx.GraphModule) -> None:
+    """Folds where the graph shows that a batch norm is all that reads a convolution's output."""
+    modules = dict(body.named_modules())
+    calls = [node for node in body.graph.nodes if node.op == "call_module"]
+    targets = [node.target for node in calls]
+    for node in calls:
+        before = node.args[0] if node.args else None
+        if (
+            isinstance(modules[node.target], nn.BatchNorm2d)
+            and isinstance(before, fx.Node)
+            and before.op == "call_module"
+            and isinstance(modules[before.target], nn.Conv2d)
+            and len(before.users) == 1
+            and targets.count(node.target) == targets.count(before.target) == 1
+        ):
+            _replace(
+                body, before.target, fuse_conv_bn_eval(modules[before.target], modules[node.target])
+            )
+            _replace(body, node.target, nn.Identity())
+
+    # What the graph calls as a whole, such as torchvision's own convolution blocks.
+    for target in set(targets):
+        _fold(body.get_submodule(target))
+
+
+def _replace(root: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, attribute = name.rpartition(".")
+    setattr(root.get_submodule(parent), attribute, module)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bilinear resizing of uint8 images to normalised float ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class NormalizedResize:
+    """Resizes images of one size and normalises them, at a cost that follows the result's size.
+
+    Equal, up to rounding in the last bits, to converting the whole image to float, bilinear
+    `torch.nn.functional.interpolate` (align_corners=False, no anti-aliasing), then
+    `(x - mean) / std`. But only the rows that the result is made of are read and converted.
+
+    Args:
+        size: (height, width) of the images.
+        output_size: (height, width) of the result.
+        channels: For each channel of the result that of the image, such as (2, 1, 0).
+        mean: For each channel of the result what is subtracted, in units of the image.
+        std: For each channel of the result what it is divided by.
+        device: Of the images.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        output_size: tuple[int, int],
+        *,
+        channels: Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+    ) -> None:
+        top, bottom, down = _taps(size[0], output_size[0])
+        left, right, across = _taps(size[1], output_size[1])
+        order = torch.tensor(list(channels))
+        count = len(order)
+        self._rows = (top.to(device), bottom.to(device), down[:, None].to(device))
+        # Columns of an image whose pixels and channels lie in one row of width * channels values.
+        self._columns = (
+            (left[:, None] * count + order).reshape(-1).to(device),
+            (right[:, None] * count + order).reshape(-1).to(device),
+            across.repeat_interleave(count).to(device),
+        )
+        deviation = torch.tensor(list(std), dtype=torch.float64)
+        self._scale = deviation.reciprocal().float().to(device)
+        self._shift = (-torch.tensor(list(mean), dtype=torch.float64) / deviation).float()
+        self._shift = self._shift.to(device)
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """(H, W, C) uint8 to (h, w, C) float32."""
+        top, bottom, down = self._rows
+        left, right, across = self._columns
+        lines = image.reshape(image.shape[0], -1)
+        upper = lines.index_select(0, top).float()
+        rows = upper.lerp_(lines.index_select(0, bottom).float(), down.expand_as(upper))
+        before = rows.index_select(1, left)
+        resized = before.lerp_(rows.index_select(1, right), across.expand_as(before))
+        return torch.addcmul(self._shift, resized.view(len(top), -1, len(self._scale)), self._scale)
+
+
+def _taps(size: int, output_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """For each position of the result its two neighbours in the image and the second's weight."""
+    position = torch.arange(output_size, dtype=torch.float32) + 0.5
+    position = (position * (size / output_size) - 0.5).clamp(min=0)
+    first = position.long().clamp(max=size - 1)
+    second = (first + 1).clamp(max=size - 1)
+    return first, second, position - first
