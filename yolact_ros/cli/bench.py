@@ -5,80 +5,179 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolact_ros.presets import get_preset, preset_names
+from yolact_ros.presets import preset_names
+
+from . import bench_losses
+from .memory import parse_size
 
 if TYPE_CHECKING:
-    from yolact_ros.training.loss_cost import LossCost
+    import numpy as np
+    import numpy.typing as npt
+
+    from yolact_ros.evaluation.speed import SpeedSettings, Surroundings
 
 
 def register(commands: Any) -> None:
     """Adds the command to `argparse`'s subparsers."""
-    parser = commands.add_parser("bench", help="measure time and memory on this machine")
-    parts = parser.add_subparsers(title="parts", required=True, metavar="PART")
-    losses = parts.add_parser(
-        "losses",
-        help="the training losses against a loop over the images",
-        description="Measures forward and backward pass of the training losses, and of the same "
-        "losses written as a plain loop over the images, on random predictions.",
+    parser = commands.add_parser(
+        "bench",
+        help="measure time and memory on this machine",
+        description="Measures every stage between an image and the sent messages. Without PART: "
+        "one row a stage, and with --baseline the same for the plain way (eager FP32, full-image "
+        "float masks), in turns and on the same detections.",
     )
-    losses.add_argument(
-        "--preset",
-        default="yolact_resnet50",
-        help=f"one of {', '.join(preset_names())} (default: %(default)s)",
+    _add_arguments(parser)
+    parser.add_argument(
+        "--baseline", action="store_true", help="measure the plain way along, and the ratio"
     )
-    losses.add_argument("--batch", type=int, default=8, metavar="N", help="default: %(default)s")
-    losses.add_argument(
-        "--objects", type=int, default=20, metavar="N", help="in each image (default: %(default)s)"
+    parser.add_argument("--no-overlay", action="store_true", help="do not measure drawing")
+    parser.add_argument(
+        "--no-messages", action="store_true", help="do not measure messages where there is a ROS"
     )
-    losses.add_argument(
-        "--repeats",
-        type=int,
-        default=10,
-        metavar="N",
-        help="timed runs of each way; the median counts (default: %(default)s)",
+    parser.set_defaults(run=run)
+    parts = parser.add_subparsers(title="parts", metavar="PART")
+    bench_losses.register(parts)
+    growth = parts.add_parser(
+        "growth",
+        help="cost as instances, image size and batch grow",
+        description="Measures every stage for 0 to 100 instances, images of 320x240 to 3840x2160 "
+        "and batches of 1 to 8, each around the point that the arguments describe.",
     )
-    losses.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: cpu)")
-    losses.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    losses.set_defaults(run=run)
+    _add_arguments(growth)
+    growth.set_defaults(run=run_growth, box_area=0.05, frames=10)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs `bench losses`."""
-    from yolact_ros.inference.device import resolve_device  # torch
-    from yolact_ros.training.loss_cost import measure_loss_cost
+    """Runs `bench` without a part."""
+    from yolact_ros.evaluation.speed import measure_speed  # torch
+    from yolact_ros.evaluation.speed_text import speed_table
 
-    cost = measure_loss_cost(
-        get_preset(arguments.preset),
-        batch=arguments.batch,
-        objects=arguments.objects,
-        repeats=arguments.repeats,
-        device=resolve_device(arguments.device),
-    )
-    print(describe(cost))
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(asdict(cost), indent=1) + "\n")
+    settings = _settings(arguments, baseline=arguments.baseline, overlay=not arguments.no_overlay)
+    with ExitStack() as stack:
+        surroundings = None
+        frames = None if arguments.no_messages else _message_frames()
+        if frames is None:
+            print("arrival, message and publish are left out: "
+                  + ("--no-messages" if arguments.no_messages else "no ROS 2 with yolact_ros's "
+                     "messages in this environment"), file=sys.stderr)  # fmt: skip
+        else:
+            make = frames
+
+            def surroundings(images: Sequence[npt.NDArray[np.uint8]]) -> Surroundings:
+                return stack.enter_context(make(images))
+
+        result = measure_speed(settings, surroundings)
+    print(speed_table(result))
+    _write_json(arguments.json, result)
+    if arguments.picture:
+        from yolact_ros.evaluation.speed_plot import speed_picture  # matplotlib
+
+        _write(arguments.picture, speed_picture(result))
     return 0
 
 
-def describe(cost: LossCost) -> str:
-    """A small table for people."""
-    where = f"cpu, threads: {cost.threads}" if cost.device == "cpu" else cost.device
-    lines = [
-        f"{cost.preset}, {cost.batch} images with {cost.objects} objects each, {cost.positives} "
-        f"positive priors; {where}; forward and backward, median of {cost.repeats}",
-        f"{'':<16}{'loop':>10}{'batched':>10}{'loop / batched':>16}",
-    ]
-    for name, attribute in (("time, ms", "milliseconds"), ("peak memory, MB", "megabytes")):
-        loop, batched = getattr(cost.loop, attribute), getattr(cost.batched, attribute)
-        ratio = f"{loop / batched:16.1f}" if batched > 0 else f"{'-':>16}"
-        lines.append(f"{name:<16}{loop:10.1f}{batched:10.1f}{ratio}")
-    lines.append(
-        f"loss {cost.loss:.6f}; largest relative difference of a term {cost.difference:.1e}, "
-        f"of a gradient {cost.gradient_difference:.1e}"
+def run_growth(arguments: argparse.Namespace) -> int:
+    """Runs `bench growth`."""
+    from yolact_ros.evaluation.growth import measure_growth  # torch
+
+    result = measure_growth(_settings(arguments, overlay=False), on_point=print)
+    _write_json(arguments.json, result)
+    if arguments.picture:
+        from yolact_ros.evaluation.speed_plot import growth_picture  # matplotlib
+
+        _write(arguments.picture, growth_picture(result))
+    return 0
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset",
+        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
+        "for, or yolact_demo)",
     )
-    return "\n".join(lines)
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help=".pth or .safetensors file (default: the shipped ones, or else seeded random ones)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--image-size", default="720x1280", metavar="HxW", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--instances",
+        type=int,
+        default=20,
+        metavar="N",
+        help="in each image: the best candidates, whatever their scores (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--box-area",
+        type=float,
+        metavar="FRACTION",
+        help="of the image, for all boxes, which are then put at random places (default: the "
+        "network's own boxes; 0.05 with random weights and for growth)",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=1, metavar="N", help="images at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=30, metavar="N",
+        help="timed calls (default: 30; growth: 10 at each point)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--warm-up", type=int, default=3, metavar="N", help="calls before (default: %(default)s)"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: torch's)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw them there, as PNG")
+
+
+def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
+    from yolact_ros.evaluation.speed import SpeedSettings  # torch
+
+    return SpeedSettings(
+        preset=arguments.preset,
+        weights=arguments.weights,
+        device=arguments.device,
+        precision=arguments.precision,
+        image_size=parse_size(arguments.image_size),
+        instances=arguments.instances,
+        batch=arguments.batch,
+        frames=arguments.frames,
+        warm_up=arguments.warm_up,
+        box_area=arguments.box_area,
+        threads=arguments.threads,
+        **others,
+    )
+
+
+def _message_frames() -> Any:
+    """The class of the messages around; None where there is no ROS 2 that has ours."""
+    try:
+        from yolact_ros.ros.bench_frame import MessageFrames
+    except ImportError:
+        return None
+    return MessageFrames
+
+
+def _write_json(path: Path | None, result: Mapping[str, Any]) -> None:
+    if path:
+        _write(path, (json.dumps(result, indent=1, default=str) + "\n").encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

@@ -109,6 +109,18 @@ def peak_memory() -> int:
     return _status("VmHWM")
 
 
+def held_memory() -> dict[str, int]:
+    """Resident bytes: all, and those that belong to no file.
+
+    The system takes pages of files (of libraries, such as torch's) back as it likes; what a leak
+    makes grow is the rest.
+
+    Raises:
+        ValueError: The system does not say.
+    """
+    return {"resident": _status("VmRSS"), "without_files": _status("RssAnon")}
+
+
 def _status(field: str) -> int:
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{field}:"):

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.evaluation import speed
+from yolact_ros.evaluation.fixed_work import fix_detections, spread_boxes
+from yolact_ros.evaluation.growth import growth_series, measure_growth
+from yolact_ros.evaluation.samples import Samples, percentiles, ratio_of
+from yolact_ros.evaluation.speed import Bench, SpeedSettings, measure_speed, ratios
+from yolact_ros.evaluation.speed_plot import growth_picture, speed_picture
+from yolact_ros.evaluation.speed_text import speed_table
+from yolact_ros.structures import RawPredictions
+
+SMALL = SpeedSettings(
+    preset="yolact_demo", device="cpu", image_size=(120, 160), instances=3, frames=2, warm_up=1
+)
+
+
+def test_percentiles_are_interpolated_between_the_nearest_times():
+    assert percentiles(np.array([4.0, 1.0, 3.0, 2.0])) == pytest.approx(
+        # at indices 1.5, 2.85 and 2.97 of 1, 2, 3, 4
+        {"p50_ms": 2.5, "p95_ms": 3.85, "p99_ms": 3.97}
+    )
+    assert percentiles(np.arange(101.0)) == {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
+
+
+def test_samples_add_up_frame_by_frame():
+    samples = Samples(5)
+    samples.add({"a": 1.0, "b": 10.0})
+    samples.add({"a": 2.0, "b": 20.0})
+    assert samples.row("b").tolist() == [10, 20]
+    assert samples.sums(("a", "b", "none")).tolist() == [11, 22]
+
+
+def test_the_ratio_is_that_of_the_medians():
+    assert ratio_of({"p50_ms": 9.0, "p99_ms": 1.0}, {"p50_ms": 3.0, "p99_ms": 100.0}) == 3
+    assert ratio_of({"p50_ms": 9.0}, {"p50_ms": 0.0}) is None
+
+
+def _summary(total, network, masks, megabytes, **rows):
+    samples = Samples(len(total))
+    for values in zip(total, network, masks, strict=True):
+        samples.add(dict(zip(("total", "network", "masks"), values, strict=True)) | rows)
+    summary = speed._summary(samples, dataclasses.replace(SMALL, batch=4))
+    return summary | {"memory": {"host_peak_mb": megabytes}}
+
+
+def test_sums_and_ratios_of_known_times():
+    ours = _summary([10, 12, 20], [6, 8, 10], [2, 1, 3], 5.0, message=1.0, publish=0.5)
+    plain = _summary([60, 48, 40], [20, 24, 28], [8, 30, 9], 50.0)
+    assert ours["total"]["p50_ms"] == 12
+    assert ours["outside_network"]["p50_ms"] == 4  # of 4, 4, 10, not 12 - 8 of the medians
+    assert ours["after_network"]["p50_ms"] == 2
+    assert ours["with_messages"]["p50_ms"] == 13.5
+    assert ours["frames_per_second"] == pytest.approx(4 / 0.012)
+    assert list(ours["stages"]) == ["network", "masks", "message", "publish"]
+    assert "with_messages" not in plain
+    assert ratios(ours, plain) == {
+        "total": 4,
+        "after_network": 4.5,
+        "outside_network": 6,  # of 40, 24, 12
+        "network": 3,
+        "masks": 4.5,
+        "host_peak_mb": 10,
+    }
+
+
+def test_times_come_from_the_clock_around_each_step(monkeypatch):
+    now = [0.0]
+
+    def step(milliseconds, result):
+        def act(*_):
+            now[0] += milliseconds / 1000
+            return result
+
+        return act
+
+    class Segment:
+        class_names = ("ball",)
+
+        def __init__(self):
+            self.timings = {"network": 3.0}
+
+        def __call__(self, images):
+            return step(5, [SimpleNamespace(without_empty_masks=lambda: "found")] * 2)()
+
+    around = SimpleNamespace(
+        arrive=step(1, "image"), make_messages=step(2, "message"), publish=step(0.5, None)
+    )
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(speed, "draw_overlay", step(7, None))
+    monkeypatch.setattr(speed, "draw_plainly", step(70, None))
+    settings = dataclasses.replace(SMALL, batch=2)
+    bench = SimpleNamespace(
+        frames=lambda number: ["image"] * 2, segmenter=Segment(), plain=Segment(), settings=settings
+    )
+    assert speed._time_ours(bench, around, 0) == pytest.approx(
+        {"network": 3, "arrival": 2, "total": 5, "overlay": 14, "message": 4, "publish": 1}
+    )
+    assert speed._time_plain(bench, 0) == pytest.approx({"network": 3, "total": 5, "overlay": 140})
+
+
+@pytest.mark.parametrize("area", [0.05, 0.5, 1.0])
+def test_boxes_have_the_area_and_lie_within_the_image(area):
+    boxes = spread_boxes(100, area, seed=3)
+    assert (boxes >= 0).all() and (boxes <= 1).all()
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    assert areas.mean().item() == pytest.approx(area, rel=2e-3)
+    assert len(areas.unique()) > 1
+    assert torch.equal(boxes, spread_boxes(100, area, seed=3))
+
+
+def test_the_best_candidates_are_taken_those_apart_first():
+    offsets = torch.zeros(2, 4, 4)
+    scores = torch.tensor([[0.9, 0.06, 0.04], [0.9, 0.05, 0.05], [0.97, 0.01, 0.02], [1, 0, 0]])
+    # the first two cover one another
+    priors = torch.tensor([[0.2, 0.2, 0.2, 0.2], [0.2, 0.2, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2],
+                           [0.5, 0.5, 1.0, 1.0]])  # fmt: skip
+    found = RawPredictions(
+        offsets, scores.expand(2, -1, -1), torch.zeros(2, 4, 5), torch.zeros(2, 6, 6, 5), priors
+    )
+
+    def chosen(count):
+        fixed = fix_detections(found, count, None)(None, None, found)
+        assert fixed.class_scores.shape == (2, 4, 3)
+        foreground = fixed.class_scores[1, :, 1:]
+        assert foreground.count_nonzero() == count
+        return foreground.amax(dim=1).argsort(descending=True)[:count].tolist()
+
+    assert [chosen(count) for count in range(4)] == [[], [0], [0, 2], [0, 2, 3]]
+    assert sorted(chosen(4)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("instances", "box_area"), [(0, 0.05), (1, 0.3), (100, 0.05), (100, 1.0), (7, None)]
+)
+def test_both_ways_find_what_was_asked_for(instances, box_area):
+    settings = dataclasses.replace(
+        SMALL, instances=instances, box_area=box_area, baseline=True, batch=2
+    )
+    bench = Bench(settings)
+    bench.check()
+    found = bench.segmenter(bench.frames(0))
+    if box_area is not None and instances:
+        sides = found[1].boxes[:, 2:] - found[1].boxes[:, :2]
+        assert sides.prod(axis=1).mean() == pytest.approx(box_area * 120 * 160, rel=0.02)
+
+
+def test_unequal_work_is_not_measured():
+    bench = Bench(dataclasses.replace(SMALL, baseline=True))
+    bench.plain._max_instances = 2
+    with pytest.raises(RuntimeError, match=r"the baseline: expected 3 instances .* got 2"):
+        bench.check()
+
+
+@pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
+def test_masks_of_both_ways_are_the_same(preset):
+    settings = dataclasses.replace(
+        SMALL, preset=preset, instances=12, box_area=0.2, baseline=True, image_size=(180, 320)
+    )
+    bench = Bench(settings)
+    [ours], [plain] = bench.segmenter(bench.frames(0)), bench.plain(bench.frames(0))
+    assert ours.class_ids.tolist() == plain.class_ids.tolist()
+    np.testing.assert_allclose(ours.scores, plain.scores, atol=1e-6)
+    assert np.abs(ours.boxes - plain.boxes).max() < 1.01  # theirs are whole pixels
+    assert plain.masks.dtype == np.float32 and plain.masks.shape == (12, 180, 320)
+    if plain.mask_scores is not None:
+        np.testing.assert_allclose(ours.mask_scores, plain.mask_scores, rtol=2e-3, atol=2e-3)
+    both = np.logical_and(ours.masks, plain.masks > 0).sum(axis=(1, 2))
+    either = np.logical_or(ours.masks, plain.masks > 0).sum(axis=(1, 2))
+    assert either.sum() > 1000
+    assert both.sum() / either.sum() > 0.999
+
+
+def test_the_result_has_what_it_promises():
+    result = measure_speed(dataclasses.replace(SMALL, baseline=True, threads=1, overlay=False))
+    for way in (result, result["baseline"]):
+        assert {"preprocess", "network", "decode", "masks"} <= set(way["stages"])
+        rows = [*way["stages"].values(), *(way[n] for n in ("total", "after_network"))]
+        for row in rows:
+            assert 0 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+        stages = sum(row["p50_ms"] for row in way["stages"].values())
+        assert stages == pytest.approx(way["total"]["p50_ms"], rel=0.5)
+        assert way["memory"]["host_peak_mb"] > 0
+        assert 0 < way["compute"]["share_of_gemm"] < 1.5
+    assert result["ratio"] == pytest.approx(
+        result["baseline"]["total"]["p50_ms"] / result["total"]["p50_ms"]
+    )
+    assert result["machine"]["tf32"] == {"matmul": False, "cudnn": False}
+    assert result["machine"]["threads"] == 1
+    assert result["settings"]["image_size"] == [120, 160]
+    table = speed_table(result)
+    assert "TF32 off" in table and f"ratio of the totals: {result['ratio']:.2f}" in table
+    assert speed_picture(result).startswith(b"\x89PNG")
+
+
+def test_threads_and_tf32_are_as_before(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    before = torch.get_num_threads()
+    with speed._arithmetic(before + 1):
+        assert torch.get_num_threads() == before + 1
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_num_threads() == before
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_series_change_one_thing_each():
+    base = dataclasses.replace(SMALL, box_area=0.05, image_size=(720, 1280))
+    instances, batch, sizes, same_boxes = growth_series(base)
+    assert [point[1].instances for point in instances.points][::7] == [0, 100]
+    assert [point[1].batch for point in batch.points] == [1, 2, 4, 8]
+    assert sizes.points[0][1].image_size == (240, 320)
+    assert sizes.points[-1][1].image_size == (2160, 3840)
+    assert {point[1].box_area for point in sizes.points} == {0.05}
+    pixels = [s.box_area * s.image_size[0] * s.image_size[1] for _, s in same_boxes.points]
+    assert len(pixels) > 4
+    assert pixels == pytest.approx([pixels[0]] * len(pixels))
+    with pytest.raises(ValueError, match="box_area: expected a fraction of the image, got none"):
+        growth_series(SMALL)
+
+
+def test_growth_is_measured_and_drawn(monkeypatch):
+    monkeypatch.setattr("yolact_ros.evaluation.growth.INSTANCES", (0, 2))
+    monkeypatch.setattr("yolact_ros.evaluation.growth.BATCHES", (1, 2))
+    monkeypatch.setattr("yolact_ros.evaluation.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
+    lines = []
+    base = dataclasses.replace(SMALL, frames=1, box_area=0.05, overlay=False)
+    result = measure_growth(base, lines.append)
+    assert [[p["x"] for p in s["points"]] for s in result["series"][:2]] == [[0, 2], [1, 2]]
+    assert result["series"][1]["points"][1]["box_megapixels"] == pytest.approx(
+        0.05 * 120 * 160 * 3 * 2 / 1e6
+    )
+    assert len(lines) == 4 + 8
+    assert growth_picture(result).startswith(b"\x89PNG")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network that always finds the same number of objects, so that two ways do equal work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yolact_ros.ops.boxes import decode_boxes, encode_boxes
+from yolact_ros.ops.nms import cross_class_fast_nms
+from yolact_ros.structures import RawPredictions
+
+_SCORES = (0.99, 0.5)
+"""Of the best and the worst of the detections: above any usual threshold."""
+
+
+class FixedDetections:
+    """Replaces the class scores and boxes that a network gives, when it is its forward hook.
+
+    The network does all its work; prototypes and mask coefficients remain its own. The replacement
+    is two constant tensors, so it costs nothing and a CUDA graph can hold it.
+
+    Args:
+        class_scores: (P, C) of every image.
+        offsets: (P, 4) of every image.
+
+    Attributes:
+        on_output: Called whenever the network has finished; None for nothing.
+    """
+
+    def __init__(self, class_scores: Tensor, offsets: Tensor) -> None:
+        self._class_scores = class_scores
+        self._offsets = offsets
+        self.on_output: Callable[[], None] | None = None
+
+    def __deepcopy__(self, memo: Any) -> FixedDetections:
+        """Itself: a copy of the network has the same detections."""
+        return self
+
+    def __call__(self, network: Any, inputs: Any, predictions: RawPredictions) -> RawPredictions:
+        """What torch calls after `network.forward`."""
+        if self.on_output:
+            self.on_output()
+        batch = len(predictions.prototypes)
+        return predictions._replace(
+            class_scores=self._class_scores.expand(batch, -1, -1),
+            offsets=self._offsets.expand(batch, -1, -1),
+        )
+
+
+@torch.inference_mode()
+def fix_detections(
+    predictions: RawPredictions, instances: int, box_area: float | None, seed: int = 0
+) -> FixedDetections:
+    """Takes the best candidates of the first image, whatever their scores.
+
+    Args:
+        predictions: Of the network in fp32.
+        instances: N, 0 or more: so many candidates, those that overlap little first. Their classes
+            go round, so that the work of suppression is spread as in a full image.
+        box_area: Area of every box as a fraction of the image, at random places; None for the
+            network's own boxes.
+        seed: Of the places.
+
+    Raises:
+        ValueError: More instances than priors, or an area out of range.
+    """
+    scores = predictions.class_scores[0, :, 1:].float()
+    if not 0 <= instances <= len(scores):
+        raise ValueError(f"instances: expected 0 to {len(scores)}, got {instances}")
+    device, priors = scores.device, predictions.priors
+    offsets = predictions.offsets[0].float().clone()
+    chosen = _best_candidates(decode_boxes(offsets, priors), scores, instances)
+    if box_area is not None:
+        boxes = spread_boxes(instances, box_area, seed).to(device)
+        offsets[chosen] = encode_boxes(boxes, priors[chosen])
+    fixed = torch.zeros(len(scores), scores.shape[1] + 1, device=device)
+    fixed[:, 0] = 1
+    fixed[chosen, 0] = 0
+    classes = torch.arange(instances, device=device) % scores.shape[1]
+    fixed[chosen, 1 + classes] = torch.linspace(*_SCORES, instances, device=device)
+    return FixedDetections(fixed, offsets)
+
+
+def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
+    """Boxes of one size at random places within the image, (count, 4) in corner form.
+
+    Each is smaller than the one before by a hundred-thousandth: no two are equal, whose IoU could
+    round to more than 1.
+
+    Raises:
+        ValueError: The area is not above 0 up to 1.
+    """
+    if not 0 < area <= 1:
+        raise ValueError(f"box_area: expected above 0 up to 1, got {area}")
+    generator = torch.Generator().manual_seed(seed)
+    side = math.sqrt(area) * (1 - 1e-5 * torch.arange(count)[:, None])
+    corners = torch.rand(count, 2, generator=generator) * (1 - side)
+    return torch.cat([corners, corners + side], dim=1)
+
+
+def _best_candidates(boxes: Tensor, scores: Tensor, count: int) -> Tensor:
+    """Indices of priors, (count,): those that no better one covers first."""
+    if count == 0:
+        return torch.zeros(0, dtype=torch.int64, device=scores.device)
+    pool = min(len(scores), max(200, 10 * count))
+    apart, _, _ = cross_class_fast_nms(boxes, scores, 0.5, pool)
+    order = scores.amax(dim=1).argsort(descending=True)
+    rest = order[~torch.isin(order, apart)]
+    return torch.cat([apart, rest])[:count]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine is and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from yolact_ros import __version__
+
+_PACKAGES = ("torch", "torchvision", "triton", "numpy", "opencv-python-headless")
+_SIDES = {"cpu": 1536, "cuda": 8192}
+_REPEATS = 9
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Processor, GPU, threads and arithmetic settings, as JSON holds them."""
+    described: dict[str, Any] = {
+        "device": str(device),
+        "name": device_name(device),
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "tf32": {
+            "matmul": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn": torch.backends.cudnn.allow_tf32,
+        },
+    }
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        described["device_memory_mb"] = properties.total_memory / 1e6
+        described["cuda"] = torch.version.cuda
+    return described
+
+
+def describe_versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    versions = {"yolact_ros": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue  # such as Triton where there is none
+    return versions
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or the processor's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
+
+
+def processor_name() -> str:
+    """As the system calls it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating point operations a second of the fastest of some large matrix products.
+
+    On random values: products of zeros can run faster than any real ones.
+    """
+    side = _SIDES[device.type]
+    generator = torch.Generator(device).manual_seed(0)
+    factors = [
+        torch.randn(side, side, device=device, generator=generator).to(dtype) for _ in range(2)
+    ]
+    out = torch.empty_like(factors[0])
+    fastest = float("inf")
+    for _ in range(_REPEATS):
+        synchronize(device)
+        begin = time.perf_counter()
+        torch.mm(factors[0], factors[1], out=out)
+        synchronize(device)
+        fastest = min(fastest, time.perf_counter() - begin)
+    return 2 * side**3 / fastest
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for the device's queue."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
