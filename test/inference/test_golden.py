@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.inference.assemble import split_masks
 from yolact_ros.inference.decode import detect
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.preprocess import Preprocessor
@@ -125,9 +126,10 @@ def test_detections_and_masks(forward, prefix, nms):
     )
     with torch.inference_mode():
         found = detect(predictions, 0, SegmenterOptions(score_threshold=0.15, nms=nms))
-        regions = assemble_masks(
+        packed = assemble_masks(
             predictions.prototypes[0], found.coefficients, found.boxes, (height, width)
         )
+        masks = split_masks(*(part.numpy() for part in packed))
     assert found.class_ids.tolist() == expected[f"{prefix}_class"].tolist()
     scores = expected.get(f"{prefix}_score", expected.get(f"{prefix}_score_box"))
     np.testing.assert_allclose(found.scores, scores, rtol=0, atol=1e-3)
@@ -135,17 +137,16 @@ def test_detections_and_masks(forward, prefix, nms):
     corners[:, :2] = corners[:, :2].clip(min=0)
     corners[:, 2:] = corners[:, 2:].clip(max=[width, height])
     assert np.abs(corners - expected[f"{prefix}_box"]).max() <= 1
-    areas = np.array([int(region.mask.sum()) for region in regions])
+    areas = np.array([mask.area for mask in masks])
     difference = np.abs(areas - expected[f"{prefix}_area"])
     assert (difference <= np.maximum(8, 0.005 * expected[f"{prefix}_area"])).all()
     bits = expected.get(f"{prefix}_maskbits", ())
     assert len(bits) or prefix == "ccpost"
-    for region, packed in zip(regions, bits, strict=False):
-        reference = np.unpackbits(packed, count=height * width).reshape(height, width)
-        mask = np.zeros((height, width), bool)
-        rows = slice(region.y_offset, region.y_offset + region.mask.shape[0])
-        mask[rows, region.x_offset : region.x_offset + region.mask.shape[1]] = region.mask
-        assert (mask != reference).sum() <= max(8, 0.002 * reference.sum())
+    for mask, golden_bits in zip(masks, bits, strict=False):
+        reference = np.unpackbits(golden_bits, count=height * width).reshape(height, width)
+        own = np.zeros((height, width), bool)
+        own[mask.rectangle] = mask.to_array()
+        assert (own != reference).sum() <= max(8, 0.002 * reference.sum())
 
 
 @pytest.mark.parametrize(("prefix", "nms"), [("det", "fast"), ("cc", "cross_class")])

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from yolact_ros.ops.masks import assemble_masks
@@ -23,33 +27,76 @@ def assemble_instances(
     Args:
         detections: N of them.
         mask_scores: (N,) predicted mask IoU, or None.
-        prototypes: (h, w, k) of the image, float32.
+        prototypes: (h, w, k) of the image.
         image_size: (height, width) of the image in pixels.
         class_names: Of the preset, by class id.
 
     Returns:
-        N instances, in the order of the detections. Masks may be empty.
+        N instances, in the order of the detections. Masks may be empty; they are views of one
+        buffer.
     """
     height, width = image_size
-    packed = []
-    for mask in assemble_masks(prototypes, detections.coefficients, detections.boxes, image_size):
-        pixels = mask.mask.cpu().numpy()
-        packed.append(PackedMask.from_array(pixels, mask.x_offset, mask.y_offset))
-    class_ids = detections.class_ids.cpu().numpy()
+    packed = assemble_masks(prototypes, detections.coefficients, detections.boxes, image_size)
+    parts = [*packed, detections.boxes, detections.scores, detections.class_ids]
+    if mask_scores is not None:
+        parts.append(mask_scores)
+    rectangles, bits, boxes, scores, class_ids, *rest = download(parts)
     return Instances(
         image_size=(height, width),
-        boxes=_pixel_boxes(detections.boxes.cpu().numpy(), height, width),
-        scores=detections.scores.cpu().numpy(),
+        boxes=pixel_boxes(boxes, height, width),
+        scores=scores,
         class_ids=class_ids,
         class_names=tuple(class_names[i] for i in class_ids),
-        packed_masks=tuple(packed),
-        mask_scores=None if mask_scores is None else mask_scores.cpu().numpy(),
+        packed_masks=split_masks(rectangles, bits),
+        mask_scores=rest[0] if rest else None,
     )
 
 
-def _pixel_boxes(
-    boxes: npt.NDArray[np.float32], height: int, width: int
-) -> npt.NDArray[np.float32]:
+def download(tensors: Sequence[Tensor]) -> list[npt.NDArray[Any]]:
+    """Brings tensors of one device to the host in a single transfer.
+
+    Args:
+        tensors: Of any shapes and types.
+
+    Returns:
+        Arrays of the same shapes and types; they share one buffer if they come from a device.
+    """
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return [tensor.detach().numpy() for tensor in tensors]
+    # The widest elements first: each part then begins at a multiple of its element's size.
+    order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
+    parts = [tensors[i].detach().contiguous().reshape(-1).view(torch.uint8) for i in order]
+    buffer = torch.cat(parts).cpu()
+    arrays: list[npt.NDArray[Any]] = [np.zeros(0)] * len(tensors)
+    start = 0
+    for i, part in zip(order, parts, strict=True):
+        piece = buffer[start : start + part.numel()].view(tensors[i].dtype)
+        arrays[i] = piece.reshape(tensors[i].shape).numpy()
+        start += part.numel()
+    return arrays
+
+
+def split_masks(
+    rectangles: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8]
+) -> tuple[PackedMask, ...]:
+    """The masks of `yolact_ros.ops.masks.PackedMasks` on the host, as views of its buffer.
+
+    Raises:
+        ValueError: A mask did not fit into the buffer.
+    """
+    masks = []
+    for x, y, width, height, start in rectangles.tolist():
+        if start < 0:
+            raise ValueError(
+                f"bits: expected room for every mask, got {bits.size} bytes, too few for all"
+            )
+        step = (width + 7) // 8
+        data = bits[start : start + height * step]
+        masks.append(PackedMask(x, y, width, height, step, data))
+    return tuple(masks)
+
+
+def pixel_boxes(boxes: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
     """Fractions to pixels, corners in order and within the image."""
     limits = np.array([width, height], dtype=np.float32)
     first = np.minimum(boxes[:, :2], boxes[:, 2:]) * limits

@@ -6,30 +6,31 @@ YOLACT paper, section 3.2: M = sigmoid(P C^T), cropped by the box, enlarged, thr
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .mask_packing import Axis, pack_mask
+
 MASK_THRESHOLD = 0.5
 CROP_PADDING = 1
-REGION_PADDING = 3
-"""Prototype pixels around the box that can still reach a mask pixel: 1 of the crop, 1 of the
-bilinear enlargement, and 1 for rounding."""
 
 
-class MaskRegion(NamedTuple):
-    """A thresholded mask on the part of the image where it can have pixels.
+class PackedMasks(NamedTuple):
+    """N masks at image resolution as bits, in one buffer.
 
     Attributes:
-        x_offset, y_offset: Image column and row of the first pixel.
-        mask: (h, w) bool, on the device of the prototypes; h or w may be 0.
+        rectangles: (N, 5) int32 x_offset, y_offset, width, height of each mask's tight rectangle
+            in image pixels, and the index of its first byte in `bits`. An empty mask has width and
+            height 0.
+        bits: (M,) uint8. Mask i is its height rows of ceil(width / 8) bytes each, one bit a pixel,
+            most significant bit first. The buffer may be longer than the masks.
     """
 
-    x_offset: int
-    y_offset: int
-    mask: Tensor
+    rectangles: Tensor
+    bits: Tensor
 
 
 def crop_bounds(start: Tensor, end: Tensor, size: int, padding: int) -> tuple[Tensor, Tensor]:
@@ -69,96 +70,76 @@ def crop_masks(masks: Tensor, boxes: Tensor, padding: int = CROP_PADDING) -> Ten
     return masks * (inside_y[:, None] & inside_x[None]).to(masks.dtype)
 
 
-def assemble_masks(
-    prototypes: Tensor, coefficients: Tensor, boxes: Tensor, image_size: tuple[int, int]
-) -> list[MaskRegion]:
-    """Assembles the masks of kept detections at image resolution, each inside its padded box only.
-
-    Equal to enlarging the whole cropped prototype-resolution mask bilinearly
-    (align_corners=False) and thresholding it, at a cost that follows the boxes' area.
+def crop_ranges(boxes: Tensor, prototype_size: tuple[int, int]) -> Tensor:
+    """The prototype pixels that the published crop keeps, in whole numbers.
 
     Args:
-        prototypes: (h, w, k) of one image, after ReLU.
-        coefficients: (N, k).
         boxes: (N, 4) in corner form, as fractions of the image.
-        image_size: (height, width) of the image in pixels.
+        prototype_size: (height, width) of the prototypes.
 
     Returns:
-        N regions, in the order of the boxes.
+        (N, 4) int32 x_first, x_last, y_first, y_last: pixel c stays if first <= c < last; all 0
+        where nothing stays: outside the image, or a side that is not a number.
     """
-    height, width, _ = prototypes.shape
+    height, width = prototype_size
     x1, x2 = crop_bounds(boxes[:, 0], boxes[:, 2], width, CROP_PADDING)
     y1, y2 = crop_bounds(boxes[:, 1], boxes[:, 3], height, CROP_PADDING)
-    bounds = torch.stack([x1, x2, y1, y2], dim=1).tolist()  # one transfer for all boxes
-    return [
-        _assemble_mask(prototypes, coefficients[i], bounds[i], image_size)
-        for i in range(len(bounds))
-    ]
+    bounds = torch.stack([x1, x2, y1, y2], dim=1)
+    # Comparisons with what is not a number are false, as in the published crop.
+    ranges = bounds.nan_to_num().ceil()
+    kept = (ranges[:, 0] < ranges[:, 1]) & (ranges[:, 2] < ranges[:, 3])
+    kept &= ~bounds.isnan().any(dim=1)
+    return (ranges * kept[:, None]).to(torch.int32)
 
 
-def _assemble_mask(
-    prototypes: Tensor, coefficients: Tensor, bounds: list[float], image_size: tuple[int, int]
-) -> MaskRegion:
-    x1, x2, y1, y2 = bounds
-    columns = _Axis.around(x1, x2, size=prototypes.shape[1], image_size=image_size[1])
-    rows = _Axis.around(y1, y2, size=prototypes.shape[0], image_size=image_size[0])
-    if columns.empty or rows.empty:
-        nothing = torch.zeros((0, 0), dtype=torch.bool, device=prototypes.device)
-        return MaskRegion(0, 0, nothing)
-    patch = prototypes[rows.low : rows.high, columns.low : columns.high]
-    mask = torch.sigmoid(patch @ coefficients)  # (h, w)
-    mask[: rows.first - rows.low] = 0
-    mask[rows.last - rows.low :] = 0
-    mask[:, : columns.first - columns.low] = 0
-    mask[:, columns.last - columns.low :] = 0
-    mask = rows.enlarge(columns.enlarge(mask.t()).t())
-    return MaskRegion(columns.image_low, rows.image_low, mask > MASK_THRESHOLD)
+def assemble_masks(
+    prototypes: Tensor,
+    coefficients: Tensor,
+    boxes: Tensor,
+    image_size: tuple[int, int],
+    *,
+    capacity: int | None = None,
+) -> PackedMasks:
+    """Assembles the masks of kept detections at image resolution, each inside its box only.
 
+    Equal to enlarging the whole cropped prototype-resolution mask bilinearly
+    (align_corners=False) and thresholding it, up to rounding at a mask's border, at a cost that
+    follows the boxes' area. Nothing of the size of N images is held.
 
-class _Axis(NamedTuple):
-    """One axis of a region: what is kept, computed and enlarged.
+    Args:
+        prototypes: (h, w, k) of one image, after ReLU, of any floating type.
+        coefficients: (N, k). N may be 0.
+        boxes: (N, 4) in corner form, as fractions of the image. A box that is not a number gives
+            an empty mask at no cost, so that rows of a fixed-shape result can be left unused.
+        image_size: (height, width) of the image in pixels.
+        capacity: Bytes of the result's buffer on a CUDA device. With it nothing waits for the
+            device; a mask that does not fit has a start of -1. None asks the device for the size.
 
-    Attributes:
-        first, last: Prototype pixels that the crop keeps, first <= c < last.
-        low, high: Prototype pixels that are computed.
-        image_low, image_high: Image pixels that are written.
-        scale: Prototype pixels a image pixel.
+    Returns:
+        N packed masks, in the order of the boxes, on the device of the prototypes.
     """
+    if prototypes.is_cuda:
+        from .mask_device import assemble_on_device
 
-    first: int
-    last: int
-    low: int
-    high: int
-    image_low: int
-    image_high: int
-    scale: float
+        return assemble_on_device(prototypes, coefficients, boxes, image_size, capacity=capacity)
+    return _assemble_on_cpu(prototypes, coefficients, boxes, image_size)
 
-    @classmethod
-    def around(cls, start: float, end: float, size: int, image_size: int) -> _Axis:
-        # A box with NaN sides keeps nothing, as the comparisons of the published crop do.
-        first = math.ceil(start) if start == start else size
-        last = min(math.ceil(end), size) if end == end else 0
-        scale = size / image_size
-        low = max(first - REGION_PADDING, 0)
-        high = min(last + REGION_PADDING, size)
-        image_low = min(max(math.floor((first - 1) / scale) - 1, 0), image_size)
-        image_high = max(min(math.ceil((last + 1) / scale) + 1, image_size), 0)
-        return cls(first, last, low, high, image_low, image_high, scale)
 
-    @property
-    def empty(self) -> bool:
-        return self.first >= self.last or self.image_low >= self.image_high
-
-    def enlarge(self, values: Tensor) -> Tensor:
-        """(high - low, m) to (image_high - image_low, m): bilinear, align_corners=False."""
-        pixels = torch.arange(
-            self.image_low, self.image_high, device=values.device, dtype=torch.float32
-        )
-        source = ((pixels + 0.5) * self.scale - 0.5).clamp(min=0)
-        below = source.floor()
-        weight = (source - below)[:, None].to(values.dtype)
-        # Beyond the computed part everything is zero, like its outermost rows (see REGION_PADDING),
-        # and at the image's border the outermost row repeats.
-        lower = (below.long() - self.low).clamp(0, len(values) - 1)
-        upper = (below.long() - self.low + 1).clamp(0, len(values) - 1)
-        return values[lower] * (1 - weight) + values[upper] * weight
+def _assemble_on_cpu(
+    prototypes: Tensor, coefficients: Tensor, boxes: Tensor, image_size: tuple[int, int]
+) -> PackedMasks:
+    height, width, _ = prototypes.shape
+    columns = Axis.between(width, image_size[1])
+    rows = Axis.between(height, image_size[0])
+    values = prototypes.detach().float().contiguous().numpy()
+    weights = coefficients.detach().float().numpy()
+    rectangles = np.zeros((len(boxes), 5), np.int32)
+    pieces = []
+    start = 0
+    for i, (x1, x2, y1, y2) in enumerate(crop_ranges(boxes.detach(), (height, width)).tolist()):
+        *rectangle, bits = pack_mask(values, weights[i], columns, rows, (x1, x2), (y1, y2))
+        rectangles[i] = *rectangle, start
+        pieces.append(bits.reshape(-1))
+        start += bits.size
+    flat = np.concatenate(pieces) if pieces else np.zeros(0, np.uint8)
+    return PackedMasks(torch.from_numpy(rectangles), torch.from_numpy(flat))

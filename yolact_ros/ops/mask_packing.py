@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Enlarges, thresholds and packs masks on the CPU without a value for each image pixel.
+
+Bilinear interpolation is linear between two neighbouring prototype rows, so a column crosses the
+threshold there at most once. Only prototype rows are therefore enlarged along x, as a small matrix
+product; along y a column needs no more than the image row of its crossing, one byte a cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+NEAR = 0.01
+"""Image rows between a crossing and a row whose own value is computed to tell its side, so that
+rounding is that of the interpolation itself."""
+COLUMNS = 128
+"""Image columns of one matrix product: the matrix of a whole axis is mostly zeros."""
+PLANE_BYTES = 1 << 20
+"""Unpacked pixels that are held at a time."""
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+
+class Axis(NamedTuple):
+    """Where the image's pixels lie between the prototype pixels of one axis.
+
+    A cell is the space between the centres of two prototype pixels; cell c begins at that of c,
+    and there is one before the first.
+
+    Attributes:
+        size: Prototype pixels.
+        image_size: Image pixels.
+        cells: (image_size,) cell of each image pixel, from -1 on.
+        weights: (image_size,) float32 position in the cell: the share of its second pixel.
+        starts: (size + 2,) first image pixel of each cell, from cell -1 on.
+        depth: Most image pixels of a cell.
+        first_weights: (size + 1,) float32 weight of each cell's first image pixel, from cell -1 on.
+        matrix: (size + 2, image_size) float32 shares of each image pixel: of the prototype pixels
+            with one more on either side.
+    """
+
+    size: int
+    image_size: int
+    cells: npt.NDArray[np.int64]
+    weights: Floats
+    starts: npt.NDArray[np.int64]
+    depth: int
+    first_weights: Floats
+    matrix: Floats
+
+    @classmethod
+    def between(cls, size: int, image_size: int) -> Axis:
+        """The axis of `size` prototype pixels enlarged to `image_size` image pixels."""
+        # In single precision: as whole columns may lie on the threshold, its rounding shows.
+        half, scale = np.float32(0.5), np.float32(size) / np.float32(image_size)
+        source = (np.arange(image_size, dtype=np.float32) + half) * scale - half
+        below = np.floor(source)
+        cells = below.astype(np.int64)
+        weights = source - below
+        starts = np.searchsorted(cells, np.arange(-1, size + 1))
+        matrix = np.zeros((size + 2, image_size), np.float32)
+        pixels = np.arange(image_size)
+        matrix[cells + 1, pixels] = 1 - weights
+        matrix[cells + 2, pixels] = weights
+        depth = int(np.diff(starts).max())
+        first_weights = weights[np.minimum(starts[:-1], image_size - 1)]
+        return cls(size, image_size, cells, weights, starts, depth, first_weights, matrix)
+
+    def image_range(self, first: int, last: int) -> tuple[int, int]:
+        """Image pixels that prototype pixels first <= c < last alone can set: their own area.
+
+        Beyond it the cropped neighbours, which are 0, weigh half or more. Where the image has no
+        pixel there (it is smaller than the prototypes), the range is empty.
+        """
+        low = max(first * self.image_size // self.size, int(self.starts[first]))
+        high = min(-(-last * self.image_size // self.size), int(self.starts[last + 1]))
+        return low, high
+
+
+def pack_mask(
+    prototypes: Floats,
+    coefficients: Floats,
+    columns: Axis,
+    rows: Axis,
+    x_range: tuple[int, int],
+    y_range: tuple[int, int],
+) -> tuple[int, int, int, int, Bytes]:
+    """Assembles one mask inside its crop, at image resolution.
+
+    Args:
+        prototypes: (h, w, k) float32.
+        coefficients: (k,) float32.
+        columns, rows: Axes of the whole image.
+        x_range, y_range: Prototype columns and rows first <= c < last that the crop keeps.
+
+    Returns:
+        x offset, y offset, width, height of the tight rectangle, and its rows as bits
+        (height, ceil(width / 8)) uint8; zeros and an empty array for a mask without a pixel.
+    """
+    left, right = columns.image_range(*x_range)
+    top, bottom = rows.image_range(*y_range)
+    if left >= right or top >= bottom:
+        return 0, 0, 0, 0, np.zeros((0, 0), np.uint8)
+    logits = prototypes[slice(*y_range), slice(*x_range)] @ coefficients
+    padded = _threshold(logits, columns.size, rows.size, x_range, y_range)
+    wide = _enlarge(padded, columns, x_range[0], left, right)
+    return trim(_pack_rows(wide, rows, y_range[0], top, bottom), left, top)
+
+
+def _threshold(
+    logits: Floats, width: int, height: int, x_range: tuple[int, int], y_range: tuple[int, int]
+) -> Floats:
+    """Sigmoid minus the threshold, with a pixel more around: cropped, or the border's again."""
+    padded = np.zeros((logits.shape[0] + 2, logits.shape[1] + 2), np.float32)
+    with np.errstate(over="ignore"):  # exp(-x) of a very negative logit: infinite, its mask 0
+        values = np.exp(-logits)
+    values += 1
+    np.reciprocal(values, out=values)
+    np.fmax(values, np.float32(0), out=padded[1:-1, 1:-1])  # 0 for what is not a number
+    if x_range[0] == 0:
+        padded[:, 0] = padded[:, 1]
+    if x_range[1] == width:
+        padded[:, -1] = padded[:, -2]
+    if y_range[0] == 0:
+        padded[0] = padded[1]
+    if y_range[1] == height:
+        padded[-1] = padded[-2]
+    padded -= np.float32(0.5)
+    return padded
+
+
+def _enlarge(padded: Floats, columns: Axis, first: int, left: int, right: int) -> Floats:
+    """(rows, prototype columns) to (rows, image columns, a multiple of 8), negative at the end."""
+    width = right - left
+    wide = np.empty((len(padded), -(-width // 8) * 8), np.float32)
+    wide[:, width:] = -1
+    for start in range(0, width, COLUMNS):
+        end = min(start + COLUMNS, width)
+        low = int(columns.cells[left + start]) + 1
+        high = int(columns.cells[left + end - 1]) + 3
+        matrix = columns.matrix[low:high, left + start : left + end]
+        np.matmul(padded[:, low - first : high - first], matrix, out=wide[:, start:end])
+    return wide
+
+
+def _pack_rows(wide: Floats, rows: Axis, first: int, top: int, bottom: int) -> Bytes:
+    """(cells + 1, width) values of prototype rows to (image rows, width / 8) bits."""
+    count, width = len(wide) - 1, wide.shape[1]
+    positive = wide > 0
+    crossings = np.flatnonzero(positive[:-1] != positive[1:])
+    before = _rows_before(wide, positive, crossings, rows, first)
+    dtype: Any = np.uint8 if rows.depth < 255 else np.uint32
+    plane = np.full((count, width), rows.depth, dtype)
+    plane.reshape(-1)[crossings] = before
+    below = np.packbits(~positive[:-1]).reshape(count, 1, -1)
+    bits = np.empty((count, rows.depth, width // 8), np.uint8)
+    step = max(PLANE_BYTES // (rows.depth * width), 1)
+    order = np.arange(rows.depth, dtype=dtype)[:, None]
+    for start in range(0, count, step):
+        planes = plane[start : start + step, None] > order  # (cells, depth, width)
+        bits[start : start + step] = np.packbits(planes).reshape(-1, rows.depth, width // 8)
+    bits ^= below
+    image_rows = np.arange(top, bottom)
+    cells = rows.cells[top:bottom]
+    places = (cells + 1 - first) * rows.depth + image_rows - rows.starts[cells + 1]
+    return bits.reshape(-1, width // 8)[places]
+
+
+def _rows_before(
+    wide: Floats,
+    positive: npt.NDArray[np.bool_],
+    crossings: npt.NDArray[np.int64],
+    rows: Axis,
+    first: int,
+) -> Floats:
+    """Image rows of a cell on the side of its upper prototype row, for each crossing."""
+    count, width = len(wide) - 1, wide.shape[1]
+    upper = wide.reshape(-1)[crossings]
+    lower = wide.reshape(-1)[crossings + width]
+    # The value is 0 at weight upper / (upper - lower), and the weights of a cell's rows are `scale`
+    # apart.
+    scale = np.float32(rows.image_size / rows.size)
+    crossed = upper / (upper - lower) * scale
+    per_cell = np.diff(np.searchsorted(crossings, np.arange(count + 1) * width))
+    crossed -= np.repeat(rows.first_weights[first : first + count] * scale, per_cell)
+    nearest = np.rint(crossed)
+    before = np.floor(crossed) + 1
+    near = np.flatnonzero(np.abs(crossed - nearest) < NEAR)
+    if near.size:
+        row = nearest[near].astype(np.int64) + rows.starts[first + crossings[near] // width]
+        weights = rows.weights[row.clip(0, rows.image_size - 1)]
+        values = upper[near] * (1 - weights) + lower[near] * weights
+        same = (values > 0) == positive.reshape(-1)[crossings[near]]
+        before[near] = nearest[near] + same
+    return before.clip(0, rows.depth)
+
+
+def trim(bits: Bytes, left: int, top: int) -> tuple[int, int, int, int, Bytes]:
+    """Cuts packed rows to the tight rectangle of their set pixels.
+
+    Args:
+        bits: (height, step) uint8, most significant bit first.
+        left, top: Image column and row of the first pixel.
+
+    Returns:
+        As `pack_mask`.
+    """
+    columns = np.flatnonzero(np.unpackbits(np.bitwise_or.reduce(bits, axis=0)))
+    if columns.size == 0:
+        return 0, 0, 0, 0, np.zeros((0, 0), np.uint8)
+    rows = np.flatnonzero(np.bitwise_or.reduce(bits, axis=1))
+    x, y = int(columns[0]), int(rows[0])
+    width, height = int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
+    byte, shift = x >> 3, x & 7
+    step = (width + 7) >> 3
+    tight = bits[y : y + height, byte : byte + step]
+    if shift:
+        following = bits[y : y + height, byte + 1 : byte + 1 + step]
+        tight = np.left_shift(tight, shift, dtype=np.uint8)
+        tight[:, : following.shape[1]] |= np.right_shift(following, 8 - shift, dtype=np.uint8)
+    return left + x, top + y, width, height, tight
