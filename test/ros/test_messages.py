@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+from array import array
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, Mask
 
 from yolact_ros.ros import messages
+from yolact_ros.ros.images import ImageArray
 from yolact_ros.ros.masks import full_mask
 from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.visualization import OverlayStyle, draw_overlay
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
 
@@ -117,3 +120,60 @@ def test_nothing_found():
     assert wire(messages.detection_array(nothing, HEADER)).detections == []
     assert set(wire(messages.class_map(nothing, HEADER)).data) == {255}
     assert set(wire(messages.instance_map(nothing, HEADER)).data) == {0}
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(4).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("order", ["bgr", "rgb"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_overlay(instances, pixels, order, padded):
+    given = pixels[..., ::-1] if order == "rgb" else pixels
+    if padded:  # as an image with alpha, whose rows and pixels have gaps
+        given = np.dstack([given, np.zeros((6, 9), np.uint8)])[..., :3]
+    before = given.copy()
+    style = OverlayStyle(opacity=0.3, labels=False)
+    image = messages.overlay(ImageArray(given, order), instances, style, HEADER)
+    assert (image.height, image.width, image.encoding, image.step) == (6, 9, "bgr8", 27)
+    assert image.header == HEADER
+    expected = draw_overlay(pixels, instances, style)
+    assert (expected != pixels).any()
+    assert bytes(image.data) == expected.tobytes()
+    np.testing.assert_array_equal(given, before)
+
+
+def test_bytes_are_copied_once_and_in_one_piece(instances, pixels, monkeypatch):
+    """Setters of messages copy or check each byte; they get none."""
+    for kind in (Mask, Image):
+        plain = kind.data
+
+        def watch(message, value, plain=plain):
+            assert len(value) == 0, "data went through a setter"
+            plain.fset(message, value)
+
+        monkeypatch.setattr(kind, "data", property(plain.fget, watch))
+    found = messages.instance_array(instances, HEADER)
+    image = ImageArray(pixels, "bgr")
+    made = [
+        messages.instance_map(instances, HEADER),
+        messages.class_map(instances, HEADER),
+        messages.overlay(image, instances, OverlayStyle(), HEADER),
+    ]
+    for message in (*made, *(item.mask for item in found.instances)):
+        assert type(message.data) is array and message.data.typecode == "B"
+        assert len(message.data) == message.height * message.step > 0
+    for item, mask in zip(found.instances, instances.packed_masks, strict=True):
+        assert bytes(item.mask.data) == mask.data.tobytes()
+    with pytest.raises(AssertionError, match="through a setter"):
+        Image(data=[1])
+
+
+def test_messages_keep_their_bytes_when_the_masks_memory_is_used_again(instances):
+    message = messages.instance_array(instances, HEADER)
+    before = [bytes(item.mask.data) for item in message.instances]
+    for mask in instances.packed_masks:
+        mask.data[:] = 0
+    assert [bytes(item.mask.data) for item in message.instances] == before
+    assert any(any(data) for data in before)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way of one frame, with a segmenter and outputs that the test controls."""
 
+import time
 from array import array
 
 import numpy as np
@@ -57,6 +58,7 @@ class FakeOutputs:
 
     def publish(self, result, wanted):
         self.published.append((result, wanted))
+        return {"message": 1.0, "publish": 2.0}
 
 
 class Recorder:
@@ -92,7 +94,8 @@ class Setup:
             "data": array("B", bytes(3 * width * height)),
         }
         header = Header(stamp=stamp or Time(), frame_id="camera")
-        self.pipeline.process(Image(header=header, width=width, height=height, **fields | changed))
+        message = Image(header=header, width=width, height=height, **fields | changed)
+        self.pipeline.process(self.pipeline.receive(message))
 
     @property
     def counts(self):
@@ -109,8 +112,29 @@ def test_a_frame_becomes_a_result_without_empty_masks():
     assert setup.counts == {"processed": 1}
     times = setup.statistics.snapshot().times
     assert times["network"] == (5.0, 5.0) and 0 <= times["age"][0] < 5000
-    assert "overlay" not in times  # nobody wants it, so it is not drawn
-    assert result.draw().shape == (4, 4, 3)
+    assert result.image.pixels.shape == (4, 4, 3) and result.image.channel_order == "rgb"
+    assert result.style.opacity == setup.pipeline.settings.overlay_opacity
+
+
+def test_every_stage_from_arrival_to_sending_is_timed():
+    setup = Setup()
+    setup.segmenter.timings = {"upload": 3.0, "network": 5.0}  # whatever it has
+    data = array("B", bytes(48))
+    stamp = setup.clock.now().to_msg()
+    image = Image(header=Header(stamp=stamp), width=4, height=4, encoding="rgb8", step=12)
+    image.data = data
+    frame = setup.pipeline.receive(image)
+    time.sleep(0.05)
+    setup.pipeline.process(frame)
+    times = {name: median for name, (median, _) in setup.statistics.snapshot().times.items()}
+    assert list(times) == [
+        *("arrival", "wait", "convert", "upload", "network", "message", "publish"),
+        *("processing", "total", "age"),
+    ]
+    assert (times["upload"], times["message"], times["publish"]) == (3.0, 1.0, 2.0)
+    assert times["wait"] >= 50
+    assert times["total"] == pytest.approx(times["wait"] + times["processing"], abs=1)
+    assert times["age"] >= times["arrival"] + times["wait"]
 
 
 def test_nobody_wants_a_result():

@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from yolact_ros.msg import Instance, InstanceArray
+from yolact_ros.msg import InstanceArray
 
 from yolact_ros.data.synthetic import Scene
 from yolact_ros.ros.masks import full_mask, instance_map
-from yolact_ros.ros.messages import mask_message
+from yolact_ros.ros.messages import instance_message
 from yolact_ros.ros.truth import camera_info, truth_message
 from yolact_ros.ros.truth_score import TruthScore
 from yolact_ros.structures import PackedMask
@@ -15,8 +15,14 @@ from yolact_ros.structures import PackedMask
 def instance(class_id, rows, columns, score=1.0):
     mask = np.zeros((100, 100), bool)
     mask[rows, columns] = True
-    packed = mask_message(PackedMask.from_array(mask))
-    return Instance(class_id=class_id, score=score, mask=packed)
+    return instance_message(
+        class_id=class_id,
+        class_name="",
+        score=score,
+        mask_score=1.0,
+        box=np.zeros(4),
+        mask=PackedMask.from_array(mask),
+    )
 
 
 def array_of(*instances):

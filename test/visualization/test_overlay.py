@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.structures import Instances, PackedMask
-from yolact_ros.visualization import OverlayStyle, class_color, draw_overlay
+from yolact_ros.visualization import OverlayStyle, class_color, draw_overlay, paint_overlay
 
 FILL_ONLY = OverlayStyle(opacity=1.0, contours=False, boxes=False, labels=False)
 
@@ -30,6 +30,43 @@ def test_solid_fill_colours_the_mask_and_nothing_else():
     assert (drawn[mask] == (blue, green, red)).all()
     assert (drawn[~mask] == 77).all()
     assert (image == 77).all()
+
+
+@pytest.mark.parametrize("opacity", [0.1, 0.45, 0.9])
+def test_fill_is_the_weighted_mean_of_image_and_colour(opacity):
+    _, mask, instances = scene()
+    image = np.random.default_rng(3).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    drawn = draw_overlay(image, instances, OverlayStyle(opacity, False, False, False))
+    mean = (1 - opacity) * image[mask] + opacity * np.array(class_color(3)[::-1])
+    assert np.abs(drawn[mask] - mean).max() <= 0.51
+    np.testing.assert_array_equal(drawn[~mask], image[~mask])
+
+
+@pytest.mark.parametrize("size", [(60, 80), (720, 1280)])
+@pytest.mark.parametrize("opacity", [0, 0.45])
+def test_the_outline_lies_within_the_mask_along_its_border(size, opacity):
+    image, mask, instances = scene(size)
+    drawn = draw_overlay(image, instances, OverlayStyle(opacity, True, False, False))
+    assert (drawn[~mask] == 77).all()
+    line = (drawn == class_color(3)[::-1]).all(axis=2)
+    assert line[27, 30 + (opacity > 0)] and line[27, 34 - (opacity > 0)]  # outside, and at the hole
+    assert line[mask].mean() < 1
+
+
+def test_the_outline_follows_the_image_border():
+    mask = np.ones((60, 80), bool)
+    _, _, one = scene()
+    whole = Instances(**{**vars(one), "packed_masks": (PackedMask.from_array(mask),)})
+    drawn = draw_overlay(np.zeros((60, 80, 3), np.uint8), whole, OverlayStyle(0, True, False))
+    assert (drawn[30, 0] == class_color(3)[::-1]).all() and not drawn[30, 20].any()
+
+
+def test_paint_draws_onto_the_image_itself():
+    image, _, instances = scene()
+    expected = draw_overlay(image, instances)
+    paint_overlay(image, instances)
+    np.testing.assert_array_equal(image, expected)
+    assert (image != 77).any()
 
 
 def test_the_better_of_two_is_on_top():

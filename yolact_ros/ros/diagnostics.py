@@ -74,8 +74,8 @@ class Diagnostics:
         for name, meaning in COUNTERS.items():
             values[meaning] = str(snapshot.counts[name])
         for stage, (median, worst) in snapshot.times.items():
-            values[f"{stage} p50 (ms)"] = f"{median:.1f}"
-            values[f"{stage} p95 (ms)"] = f"{worst:.1f}"
+            values[f"{stage} p50 (ms)"] = f"{median:.2f}"
+            values[f"{stage} p95 (ms)"] = f"{worst:.2f}"
         self._previous, self._previous_time = snapshot, now
         message = DiagnosticArray(
             status=[

@@ -16,7 +16,7 @@ from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.outputs import Outputs
 from yolact_ros.ros.parameters import Settings
-from yolact_ros.ros.pipeline import Pipeline
+from yolact_ros.ros.pipeline import Frame, Pipeline
 from yolact_ros.ros.statistics import Statistics
 from yolact_ros.ros.worker import NewestFrameWorker
 
@@ -65,7 +65,7 @@ class Engine:
             clock=node.get_clock(),
             log=log,
         )
-        self._worker: NewestFrameWorker[Any] = NewestFrameWorker(
+        self._worker: NewestFrameWorker[Frame] = NewestFrameWorker(
             self._pipeline.process,
             on_replaced=lambda: statistics.count("replaced"),
             on_error=on_error,
@@ -114,7 +114,7 @@ class Engine:
 
     def offer(self, message: Any) -> None:
         """Gives an image message, which replaces the one that still waits."""
-        self._worker.offer(message)
+        self._worker.offer(self._pipeline.receive(message))
 
     def stop(self, timeout: float) -> bool:
         """Takes no more images; returns whether the one at work was finished in time (s)."""

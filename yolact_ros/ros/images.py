@@ -156,22 +156,25 @@ def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> I
         header: Used as it is.
     """
     height, width = pixels.shape[:2]
-    return Image(
+    message = Image(
         header=header,
         height=height,
         width=width,
         encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
         step=width * pixels.itemsize * (pixels.shape[2] if pixels.ndim == 3 else 1),
-        data=byte_array(pixels),
     )
+    append_bytes(message.data, pixels)
+    return message
 
 
-def byte_array(values: npt.NDArray[Any]) -> array[int]:
-    """The bytes of an array in the one form that message setters take without checking each."""
-    data = array("B")
+def append_bytes(data: array[int], values: npt.NDArray[Any]) -> None:
+    """Copies the bytes of an array to the end of a message's `uint8[]`, in one piece.
+
+    To assign them instead costs another copy in the setter and one more in the constructor, or a
+    check of each byte where it is no `array`.
+    """
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
-    return data
 
 
 def _check_size(height: int, width: int, max_pixels: int) -> None:
@@ -225,19 +228,20 @@ def _without_padding(message: Image, rows: npt.NDArray[np.uint8]) -> Image:
     """A message with the same pixels and the smallest step: some cv_bridge overlook the step."""
     if rows.flags.c_contiguous:
         return message
-    return Image(
+    tight = Image(
         header=message.header,
         height=message.height,
         width=message.width,
         encoding=message.encoding,
         is_bigendian=message.is_bigendian,
         step=message.width * rows.shape[2],
-        data=byte_array(rows),
     )
+    append_bytes(tight.data, rows)
+    return tight
 
 
 def _gray_to_bgr(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.repeat(gray, 3, axis=2)
+    return _uint8(cv2.cvtColor(np.ascontiguousarray(gray), cv2.COLOR_GRAY2BGR))
 
 
 def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 from rclpy.clock import Clock
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage
@@ -20,11 +18,31 @@ from yolact_ros.ros.outputs import Outputs, Result
 from yolact_ros.ros.parameters import Settings
 from yolact_ros.ros.statistics import Statistics
 from yolact_ros.structures import Instances
-from yolact_ros.visualization import OverlayStyle, draw_overlay
+from yolact_ros.visualization import OverlayStyle
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image message and when it came.
+
+    Attributes:
+        message: A sensor_msgs/Image or CompressedImage.
+        arrived: `time.perf_counter()` in the callback.
+        age: Seconds from its stamp to the callback, by the node's clock; None without a stamp.
+    """
+
+    message: Any
+    arrived: float
+    age: float | None
 
 
 class Pipeline:
     """Turns each image message into what is subscribed to.
+
+    The stages that are timed: "arrival" (stamp to callback), "wait" (callback to the worker's
+    thread), "convert" (message to array), those of the segmenter, those of `Outputs.publish`;
+    "processing" (all but "arrival" and "wait"), "total" (callback to all messages sent) and "age"
+    (stamp to all messages sent).
 
     Args:
         segmenter: The loaded network.
@@ -52,36 +70,50 @@ class Pipeline:
         self._clock = clock
         self._log = log
 
-    def process(self, message: Any) -> None:
-        """Segments one sensor_msgs/Image or CompressedImage and publishes the results."""
-        settings = self.settings
+    def receive(self, message: Any) -> Frame:
+        """Notes when an image message came; belongs into the subscription's callback."""
+        return Frame(message, time.perf_counter(), self._age(message))
+
+    def process(self, frame: Frame) -> None:
+        """Segments one frame and publishes the results."""
+        begin = time.perf_counter()
+        message, settings = frame.message, self.settings
         wanted = self._outputs.wanted()
         if not wanted:
             self._statistics.count("unwanted")
             return
         if self._too_old(message, settings.max_image_age):
             return
-        begin = time.perf_counter()
+        image = self._convert(message, settings.max_image_pixels)
+        if image is None:
+            return
+        times = {} if frame.age is None else {"arrival": frame.age * 1000}
+        times["wait"] = (begin - frame.arrived) * 1000
+        times["convert"] = _since(begin)
+        found = self._segment(image)
+        if found is None:
+            return
+        times |= self._segmenter.timings
+        result = Result(message.header, found.without_empty_masks(), image, _style(settings))
+        times |= self._outputs.publish(result, wanted)
+        times["processing"] = _since(begin)
+        times["total"] = _since(frame.arrived)
+        if (age := self._age(message)) is not None:
+            times["age"] = age * 1000
+        for stage, milliseconds in times.items():
+            self._statistics.record(stage, milliseconds)
+        self._statistics.count("processed")
+
+    def _convert(self, message: Any, max_pixels: int) -> ImageArray | None:
+        convert = compressed_to_array if isinstance(message, CompressedImage) else image_to_array
         try:
-            convert = (
-                compressed_to_array if isinstance(message, CompressedImage) else image_to_array
-            )
-            image = convert(message, settings.max_image_pixels)
+            return convert(message, max_pixels)
         except ImageError as error:
             self._statistics.count("bad")
             # With the form of the frame: another camera's or setting's fault gets its own line.
             form = [getattr(message, name, None) for name in ("width", "height", "encoding")]
             self._log.warning((error.kind, *form), f"frame skipped: {error}")
-            return
-        self._statistics.record("convert", _since(begin))
-        found = self._segment(image)
-        if found is None:
-            return
-        self._publish(message, image, found.without_empty_masks(), wanted, settings)
-        self._statistics.record("total", _since(begin))
-        self._statistics.count("processed")
-        if (age := self._age(message)) is not None:
-            self._statistics.record("age", age * 1000)
+            return None
 
     def _age(self, message: Any) -> float | None:
         """Seconds since the stamp; None for an image without one."""
@@ -115,43 +147,20 @@ class Pipeline:
             )
             _free_device_memory(error)
             return None
-        for stage, milliseconds in self._segmenter.timings.items():
-            self._statistics.record(stage, milliseconds)
         return found
-
-    def _publish(
-        self,
-        message: Any,
-        image: ImageArray,
-        instances: Instances,
-        wanted: frozenset[str],
-        settings: Settings,
-    ) -> None:
-        def draw() -> npt.NDArray[np.uint8]:
-            begin = time.perf_counter()
-            style = OverlayStyle(
-                opacity=settings.overlay_opacity,
-                boxes=settings.overlay_boxes,
-                labels=settings.overlay_labels,
-                contours=settings.overlay_contours,
-            )
-            canvas = draw_overlay(_as_bgr(image), instances, style)
-            self._statistics.record("overlay", _since(begin))
-            return canvas
-
-        begin = time.perf_counter()
-        self._outputs.publish(Result(message.header, instances, draw), wanted)
-        self._statistics.record("publish", _since(begin))
 
 
 def _since(begin: float) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def _as_bgr(image: ImageArray) -> npt.NDArray[np.uint8]:
-    if image.channel_order == "bgr":
-        return image.pixels
-    return np.asarray(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+def _style(settings: Settings) -> OverlayStyle:
+    return OverlayStyle(
+        opacity=settings.overlay_opacity,
+        boxes=settings.overlay_boxes,
+        labels=settings.overlay_labels,
+        contours=settings.overlay_contours,
+    )
 
 
 def _out_of_memory(error: Exception) -> bool:

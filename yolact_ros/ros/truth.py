@@ -9,8 +9,8 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from yolact_ros.data.synthetic import CameraIntrinsics, SceneFrame
-from yolact_ros.msg import Instance, InstanceArray
-from yolact_ros.ros.messages import box_message, mask_message
+from yolact_ros.msg import InstanceArray
+from yolact_ros.ros.messages import instance_message
 from yolact_ros.structures import PackedMask
 
 
@@ -28,13 +28,13 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
     for i in order:
         item = frame.objects[i]
         message.instances.append(
-            Instance(
+            instance_message(
                 class_id=item.class_id,
                 class_name=item.class_name,
                 score=float(item.visible_fraction),
                 mask_score=math.nan,
-                bbox=box_message(item.box),
-                mask=mask_message(PackedMask.from_array(frame.instance_map == i + 1)),
+                box=item.box,
+                mask=PackedMask.from_array(frame.instance_map == i + 1),
             )
         )
     return message

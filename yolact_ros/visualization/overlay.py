@@ -56,27 +56,34 @@ def draw_overlay(
     Raises:
         ValueError: The instances belong to an image of another size.
     """
-    if image.shape[:2] != instances.image_size:
+    canvas = np.array(image, order="C")
+    paint_overlay(canvas, instances, style)
+    return canvas
+
+
+def paint_overlay(
+    canvas: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
+) -> None:
+    """Draws as `draw_overlay`, onto the image itself, which must be contiguous."""
+    if canvas.shape[:2] != instances.image_size:
         raise ValueError(
-            f"image: expected the instances' size {instances.image_size}, got {image.shape[:2]}"
+            f"image: expected the instances' size {instances.image_size}, got {canvas.shape[:2]}"
         )
     style = style or OverlayStyle()
-    canvas = np.array(image, order="C")
-    thickness = max(1, round(min(image.shape[:2]) / 360))
+    side = min(canvas.shape[:2])
     worst_first = range(len(instances) - 1, -1, -1)
     colors = [_bgr(class_color(int(class_id))) for class_id in instances.class_ids]
     corners = [[round(float(value)) for value in box] for box in instances.boxes]
     # In layers: neither a mask nor a box line may cross the label of another instance.
     for i in worst_first:
-        _draw_mask(canvas, instances.packed_masks[i], colors[i], style, thickness)
+        _paint_mask(canvas, instances.packed_masks[i], colors[i], style, max(1, round(side / 240)))
     for i in worst_first if style.boxes else ():
-        cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colors[i], thickness)
+        cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colors[i], max(1, round(side / 360)))
     for i in worst_first if style.labels else ():
         text = instances.class_names[i]
         if style.scores:
             text += f" {instances.scores[i]:.2f}"
         _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])
-    return canvas
 
 
 def _bgr(color: Color) -> Color:
@@ -84,26 +91,37 @@ def _bgr(color: Color) -> Color:
     return blue, green, red
 
 
-def _draw_mask(
+def _paint_mask(
     canvas: npt.NDArray[np.uint8],
     packed: PackedMask,
     color: Color,
     style: OverlayStyle,
     thickness: int,
 ) -> None:
+    """Tints a mask and outlines it, within it; works on its rectangle alone."""
     if packed.empty:
         return
-    mask = packed.to_array()
+    mask = packed.to_array().view(np.uint8)
     region = canvas[packed.rectangle]
+    paint = np.empty(region.shape, np.uint8)
+    # By rows, which are copied whole: NumPy takes fifty times as long pixel by pixel.
+    paint[:] = np.full((packed.width, 3), color, np.uint8)
     if style.opacity > 0:
-        flat = np.empty_like(region)
-        flat[:] = color
-        blended = cv2.addWeighted(region, 1 - style.opacity, flat, style.opacity, 0)
-        cv2.copyTo(blended, mask.view(np.uint8), region)
+        blended = cv2.addWeighted(region, 1 - style.opacity, paint, style.opacity, 0)
+        cv2.copyTo(blended, mask, region)
     if style.contours:
-        outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        offset = (packed.x_offset, packed.y_offset)
-        cv2.drawContours(canvas, outlines, -1, color, thickness, cv2.LINE_AA, offset=offset)
+        # The outermost pixel keeps the tint alone, which softens the line's steps. To draw it as a
+        # smoothed line costs more than all the rest together.
+        outer = _shrink(mask, 1) if style.opacity > 0 else mask
+        inner = _shrink(outer, max(1, thickness - 1))
+        cv2.copyTo(paint, cv2.subtract(outer, inner), region)
+
+
+def _shrink(mask: npt.NDArray[np.uint8], pixels: int) -> npt.NDArray[np.uint8]:
+    """Takes so many pixels off a mask's border, of which the rectangle's is a part."""
+    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
+    shrunk = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(shrunk, dtype=np.uint8)
 
 
 def _draw_label(canvas: npt.NDArray[np.uint8], text: str, x: int, y: int, color: Color) -> None:

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which messages are made, with publishers that the test controls."""
+
+import numpy as np
+import pytest
+from std_msgs.msg import Header
+
+from yolact_ros.ros import messages
+from yolact_ros.ros.images import ImageArray
+from yolact_ros.ros.outputs import Outputs, Result
+from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.visualization import OverlayStyle
+
+TOPICS = {"instances", "detections", "instance_map", "class_map", "overlay"}
+
+
+class FakePublisher:
+    def __init__(self):
+        self.subscribers, self.published = 0, []
+
+    def get_subscription_count(self):
+        return self.subscribers
+
+    def publish(self, message):
+        self.published.append(message)
+
+
+class FakeNode:
+    def __init__(self):
+        self.publishers = {}
+
+    def create_publisher(self, message_type, topic, qos):
+        return self.publishers.setdefault(topic.removeprefix("~/"), FakePublisher())
+
+
+@pytest.fixture
+def node():
+    return FakeNode()
+
+
+@pytest.fixture
+def outputs(node):
+    return Outputs(node)
+
+
+@pytest.fixture
+def result():
+    instances = Instances(
+        image_size=(4, 5),
+        boxes=np.array([[1, 1, 4, 3]], np.float32),
+        scores=np.array([0.5], np.float32),
+        class_ids=np.array([2]),
+        class_names=("can",),
+        packed_masks=(PackedMask.from_array(np.ones((2, 3), bool), 1, 1),),
+    )
+    image = ImageArray(np.zeros((4, 5, 3), np.uint8), "bgr")
+    return Result(Header(frame_id="c"), instances, image, OverlayStyle())
+
+
+def test_what_is_wanted_is_what_is_subscribed_to(node, outputs):
+    assert outputs.wanted() == frozenset()
+    node.publishers["overlay"].subscribers = node.publishers["instances"].subscribers = 2
+    assert outputs.wanted() == {"overlay", "instances"}
+
+
+@pytest.mark.parametrize("wanted", [set(), {"overlay"}, TOPICS - {"overlay"}, TOPICS])
+def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkeypatch):
+    made = []
+    for name in ("instance_array", "detection_array", "instance_map", "class_map", "overlay"):
+        make = getattr(messages, name)
+
+        def note(*arguments, name=name, make=make):
+            made.append(name)
+            return make(*arguments)
+
+        monkeypatch.setattr(messages, name, note)
+    times = outputs.publish(result, frozenset(wanted))
+    assert len(made) == len(wanted) and ("overlay" in made) == ("overlay" in wanted)
+    sent = {topic: len(publisher.published) for topic, publisher in node.publishers.items()}
+    assert sent == {topic: int(topic in wanted) for topic in TOPICS | {"label_info"}}
+    stages = {"overlay"} & wanted | ({"message"} if wanted - {"overlay"} else set())
+    assert set(times) == stages | ({"publish"} if wanted else set())
+    assert all(milliseconds > 0 for milliseconds in times.values())
+
+
+def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch):
+    now = iter(range(100))
+    clock = lambda: float(next(now))  # noqa: E731
+    monkeypatch.setattr("yolact_ros.ros.outputs.time.perf_counter", clock)
+    times = outputs.publish(result, frozenset(TOPICS))
+    # Each reading is one second later: a second to make and one to send each of five messages.
+    assert times == {"message": 4000.0, "overlay": 1000.0, "publish": 5000.0}
