@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,17 +13,21 @@ import torch
 
 from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
 from yolact_ros.network.download import find_weights
+from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import Preset, get_preset, with_classes
 from yolact_ros.structures import Instances, RawPredictions
 
 from .assemble import assemble_instances
+from .compilation import compile_network, resolve_compile
 from .decode import detect
 from .device import resolve_device, resolve_precision
+from .fixed_decode import FIXED_NMS_KINDS
+from .fixed_path import FixedPath
+from .graph import cuda_capture
 from .options import SegmenterOptions
 from .preprocess import Preprocessor, check_image
 from .rescore import rescore
-
-STAGES = ("preprocess", "network", "decode", "masks")
+from .timing import StageClock
 
 
 def shipped_weights(preset: Preset) -> Path | None:
@@ -44,21 +47,30 @@ class Segmenter:
             `yolact_demo` if there are no weights either.
         weights: A `.pth` or `.safetensors` file; None for those that come with the package
             (`yolact_demo` has some) or were downloaded (`yolact-ros weights download`).
-        network: A network that is at hand, instead of `preset` and `weights`; it is put into
-            evaluation mode and converted to the device and precision.
+        network: A network that is at hand, instead of `preset` and `weights`. A copy is used: later
+            changes of its weights have no effect.
         class_names: Names of the classes that the weights were trained on, by class id, if neither
             the preset nor the file has them; empty otherwise.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (fp16 on CUDA, fp32 elsewhere), "fp32", "fp16" or "bf16". Decoding, boxes
             and masks are always computed in fp32.
         resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`.
+        compile: Whether the network goes through `torch.compile`: "off" or False, "on" or True, or
+            "auto", which is on where it wins and can work: on a CPU with a C++ compiler, in fp32.
+            The first call with each input size then takes about a minute.
+        cuda_graphs: Whether kernels that follow the same order in every call are started together,
+            from the third call with the same image sizes on (`warm_up` does it at once). Takes GPU
+            memory for up to eight combinations of image sizes.
         score_threshold, max_instances, nms, nms_iou, classes, rescoring: See `SegmenterOptions`.
 
     Attributes:
         preset: The preset.
         device: The torch device that it runs on.
         precision: "fp32", "fp16" or "bf16".
-        timings: Milliseconds that each of `STAGES` took in the last call.
+        compiled: Whether the network goes through `torch.compile`.
+        timings: Milliseconds that each stage took in the last call, those of
+            `yolact_ros.inference.timing.STAGES` that the device has: preprocess, network, decode
+            and masks, and on CUDA upload and download.
 
     Raises:
         ValueError: A value is not among those expected; weights that do not fit raise its subclass
@@ -75,6 +87,8 @@ class Segmenter:
         device: str = "auto",
         precision: str = "auto",
         resize: str = "square",
+        compile: bool | str = "off",
+        cuda_graphs: bool = True,
         score_threshold: float = 0.15,
         max_instances: int = 100,
         nms: str = "fast",
@@ -94,11 +108,21 @@ class Segmenter:
         )
         self.device = resolve_device(device)
         self.precision, dtype = resolve_precision(precision, self.device)
-        network = _load(chosen, path) if network is None else network.eval()
+        self.compiled = resolve_compile(compile, self.device, dtype)
+        network = fold_batch_norms(_load(chosen, path) if network is None else network)
         network = network.to(device=self.device, dtype=dtype)
-        self._network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)
+        self._network = compile_network(network) if self.compiled else network
         self._preprocessor = Preprocessor(self.preset, self.device, dtype, resize)
-        self.timings: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+        self._fixed_path: FixedPath | None = None
+        if self.device.type == "cuda":
+            self._fixed_path = FixedPath(
+                self._network,
+                self._preprocessor,
+                self.device,
+                cuda_capture(self.device) if cuda_graphs else None,
+            )
+        self.timings: dict[str, float] = {}
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -129,29 +153,47 @@ class Segmenter:
         Returns:
             One `Instances` an image, best score first. Masks may be empty.
         """
+        return self._call(images, channel_order)
+
+    def _call(
+        self,
+        images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
+        channel_order: str,
+        *,
+        capture_now: bool = False,
+    ) -> list[Instances]:
         batch = [images] if isinstance(images, np.ndarray) else list(images)
         groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
         for index, image in enumerate(batch):
             size = self._preprocessor.input_size(*check_image(image).shape[:2])
             groups.setdefault(size, []).append(index)
         found: dict[int, Instances] = {}
-        clock = _StageClock(self.device)
+        clock = StageClock(self.device)
         for indices in groups.values():
             group = [batch[index] for index in indices]
-            found.update(zip(indices, self._segment(group, channel_order, clock), strict=True))
+            instances = self._segment(group, channel_order, clock, capture_now)
+            found.update(zip(indices, instances, strict=True))
         self.timings = clock.milliseconds
         return [found[index] for index in range(len(batch))]
 
     @torch.inference_mode()
     def _segment(
-        self, images: list[npt.NDArray[np.uint8]], channel_order: str, clock: _StageClock
+        self,
+        images: list[npt.NDArray[np.uint8]],
+        channel_order: str,
+        clock: StageClock,
+        capture_now: bool,
     ) -> list[Instances]:
         """Segments images that have the same input size."""
         options, class_ids = self._options
+        if self._fixed_path is not None and options.nms in FIXED_NMS_KINDS:
+            return self._fixed_path.segment(
+                images, channel_order, options, class_ids, clock, capture_now=capture_now
+            )
         x = self._preprocessor(images, channel_order)
-        clock.stop("preprocess")
+        clock.record("preprocess")
         predictions: RawPredictions = self._network(x)
-        clock.stop("network")
+        clock.record("network")
         prototypes = predictions.prototypes.float()
         detections = [
             rescore(
@@ -162,19 +204,34 @@ class Segmenter:
             )
             for i in range(len(images))
         ]
-        clock.stop("decode")
+        clock.record("decode")
         instances = [
             assemble_instances(
                 kept, mask_scores, prototypes[i], (image.shape[0], image.shape[1]), self.class_names
             )
             for i, ((kept, mask_scores), image) in enumerate(zip(detections, images, strict=True))
         ]
-        clock.stop("masks")
+        clock.record("masks")
         return instances
 
-    def warm_up(self, image_size: tuple[int, int] = (480, 640)) -> None:
-        """Runs once on a grey image of that (height, width), so that the first real one is fast."""
-        self(np.full((*image_size, 3), 128, dtype=np.uint8))
+    def warm_up(
+        self,
+        image_size: tuple[int, int] = (480, 640),
+        *,
+        batch: int = 1,
+        channel_order: str = "bgr",
+    ) -> None:
+        """Prepares for images of that size, so that the first real one is fast.
+
+        On CUDA this captures the graph, on a CPU it compiles the network if that is wanted.
+
+        Args:
+            image_size: (height, width) in pixels.
+            batch: Images a call.
+            channel_order: "bgr" or "rgb".
+        """
+        grey = np.full((*image_size, 3), 128, dtype=np.uint8)
+        self._call([grey] * batch, channel_order, capture_now=True)
 
 
 def _choose(
@@ -199,19 +256,3 @@ def _load(preset: Preset, path: Path) -> Yolact:
     network = build_network(preset)
     load_checkpoint(network, path)
     return network.eval()
-
-
-class _StageClock:
-    """Wall time of consecutive stages, with the device's queue emptied between them."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.milliseconds = dict.fromkeys(STAGES, 0.0)
-        self._device = device
-        self._begin = time.perf_counter()
-
-    def stop(self, stage: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.milliseconds[stage] += (now - self._begin) * 1000
-        self._begin = now

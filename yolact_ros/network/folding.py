@@ -65,11 +65,14 @@ def _fold_attributes(parent: nn.Module, convolution: str, norm: str) -> None:
     if isinstance(before, nn.Conv2d):
         setattr(parent, convolution, fuse_conv_bn_eval(before, after))
     elif isinstance(before, DeformableConv2d):
+        mean, variance = after.running_mean, after.running_var
+        if mean is None or variance is None:
+            return  # it normalises by the batch at hand
         before.weight, before.bias = fuse_conv_bn_weights(
             before.weight,
             before.bias,
-            after.running_mean,
-            after.running_var,
+            mean,
+            variance,
             after.eps,
             after.weight,
             after.bias,
@@ -83,22 +86,16 @@ def _fold_traced(body: fx.GraphModule) -> None:
     """Folds where the graph shows that a batch norm is all that reads a convolution's output."""
     modules = dict(body.named_modules())
     calls = [node for node in body.graph.nodes if node.op == "call_module"]
-    targets = [node.target for node in calls]
-    for node in calls:
+    targets = [str(node.target) for node in calls]
+    for node, target in zip(calls, targets, strict=True):
         before = node.args[0] if node.args else None
-        if (
-            isinstance(modules[node.target], nn.BatchNorm2d)
-            and isinstance(before, fx.Node)
-            and before.op == "call_module"
-            and isinstance(modules[before.target], nn.Conv2d)
-            and len(before.users) == 1
-            and targets.count(node.target) == targets.count(before.target) == 1
-        ):
-            _replace(
-                body, before.target, fuse_conv_bn_eval(modules[before.target], modules[node.target])
-            )
-            _replace(body, node.target, nn.Identity())
-
+        if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+            continue
+        convolution, norm = modules[str(before.target)], modules[target]
+        once = targets.count(target) == targets.count(str(before.target)) == 1
+        if once and isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            _replace(body, str(before.target), fuse_conv_bn_eval(convolution, norm))
+            _replace(body, target, nn.Identity())
     # What the graph calls as a whole, such as torchvision's own convolution blocks.
     for target in set(targets):
         _fold(body.get_submodule(target))

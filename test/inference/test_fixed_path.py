@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The path for GPUs, on the CPU: the same instances, whatever is captured or fails to be."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.inference import Segmenter
+from yolact_ros.inference.fixed_path import FixedPath
+from yolact_ros.network import build_network
+from yolact_ros.presets import get_preset
+
+CPU = torch.device("cpu")
+
+
+class Replay:
+    """Does on a CPU what a CUDA graph does: reads and writes the same memory in every call."""
+
+    def __init__(self, function):
+        self._function = function
+        self._output = function()
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        for place, value in zip(self._output, self._function(), strict=True):
+            place.copy_(value)
+        return self._output
+
+
+class Recorder:
+    def __init__(self):
+        self.captured = []
+
+    def __call__(self, function):
+        self.captured.append(Replay(function))
+        return self.captured[-1]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    preset = dataclasses.replace(get_preset("yolact_demo"), mask_iou=True, input_size=96)
+    network = build_network(preset)
+    with torch.no_grad():
+        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
+        network.maskiou_net.maskiou_net[10].bias.uniform_(0.3, 0.9)
+    return network
+
+
+def segmenters(network, capture, **options):
+    """One with the plain path, one with that of a GPU."""
+    plain = Segmenter(network=network, device="cpu", **options)
+    fixed = Segmenter(network=network, device="cpu", **options)
+    fixed._fixed_path = FixedPath(fixed._network, fixed._preprocessor, CPU, capture)
+    return plain, fixed
+
+
+def noise(height, width, seed=0):
+    generator = np.random.default_rng(seed)
+    small = generator.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    return np.ascontiguousarray(small.repeat(8, 0).repeat(8, 1)[:height, :width])
+
+
+def assert_equal(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.image_size == other.image_size
+        assert one.class_names == other.class_names
+        np.testing.assert_array_equal(one.class_ids, other.class_ids)
+        np.testing.assert_allclose(one.scores, other.scores, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(one.boxes, other.boxes, rtol=0, atol=1e-3)
+        assert (one.mask_scores is None) == (other.mask_scores is None)
+        if one.mask_scores is not None:
+            np.testing.assert_allclose(one.mask_scores, other.mask_scores, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(one.masks, other.masks)
+
+
+@pytest.mark.parametrize("rescoring", ["published", "product", "class"])
+@pytest.mark.parametrize("nms", ["fast", "cross_class", "exact"])
+def test_it_finds_what_the_plain_path_finds(network, nms, rescoring):
+    recorder = Recorder()
+    plain, fixed = segmenters(network, recorder, nms=nms, rescoring=rescoring, max_instances=30)
+    for seed in range(4):
+        image = noise(90, 120, seed)
+        expected = plain(image)
+        assert_equal(fixed(image), expected)
+        assert len(expected[0]) > 3
+        assert (expected[0].mask_scores is None) == (rescoring == "class")
+    # The exact one has no fixed shapes and takes the plain path.
+    assert [replay.calls for replay in recorder.captured] == ([] if nms == "exact" else [2])
+
+
+def test_options_change_without_another_graph_unless_shapes_do(network):
+    recorder = Recorder()
+    plain, fixed = segmenters(network, recorder, max_instances=200)
+    fixed.warm_up((64, 80))
+    image = noise(64, 80)
+    middle = float(np.median(plain(image)[0].scores))
+    counts = set()
+    for changes in (
+        {"score_threshold": middle},
+        {"score_threshold": 0.15, "nms_iou": 0.9},
+        {"classes": ("mug", "ball")},
+        {"score_threshold": 1.0},
+    ):
+        for segmenter in (plain, fixed):
+            segmenter.options = dataclasses.replace(segmenter.options, **changes)
+        expected = plain(image)
+        assert_equal(fixed(image), expected)
+        counts.add(len(expected[0]))
+    assert len(counts) > 2
+    assert len(recorder.captured) == 1
+    for segmenter in (plain, fixed):
+        segmenter.options = dataclasses.replace(
+            segmenter.options, max_instances=2, score_threshold=0.15
+        )
+    for _ in range(3):
+        assert_equal(fixed(image), plain(image))
+    assert len(recorder.captured) == 2
+
+
+def test_a_graph_is_made_for_each_batch_and_channel_order(network):
+    recorder = Recorder()
+    plain, fixed = segmenters(network, recorder)
+    images = [noise(40, 50, 1), noise(70, 30, 2)]
+    for _ in range(3):
+        assert_equal(fixed(images), plain(images))
+        assert_equal(fixed(images[::-1]), plain(images[::-1]))
+        assert_equal(fixed(images[0], channel_order="rgb"), plain(images[0], channel_order="rgb"))
+    assert len(recorder.captured) == 3
+    assert_equal(
+        fixed([noise(40, 50, 5), noise(70, 30, 6)]), plain([noise(40, 50, 5), noise(70, 30, 6)])
+    )
+    assert len(recorder.captured) == 3
+
+
+def test_warming_up_captures_at_once(network):
+    recorder = Recorder()
+    _, fixed = segmenters(network, recorder)
+    fixed.warm_up((48, 64), batch=2, channel_order="rgb")
+    assert len(recorder.captured) == 1
+    fixed([noise(48, 64)] * 2, channel_order="rgb")
+    assert recorder.captured[0].calls == 2
+    assert len(recorder.captured) == 1
+
+
+def test_sizes_seen_once_are_not_captured_and_only_the_last_are_kept(network):
+    recorder = Recorder()
+    _, fixed = segmenters(network, recorder)
+    for width in range(40, 52):
+        fixed(noise(40, width))
+    assert recorder.captured == []
+    assert len(fixed._fixed_path._plans) == 8
+
+
+def test_a_capture_that_fails_is_logged_once_and_nothing_stops(network, caplog):
+    def fail(function):
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    plain, fixed = segmenters(network, fail)
+    with caplog.at_level(logging.WARNING, logger="yolact_ros"):
+        fixed.warm_up((40, 50))
+        fixed.warm_up((50, 50))
+        assert_equal(fixed(noise(40, 50)), plain(noise(40, 50)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "CUDA graph not captured, every kernel is started alone: "
+        "operation not permitted when stream is capturing"
+    ]
+
+
+def test_masks_without_room_are_made_again(network, monkeypatch):
+    from yolact_ros.inference import fixed_path
+
+    calls = []
+    assemble = fixed_path.assemble_masks
+
+    def with_capacity(*arguments, capacity=None):
+        calls.append(capacity)
+        packed = assemble(*arguments)
+        if capacity is not None and packed.bits.numel() > capacity:
+            packed.rectangles[1:, 4] = -1
+        return packed
+
+    monkeypatch.setattr(fixed_path, "assemble_masks", with_capacity)
+    plain, fixed = segmenters(network, None, max_instances=50)
+    image = noise(90, 120)
+    expected = plain(image)
+    needed = sum(mask.data.size for mask in expected[0].packed_masks)
+    fixed(image)
+    [plan] = fixed._fixed_path._plans.values()
+    plan.capacities[0] = needed // 3
+    calls.clear()
+    assert_equal(fixed(image), expected)
+    assert_equal(fixed(image), expected)
+    assert calls[:2] == [needed // 3, None]
+    assert len(calls) == 3 and calls[2] >= needed
+
+
+def test_every_stage_is_timed(network):
+    _, fixed = segmenters(network, None)
+    fixed(noise(40, 50))
+    stages = ["upload", "preprocess", "network", "decode", "masks", "download"]
+    assert list(fixed.timings) == stages
+    assert all(milliseconds >= 0 for milliseconds in fixed.timings.values())
+
+
+def test_results_stay_when_the_next_frame_overwrites_the_buffers(network):
+    recorder = Recorder()
+    plain, fixed = segmenters(network, recorder)
+    fixed.warm_up((64, 80))
+    first = fixed(noise(64, 80, 1))
+    second = fixed(noise(64, 80, 2))
+    assert_equal(first, plain(noise(64, 80, 1)))
+    assert_equal(second, plain(noise(64, 80, 2)))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("precision", "least_iou"), [("fp32", 0.995), ("fp16", 0.98)])
+def test_a_gpu_finds_what_the_cpu_finds(network, precision, least_iou):
+    plain = Segmenter(network=network, device="cpu", max_instances=30)
+    for graphs in (False, True):
+        gpu = Segmenter(
+            network=network,
+            device="cuda",
+            precision=precision,
+            max_instances=30,
+            cuda_graphs=graphs,
+        )
+        gpu.warm_up((90, 120))
+        for seed in range(3):
+            [expected], [found] = plain(noise(90, 120, seed)), gpu(noise(90, 120, seed))
+            best = [
+                max(
+                    (one & other).sum() / max((one | other).sum(), 1)
+                    for other, label in zip(found.masks, found.class_ids, strict=True)
+                    if label == wanted
+                )
+                for one, wanted in zip(expected.masks[:5], expected.class_ids[:5], strict=True)
+            ]
+            assert min(best) >= least_iou
+        assert gpu._fixed_path._plans[next(iter(gpu._fixed_path._plans))].captured == graphs
+        assert set(gpu.timings) >= {"upload", "network", "masks", "download"}

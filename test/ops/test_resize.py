@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from yolact_ros.ops.resize import NormalizedResize
+
+MEAN, STD = (123.68, 116.78, 103.94), (58.40, 57.12, 57.38)
+
+
+def reference(image, size, channels):
+    pixels = image.permute(2, 0, 1)[None].float()
+    resized = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
+    mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
+    return ((resized[0, list(channels)] - mean) / std).permute(1, 2, 0)
+
+
+def resize(image, size, channels=(0, 1, 2)):
+    operation = NormalizedResize(
+        tuple(image.shape[:2]),
+        size,
+        channels=channels,
+        mean=MEAN,
+        std=STD,
+        device=torch.device("cpu"),
+    )
+    return operation(image)
+
+
+def noise(height, width, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=generator)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    *[st.integers(1, 90)] * 4,
+    st.sampled_from([(0, 1, 2), (2, 1, 0)]),
+    st.integers(0, 100),
+)
+def test_it_equals_interpolation_of_the_float_image(height, width, rows, columns, channels, seed):
+    image = noise(height, width, seed)
+    found = resize(image, (rows, columns), channels)
+    torch.testing.assert_close(
+        found, reference(image, (rows, columns), channels), rtol=0, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (2160, 3840), (480, 640), (550, 550), (7, 2000)])
+def test_usual_sizes(size):
+    image = noise(*size)
+    found = resize(image, (550, 550))
+    torch.testing.assert_close(found, reference(image, (550, 550), (0, 1, 2)), rtol=0, atol=1e-5)
+
+
+def test_a_hand_computed_enlargement():
+    image = torch.tensor([[0, 100]], dtype=torch.uint8)[..., None].expand(-1, -1, 3)
+    operation = NormalizedResize(
+        (1, 2), (1, 4), channels=(0, 1, 2), mean=(0,) * 3, std=(1,) * 3, device=torch.device("cpu")
+    )
+    assert operation(image)[0, :, 0].tolist() == [0, 25, 75, 100]
+
+
+def test_strided_images_are_taken():
+    image = noise(40, 80)
+    part = image[3:33, 10:60]
+    assert torch.equal(resize(part, (20, 20)), resize(part.contiguous(), (20, 20)))
