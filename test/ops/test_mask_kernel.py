@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Triton kernels, by Triton's interpreter on the CPU, and compiled for GPUs that need not be
+there. Each in a process of its own: Triton decides at its import whether it interprets."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="Triton is not installed"
+)
+
+CASES = Path(__file__).with_name("mask_kernel_interpreted.py")
+
+COMPILE = """
+import warnings
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from yolact_ros.ops import mask_kernel
+
+warnings.simplefilter("ignore")
+FIXED = {
+    "MASKS": 128,
+    "ROWS": mask_kernel.TILE_ROWS,
+    "BYTES": None,
+}
+TYPES = {
+    "logits": "*fp32", "starts": "*i64", "packed": "*u8", "trimmed": "*u8",
+    "count": "i32", "height": "i32", "width": "i32", "scale_y": "fp32", "scale_x": "fp32",
+}
+for kernel, size in ((mask_kernel._pack, mask_kernel.TILE_BYTES),
+                     (mask_kernel._trim, mask_kernel.TRIM_BYTES)):
+    fixed = {name: FIXED[name] or size for name in kernel.arg_names if name in FIXED}
+    types = {
+        name: "constexpr" if name in fixed else TYPES.get(name, "*i32")
+        for name in kernel.arg_names
+    }
+    source = ASTSource(fn=kernel, signature=types, constexprs=fixed)
+    built = triton.compile(source, target=GPUTarget("cuda", ARCHITECTURE, 32))
+    assert built.asm["cubin"]
+"""
+
+
+def run(*arguments, **variables):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_the_kernels_by_the_interpreter():
+    plugin = ("-p", "no:cacheprovider", "-q", "-rA")
+    output = run("-m", "pytest", *plugin, str(CASES), TRITON_INTERPRET="1")
+    assert "3 passed" in output
+
+
+@pytest.mark.parametrize("architecture", [87, 90])  # Jetson Orin, H200
+def test_the_kernels_compile_for_gpus(architecture, tmp_path):
+    # Triton reads a kernel's source file: the program is no kernel itself, so -c will do.
+    program = COMPILE.replace("ARCHITECTURE", str(architecture))
+    run("-c", program, TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path))
