@@ -122,6 +122,7 @@ def test_the_surroundings_have_rows_where_there_is_ros(tmp_path, capsys, monkeyp
         (["--preset", "yolact_huge"], "yolact_huge"),
         (["--precision", "fp8"], "precision: expected one of auto, fp32, fp16, bf16, got 'fp8'"),
         (["--device", "tpu"], "device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
+        (["--compile", "yes"], "compile: expected a bool or one of off, on, auto, got 'yes'"),
         (["--weights", "none.pth"], "none.pth"),
     ],
 )

@@ -140,6 +140,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warm-up", type=int, default=3, metavar="N", help="calls before (default: %(default)s)"
     )
+    parser.add_argument(
+        "--compile",
+        default="off",
+        help="off, on or auto: torch.compile for the network (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: torch's)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw them there, as PNG")
@@ -159,6 +164,7 @@ def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
         frames=arguments.frames,
         warm_up=arguments.warm_up,
         box_area=arguments.box_area,
+        compile=arguments.compile,
         threads=arguments.threads,
         **others,
     )

@@ -59,6 +59,7 @@ def describe_settings(result: Mapping[str, Any]) -> str:
         f"{settings['preset']} ({settings['weights']}), {settings['precision']} on "
         f"{machine['name']}"
         + (f", {machine['threads']} threads" if machine["device"] == "cpu" else "")
+        + (", compiled" if settings["compiled"] else "")
         + f"; {width}x{height}, batch {settings['batch']}, {settings['instances']} instances"
         + (" with boxes as found" if boxes is None else f" with boxes of {boxes:.0%} of the image")
     )
