@@ -40,4 +40,4 @@ def test_downloads_keep_shape_and_type_and_stay():
     first = staging.download(torch.arange(6, dtype=torch.float32).view(2, 3))
     second = staging.download(torch.full((2, 3), 9.0))
     assert first.tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert second.dtype == np.float32 and (second == 9).all()
+    assert second.dtype == torch.float32 and (second == 9).all()

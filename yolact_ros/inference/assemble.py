@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,11 +52,14 @@ def assemble_instances(
     )
 
 
-def download(tensors: Sequence[Tensor]) -> list[npt.NDArray[Any]]:
+def download(
+    tensors: Sequence[Tensor], fetch: Callable[[Tensor], Tensor] = Tensor.cpu
+) -> list[npt.NDArray[Any]]:
     """Brings tensors of one device to the host in a single transfer.
 
     Args:
         tensors: Of any shapes and types.
+        fetch: Brings (M,) uint8 from the device to the host.
 
     Returns:
         Arrays of the same shapes and types; they share one buffer if they come from a device.
@@ -66,7 +69,7 @@ def download(tensors: Sequence[Tensor]) -> list[npt.NDArray[Any]]:
     # The widest elements first: each part then begins at a multiple of its element's size.
     order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
     parts = [tensors[i].detach().contiguous().reshape(-1).view(torch.uint8) for i in order]
-    buffer = torch.cat(parts).cpu()
+    buffer = fetch(torch.cat(parts))
     arrays: list[npt.NDArray[Any]] = [np.zeros(0)] * len(tensors)
     start = 0
     for i, part in zip(order, parts, strict=True):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,15 +53,15 @@ class Staging:
         target.copy_(buffer, non_blocking=True)
         slot.mark()
 
-    def download(self, source: Tensor) -> npt.NDArray[Any]:
-        """A copy of a device tensor on the host; waits for it and all that was queued before."""
+    def download(self, source: Tensor) -> Tensor:
+        """A copy on the host of a device tensor; waits for it and all that was queued before."""
         slot = self._take()
         size = source.numel() * source.element_size()
         buffer = slot.bytes(size).view(source.dtype).view(source.shape)
         buffer.copy_(source, non_blocking=True)
         slot.mark()
         slot.wait()
-        return buffer.numpy().copy()
+        return torch.empty_like(buffer, pin_memory=False).copy_(buffer)
 
     def _take(self) -> _Slot:
         slot = self._slots[self._next]

@@ -124,8 +124,8 @@ class _Plan:
         self.captured = False
         self.calls = 0
         self.limits: tuple[Any, ...] | None = None
-        # Room for the bits of masks that together cover an image four times, to begin with.
-        self.capacities = [max(h * w // 2, _LEAST_CAPACITY) for h, w in sizes]
+        # Room for the bits of masks that together cover the image once, to begin with.
+        self.capacities = [max(h * w // 8, _LEAST_CAPACITY) for h, w in sizes]
 
 
 class FixedPath:
@@ -247,10 +247,10 @@ class FixedPath:
 
     def _download(self, summary: Tensor, masks: list[PackedMasks], marks: Marks) -> _Host:
         parts = [summary, *(part for of_image in masks for part in of_image)]
-        arrays = download(parts)
+        arrays = download(parts, self._staging.download)
         marks.record("download")
         if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()
+            torch.cuda.current_stream(self._device).synchronize()  # for the mark's own time
         return _Host(arrays[0], list(zip(arrays[1::2], arrays[2::2], strict=True)))
 
     def _enlarge(
@@ -264,7 +264,7 @@ class FixedPath:
                 output.prototypes[i], output.coefficients[i], output.boxes[i], sizes[i]
             )
             plan.capacities[i] = max(2 * plan.capacities[i], int(again.bits.numel() * 1.5))
-            rectangles, bits = download(again)
+            rectangles, bits = download(again, self._staging.download)
             host.masks[i] = (rectangles, bits)
         return host
 
