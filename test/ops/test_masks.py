@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from yolact_ros.inference.assemble import split_masks
+from yolact_ros.ops import mask_packing
 from yolact_ros.ops.mask_packing import Axis
 from yolact_ros.ops.masks import assemble_masks, crop_masks, crop_ranges
 
@@ -238,3 +239,36 @@ def test_memory_does_not_follow_the_number_of_instances_times_the_image():
     small, large = (held((height, 1280), 20, side=0.1) for height in (720, 2160))
     assert large - small < 2e6  # only the tables of the axis and one mask of 1 %
     assert held((720, 1280), 100, side=0.22) < 369e6 / 10
+
+
+def test_crossings_and_all_pixels_give_the_same_bits(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, 4, 6, 6, generator=generator)
+    prototypes = F.interpolate(coarse, (69, 69), mode="bicubic")[0].permute(1, 2, 0)
+    coefficients = torch.randn(8, 4, generator=generator)
+    corners = torch.rand(8, 2, generator=generator) * 0.4
+    boxes = torch.cat([corners, corners + 0.6], dim=1)
+    ways = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(mask_packing, "CROSSING_FROM", 0)
+        monkeypatch.setattr(mask_packing, "CROSSING_SHARE", share)
+        ways.append(assemble_masks(prototypes, coefficients, boxes, (355, 613)))
+    assert torch.equal(ways[0].rectangles, ways[1].rectangles)
+    assert torch.equal(ways[0].bits, ways[1].bits)
+    assert ways[0].bits.any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**31),
+    prototype_size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    image_size=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+)
+def test_crossings_equal_the_full_image(seed, prototype_size, image_size):
+    prototypes, coefficients, boxes = random_case(seed, prototype_size, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mask_packing, "CROSSING_FROM", 0)
+        patch.setattr(mask_packing, "CROSSING_SHARE", 1.0)
+        masks = assembled(prototypes, coefficients, boxes, image_size)
+    expected = full_image_masks(prototypes, coefficients, boxes, image_size)
+    assert_equal_but_for_rounding(masks, expected, image_size)

@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enlarges, thresholds and packs masks on the CPU without a value for each image pixel.
+"""Enlarges, thresholds and packs masks on the CPU, inside their boxes.
 
-Bilinear interpolation is linear between two neighbouring prototype rows, so a column crosses the
-threshold there at most once. Only prototype rows are therefore enlarged along x, as a small matrix
-product; along y a column needs no more than the image row of its crossing, one byte a cell.
+Prototype rows are enlarged along x as a small matrix product. Between two of them values are
+linear, so a column crosses the threshold at most once: where few columns do, the packed signs of
+prototype rows are repeated up to the crossings, and no image pixel has a value computed. Otherwise
+the image pixels are a broadcast product and comparison, packed while they lie in the cache. No mask
+is ever held as pixels.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+CROSSING_FROM = 1 << 15
+"""Values of prototype rows from which on it pays to look for crossings first."""
+CROSSING_SHARE = 0.2
+"""Of those values: with more crossings than this it costs less to compute all image pixels."""
 NEAR = 0.01
 """Image rows between a crossing and a row whose own value is computed to tell its side, so that
 rounding is that of the interpolation itself."""
 COLUMNS = 128
 """Image columns of one matrix product: the matrix of a whole axis is mostly zeros."""
-PLANE_BYTES = 1 << 20
-"""Unpacked pixels that are held at a time."""
+VALUES_HELD = 1 << 16
+"""Image pixels whose values are held at a time, so that they stay in the processor's cache."""
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -38,7 +44,9 @@ class Axis(NamedTuple):
         weights: (image_size,) float32 position in the cell: the share of its second pixel.
         starts: (size + 2,) first image pixel of each cell, from cell -1 on.
         depth: Most image pixels of a cell.
-        first_weights: (size + 1,) float32 weight of each cell's first image pixel, from cell -1 on.
+        cell_weights: (size + 1, depth) float32 `weights` by cell, from cell -1 on; 0 where a cell
+            has fewer pixels.
+        places: (image_size,) index of each image pixel in the flattened `cell_weights`.
         matrix: (size + 2, image_size) float32 shares of each image pixel: of the prototype pixels
             with one more on either side.
     """
@@ -49,7 +57,8 @@ class Axis(NamedTuple):
     weights: Floats
     starts: npt.NDArray[np.int64]
     depth: int
-    first_weights: Floats
+    cell_weights: Floats
+    places: npt.NDArray[np.int64]
     matrix: Floats
 
     @classmethod
@@ -67,8 +76,10 @@ class Axis(NamedTuple):
         matrix[cells + 1, pixels] = 1 - weights
         matrix[cells + 2, pixels] = weights
         depth = int(np.diff(starts).max())
-        first_weights = weights[np.minimum(starts[:-1], image_size - 1)]
-        return cls(size, image_size, cells, weights, starts, depth, first_weights, matrix)
+        places = (cells + 1) * depth + pixels - starts[cells + 1]
+        cell_weights = np.zeros((size + 1, depth), np.float32)
+        cell_weights.reshape(-1)[places] = weights
+        return cls(size, image_size, cells, weights, starts, depth, cell_weights, places, matrix)
 
     def image_range(self, first: int, last: int) -> tuple[int, int]:
         """Image pixels that prototype pixels first <= c < last alone can set: their own area.
@@ -149,25 +160,56 @@ def _enlarge(padded: Floats, columns: Axis, first: int, left: int, right: int) -
 
 def _pack_rows(wide: Floats, rows: Axis, first: int, top: int, bottom: int) -> Bytes:
     """(cells + 1, width) values of prototype rows to (image rows, width / 8) bits."""
-    count, width = len(wide) - 1, wide.shape[1]
-    positive = wide > 0
-    crossings = np.flatnonzero(positive[:-1] != positive[1:])
-    before = _rows_before(wide, positive, crossings, rows, first)
-    dtype: Any = np.uint8 if rows.depth < 255 else np.uint32
-    plane = np.full((count, width), rows.depth, dtype)
-    plane.reshape(-1)[crossings] = before
-    below = np.packbits(~positive[:-1]).reshape(count, 1, -1)
-    bits = np.empty((count, rows.depth, width // 8), np.uint8)
-    step = max(PLANE_BYTES // (rows.depth * width), 1)
-    order = np.arange(rows.depth, dtype=dtype)[:, None]
-    for start in range(0, count, step):
-        planes = plane[start : start + step, None] > order  # (cells, depth, width)
-        bits[start : start + step] = np.packbits(planes).reshape(-1, rows.depth, width // 8)
-    bits ^= below
-    image_rows = np.arange(top, bottom)
-    cells = rows.cells[top:bottom]
-    places = (cells + 1 - first) * rows.depth + image_rows - rows.starts[cells + 1]
+    width = wide.shape[1]
+    crossings = None
+    if wide.size >= CROSSING_FROM and rows.depth < 255:
+        positive = wide > 0
+        change = positive[:-1] != positive[1:]
+        if np.count_nonzero(change) < CROSSING_SHARE * wide.size:
+            crossings = np.flatnonzero(change)
+    if crossings is None:
+        bits = _compare_all(wide, rows, first)
+    else:
+        bits = _repeat_signs(wide, positive, crossings, rows, first)
+    places = rows.places[top:bottom] - first * rows.depth
     return bits.reshape(-1, width // 8)[places]
+
+
+def _compare_all(wide: Floats, rows: Axis, first: int) -> Bytes:
+    """(cells, depth, width / 8) bits: the values of all image pixels are computed."""
+    count, width = len(wide) - 1, wide.shape[1]
+    weights = rows.cell_weights[first : first + count, :, None]  # (cells, depth, 1)
+    change = np.diff(wide, axis=0)[:, None]
+    limit = np.negative(wide[:-1])[:, None]
+    bits = np.empty((count, rows.depth, width // 8), np.uint8)
+    step = max(VALUES_HELD // (rows.depth * width), 1)
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        above = change[part] * weights[part] > limit[part]  # (cells, depth, width)
+        bits[part] = np.packbits(above).reshape(-1, rows.depth, width // 8)
+    return bits
+
+
+def _repeat_signs(
+    wide: Floats,
+    positive: npt.NDArray[np.bool_],
+    crossings: npt.NDArray[np.int64],
+    rows: Axis,
+    first: int,
+) -> Bytes:
+    """(cells, depth, width / 8) bits: the sign of the upper prototype row up to its crossing."""
+    count, width = len(wide) - 1, wide.shape[1]
+    plane = np.full((count, width), rows.depth, np.uint8)
+    plane.reshape(-1)[crossings] = _rows_before(wide, positive, crossings, rows, first)
+    bits = np.empty((count, rows.depth, width // 8), np.uint8)
+    order = np.arange(rows.depth, dtype=np.uint8)[:, None]
+    step = max(4 * VALUES_HELD // (rows.depth * width), 1)  # bytes here, and not floats
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        before = plane[part, None] > order  # (cells, depth, width)
+        bits[part] = np.packbits(before).reshape(-1, rows.depth, width // 8)
+    bits ^= np.packbits(~positive[:-1]).reshape(count, 1, -1)
+    return bits
 
 
 def _rows_before(
@@ -186,7 +228,7 @@ def _rows_before(
     scale = np.float32(rows.image_size / rows.size)
     crossed = upper / (upper - lower) * scale
     per_cell = np.diff(np.searchsorted(crossings, np.arange(count + 1) * width))
-    crossed -= np.repeat(rows.first_weights[first : first + count] * scale, per_cell)
+    crossed -= np.repeat(rows.cell_weights[first : first + count, 0] * scale, per_cell)
     nearest = np.rint(crossed)
     before = np.floor(crossed) + 1
     near = np.flatnonzero(np.abs(crossed - nearest) < NEAR)
