@@ -12,7 +12,7 @@ from torch import Tensor
 class NormalizedResize:
     """Resizes images of one size and normalises them, at a cost that follows the result's size.
 
-    Equal, up to rounding in the last bits, to converting the whole image to float, bilinear
+    Equal, up to the last bits, to converting the whole image to float, bilinear
     `torch.nn.functional.interpolate` (align_corners=False, no anti-aliasing), then
     `(x - mean) / std`. But only the rows that the result is made of are read and converted.
 
@@ -65,8 +65,11 @@ class NormalizedResize:
 
 def _taps(size: int, output_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """For each position of the result its two neighbours in the image and the second's weight."""
-    position = torch.arange(output_size, dtype=torch.float32) + 0.5
-    position = (position * (size / output_size) - 0.5).clamp(min=0)
+    # torch's kernels compute the position in float32 and round product and difference at once; far
+    # from the origin another order of rounding would be seen at sharp edges.
+    scale = torch.tensor(size / output_size, dtype=torch.float32).double()
+    position = (torch.arange(output_size, dtype=torch.float64) + 0.5) * scale - 0.5
+    position = position.float().clamp(min=0)
     first = position.long().clamp(max=size - 1)
     second = (first + 1).clamp(max=size - 1)
     return first, second, position - first
