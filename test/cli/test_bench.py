@@ -55,6 +55,9 @@ def test_stages_are_measured_beside_the_baseline(tmp_path, capsys):
         assert float(rows[name][1]) == pytest.approx(row["p50_ms"], abs=0.0051)
         other = result["baseline"]["stages"][name]["p50_ms"]
         assert float(rows[name][4]) == pytest.approx(other, abs=0.0051)
+    upload = result["baseline"]["stages"]["upload"]["p50_ms"]  # which a CPU has on one side alone
+    assert rows["upload"][1:4] == ["-"] * 3
+    assert float(rows["upload"][4]) == pytest.approx(upload, abs=0.0051)
     assert {"network", "decode", "masks", "overlay"} <= set(result["stages"])
     for row in (result["total"], result["baseline"]["total"], result["stages"]["masks"]):
         assert set(row) == {"p50_ms", "p95_ms", "p99_ms"}

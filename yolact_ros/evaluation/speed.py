@@ -22,19 +22,8 @@ from .machine import describe_machine, describe_versions, measure_gemm
 from .memory import held_memory, peak_memory, reset_peak_memory
 from .samples import Samples, percentiles, ratio_of
 from .speed_setup import Bench, Image, SpeedSettings
+from .speed_text import STAGE_ORDER
 
-STAGE_ORDER = (
-    "arrival",
-    "upload",
-    "preprocess",
-    "network",
-    "decode",
-    "masks",
-    "download",
-    "overlay",
-    "message",
-    "publish",
-)
 _AFTER_NETWORK = ("decode", "masks", "download")
 
 

@@ -13,8 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .speed import STAGE_ORDER
-from .speed_text import describe_settings
+from .speed_text import STAGE_ORDER, describe_settings
 
 _DPI = 120
 _SMALL = 0.04

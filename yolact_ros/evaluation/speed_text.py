@@ -6,6 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+STAGE_ORDER = (
+    "arrival",
+    "upload",
+    "preprocess",
+    "network",
+    "decode",
+    "masks",
+    "download",
+    "overlay",
+    "message",
+    "publish",
+)
 _SUMS = {
     "total": "total",
     "after_network": "after the network",
@@ -29,9 +41,11 @@ def speed_table(result: Mapping[str, Any]) -> str:
     if baseline:
         title += f"{'baseline':>12}{'p95':>10}{'p99':>10}{'ratio':>9}"
     lines.append(title + "   (ms a call)")
-    for name, row in result["stages"].items():
-        other = baseline and baseline["stages"].get(name)
-        lines.append(_row(name, row, other, baseline and result["ratios"].get(name)))
+    others = baseline["stages"] if baseline else {}
+    for name in STAGE_ORDER:
+        row, other = result["stages"].get(name), others.get(name)
+        if row or other:
+            lines.append(_row(name, row, other, baseline and result["ratios"].get(name)))
     lines.append("")
     for name, label in _SUMS.items():
         if name in result:
@@ -78,11 +92,13 @@ def _head(result: Mapping[str, Any]) -> list[str]:
 
 def _row(
     label: str,
-    row: Mapping[str, float],
+    row: Mapping[str, float] | None,
     other: Mapping[str, float] | None,
     ratio: float | None,
 ) -> str:
-    line = f"{label:<22}" + "".join(f"{row[p]:10.2f}" for p in ("p50_ms", "p95_ms", "p99_ms"))
+    line = f"{label:<22}"
+    for percentile in ("p50_ms", "p95_ms", "p99_ms"):
+        line += f"{row[percentile]:10.2f}" if row else f"{'-':>10}"
     if other:
         line += f"{other['p50_ms']:12.2f}{other['p95_ms']:10.2f}{other['p99_ms']:10.2f}"
         line += f"{ratio:9.2f}" if ratio is not None else f"{'-':>9}"
