@@ -85,7 +85,9 @@ class Yolact(nn.Module):
             return TrainingPredictions(
                 offsets, class_logits, coefficients, prototypes, semantic_logits, priors
             )
-        class_scores = torch.softmax(class_logits, dim=-1)
+        # In half precision the best candidates would all score 1, and any of them be kept.
+        dtype = torch.promote_types(class_logits.dtype, torch.float32)
+        class_scores = torch.softmax(class_logits, dim=-1, dtype=dtype)
         return RawPredictions(offsets, class_scores, coefficients, prototypes, priors)
 
     def _initialize(self) -> None:

@@ -70,6 +70,6 @@ def _taps(size: int, output_size: int) -> tuple[Tensor, Tensor, Tensor]:
     scale = torch.tensor(size / output_size, dtype=torch.float32).double()
     position = (torch.arange(output_size, dtype=torch.float64) + 0.5) * scale - 0.5
     position = position.float().clamp(min=0)
-    first = position.long().clamp(max=size - 1)
+    first = position.long()
     second = (first + 1).clamp(max=size - 1)
     return first, second, position - first
