@@ -85,10 +85,9 @@ def crop_ranges(boxes: Tensor, prototype_size: tuple[int, int]) -> Tensor:
     x1, x2 = crop_bounds(boxes[:, 0], boxes[:, 2], width, CROP_PADDING)
     y1, y2 = crop_bounds(boxes[:, 1], boxes[:, 3], height, CROP_PADDING)
     bounds = torch.stack([x1, x2, y1, y2], dim=1)
-    # Comparisons with what is not a number are false, as in the published crop.
+    # A side that is not a number makes both bounds so, and then nothing is kept, as published.
     ranges = bounds.nan_to_num().ceil()
     kept = (ranges[:, 0] < ranges[:, 1]) & (ranges[:, 2] < ranges[:, 3])
-    kept &= ~bounds.isnan().any(dim=1)
     return (ranges * kept[:, None]).to(torch.int32)
 
 
