@@ -130,12 +130,13 @@ def test_a_graph_is_made_for_each_batch_and_channel_order(network):
     for _ in range(3):
         assert_equal(fixed(images), plain(images))
         assert_equal(fixed(images[::-1]), plain(images[::-1]))
+        assert_equal(fixed(images[0]), plain(images[0]))
         assert_equal(fixed(images[0], channel_order="rgb"), plain(images[0], channel_order="rgb"))
-    assert len(recorder.captured) == 3
+    assert len(recorder.captured) == 4
     assert_equal(
         fixed([noise(40, 50, 5), noise(70, 30, 6)]), plain([noise(40, 50, 5), noise(70, 30, 6)])
     )
-    assert len(recorder.captured) == 3
+    assert len(recorder.captured) == 4
 
 
 def test_warming_up_captures_at_once(network):

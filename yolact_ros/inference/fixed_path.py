@@ -284,7 +284,7 @@ def _instances(
 ) -> Instances:
     """One image's instances of its N places, those that are left taken out."""
     count = int(np.count_nonzero(summary[:, 4] > 0))
-    kept = summary[:count].copy()
+    kept = summary[:count]
     class_ids = kept[:, 5].astype(np.int64)
     rescored = network.maskiou_net is not None and options.rescoring != "class"
     names = network.preset.class_names
