@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -187,9 +188,12 @@ class Segmenter:
         """Segments images that have the same input size."""
         options, class_ids = self._options
         if self._fixed_path is not None and options.nms in FIXED_NMS_KINDS:
-            return self._fixed_path.segment(
-                images, channel_order, options, class_ids, clock, capture_now=capture_now
-            )
+            # Streams, events and kernels are those of the current device, not of the tensors'.
+            on_cuda = self.device.type == "cuda"
+            with torch.cuda.device(self.device) if on_cuda else contextlib.nullcontext():
+                return self._fixed_path.segment(
+                    images, channel_order, options, class_ids, clock, capture_now=capture_now
+                )
         x = self._preprocessor(images, channel_order)
         clock.record("preprocess")
         predictions: RawPredictions = self._network(x)
