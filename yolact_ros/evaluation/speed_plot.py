@@ -47,7 +47,7 @@ def speed_picture(result: Mapping[str, Any]) -> bytes:
 
 
 def growth_picture(result: Mapping[str, Any]) -> bytes:
-    """One panel a series of `measure_growth`: medians of the stages stacked, as PNG."""
+    """One panel a series of `measure_growth`: medians of the stages but the network, as PNG."""
     series = result["series"]
     figure = Figure(figsize=(10, 3.2 * ((len(series) + 1) // 2)), layout="constrained")
     panels: list[Axes] = list(figure.subplots((len(series) + 1) // 2, 2, squeeze=False).flat)
@@ -95,13 +95,14 @@ def _draw_bars(axes: Axes, times: Mapping[str, Mapping[str, float]]) -> None:
 
 def _draw_series(axes: Axes, series: Mapping[str, Any]) -> None:
     places = [point["x"] for point in series["points"]]
-    names = [name for name in STAGE_ORDER if name in series["points"][0]["stages"]]
+    # The network's time is large and the same at every point but those of the batch.
+    known = series["points"][0]["stages"]
+    names = [name for name in STAGE_ORDER if name in known and name != "network"]
     heights = [[point["stages"][name]["p50_ms"] for point in series["points"]] for name in names]
     axes.stackplot(places, heights, labels=names, colors=[_color(name) for name in names])
-    axes.plot(places, [point["total"]["p50_ms"] for point in series["points"]], "k.", markersize=4)
     axes.set_title(series["title"], fontsize=8)
     axes.set_xlabel(series["unit"], fontsize=8)
-    axes.set_ylabel("ms a call", fontsize=8)
+    axes.set_ylabel("ms a call without the network", fontsize=8)
     axes.set_xlim(min(places), max(places))
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=7)
