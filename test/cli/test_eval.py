@@ -76,7 +76,8 @@ def report(folder, tmp_path_factory):
     """The folder that a process of its own wrote, and what it printed."""
     out = tmp_path_factory.mktemp("eval") / "report"
     command = [sys.executable, "-m", "yolact_ros.cli.main", *arguments(folder, out)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    # elsewhere: `-m` would take the source tree in the checkout
+    result = subprocess.run(command, cwd=out.parent, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return out, result.stdout
 

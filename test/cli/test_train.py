@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
@@ -119,6 +120,14 @@ def test_the_weights_bring_their_preset_and_classes(run, name):
     assert segmenter.class_names == ("dumbbell", "mushroom", "ball")
     [instances] = segmenter(np.zeros((48, 64, 3), np.uint8))
     assert instances.image_size == (48, 64)
+
+
+def test_the_best_weights_are_the_averaged_ones(scenes, tmp_path):
+    out = tmp_path / "run"
+    assert main(arguments(scenes, out, "--max-steps", "2")) == 0
+    best, last = load_file(out / "best.safetensors"), load_file(out / "last.safetensors")
+    assert read_metadata(out / "best.safetensors")["step"] == "2"
+    assert all(torch.equal(best[name], last[name]) for name in last)
 
 
 def test_a_broken_data_set_is_told_before_training(scenes, tmp_path, capfd):

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,12 +40,12 @@ def arguments(scenes):
 def train(arguments):
     """Runs `yolact-ros train` in a process of its own, to its end."""
 
-    def run(out: Path, *more: str, environment: dict[str, str] | None = None) -> str:
+    def run(out: Path, *more: str) -> str:
         result = subprocess.run(
             [*COMMAND, *arguments(out, *more)],
             capture_output=True,
             text=True,
-            env={**os.environ, **(environment or {})},
+            cwd=out.parent,  # `-m` would take the source tree in the checkout
             timeout=300,
         )
         assert result.returncode == 0, result.stdout + result.stderr

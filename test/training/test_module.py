@@ -87,12 +87,14 @@ def test_two_pictures_are_learned(dataset, batch):
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_frozen_norms_stay_as_they_are_and_the_rest_learns(dataset, batch):
+@pytest.mark.parametrize("after_validation", [False, True])
+def test_frozen_norms_stay_as_they_are_and_the_rest_learns(dataset, batch, after_validation):
     module = make_module(dataset, frozen_norms=True)
     norms = [m for m in module.network.modules() if isinstance(m, nn.BatchNorm2d)]
     others = module.network.fpn.lat_layers[0].weight.clone()
-    module.eval()
-    module.train()  # as after a validation
+    if after_validation:
+        module.eval()
+        module.train()
     before = [value.clone() for norm in norms for value in norm.state_dict().values()]
     learn(module, batch, 2)
     after = [value for norm in norms for value in norm.state_dict().values()]

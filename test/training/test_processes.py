@@ -57,6 +57,7 @@ def test_two_machines_equal_one_with_the_doubled_batch(one_process, arguments, t
     processes = [
         subprocess.Popen(
             [*COMMAND, *arguments(out, *OPTIONS, "--batch-size", "2", "--nodes", "2")],
+            cwd=tmp_path,
             env={
                 **os.environ,
                 "MASTER_ADDR": "127.0.0.1",
@@ -78,6 +79,7 @@ def test_a_loss_that_is_no_number_on_one_process_stops_both(arguments, tmp_path)
     options = ("--max-steps", "20", "--batch-size", "2", "--devices", "2", "--learning-rate", "1e9")
     result = subprocess.run(
         [*COMMAND, *arguments(tmp_path / "run", *options, "--gradient-clip", "0")],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=300,

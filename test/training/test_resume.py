@@ -33,7 +33,11 @@ def kill_after_a_checkpoint(command, out):
     checkpoint = out / "last.ckpt"
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=out.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):

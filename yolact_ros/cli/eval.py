@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         segmenter,
         _weights(arguments, segmenter),
         dataset,
-        command=command_line(arguments),
+        command=arguments.command_line,
         batch_size=arguments.batch_size,
     )
     page = write_report(evaluation, about, arguments.out, pictures=arguments.pictures)
@@ -141,20 +140,6 @@ def _weights(arguments: argparse.Namespace, segmenter: Segmenter) -> Path:
     path = arguments.weights or shipped_weights(segmenter.preset) or find_weights(segmenter.preset)
     assert path is not None  # or there were no segmenter
     return Path(path)
-
-
-def command_line(arguments: argparse.Namespace) -> str:
-    """The command that repeats this run, with every value in it."""
-    words = ["yolact-ros", "eval"]
-    for name, value in sorted(vars(arguments).items()):
-        if name == "run" or value is None or value is False or value == ():
-            continue
-        words.append("--" + name.replace("_", "-"))
-        if isinstance(value, list | tuple):
-            words += map(str, value)
-        elif value is not True:
-            words.append(str(value))
-    return shlex.join(words)
 
 
 def describe(evaluation: Evaluation) -> str:

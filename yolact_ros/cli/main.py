@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,10 @@ from . import eval as eval_command
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands; each sets `run`, which takes the parsed arguments."""
+    """The parser with all commands; each sets `run`, which takes the parsed arguments.
+
+    `main` adds `command_line` to them, as it would be typed again.
+    """
     parser = argparse.ArgumentParser(
         prog="yolact-ros", description="Real-time instance segmentation with YOLACT."
     )
@@ -31,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 after an error that was printed, 130 after Ctrl-C.
     """
-    parsed = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = build_parser().parse_args(words)
+    parsed.command_line = shlex.join(["yolact-ros", *words])
     try:
         return int(parsed.run(parsed) or 0)
     except KeyboardInterrupt:

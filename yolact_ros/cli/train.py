@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shlex
-import sys
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
@@ -178,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
         if field.name != "recipe"
     }
     options = TrainingOptions(recipe=chosen_recipe(arguments), **given)
-    trained = train(options, shlex.join(["yolact-ros", *sys.argv[1:]]))
+    trained = train(options, arguments.command_line)
     if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
         return 0
     figures = trained.figures

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -51,9 +52,8 @@ class Target:
 
     def to(self, device: torch.device) -> Target:
         """The same on another device."""
-        return Target(
-            boxes=self.boxes.to(device),
-            class_ids=self.class_ids.to(device),
-            masks=self.masks.to(device),
-            crowd_boxes=self.crowd_boxes.to(device),
-        )
+        moved = copy.copy(self)
+        # Not by the constructor, whose checks would make a GPU wait.
+        for name in ("boxes", "class_ids", "masks", "crowd_boxes"):
+            object.__setattr__(moved, name, getattr(self, name).to(device))
+        return moved

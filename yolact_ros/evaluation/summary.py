@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from yolact_ros import __version__
 from yolact_ros.data.coco import CocoDataset, CocoObject
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import read_metadata
+from yolact_ros.network.conversion import file_sha256
 
 from .evaluate import MATCHING_IOU, Evaluation
 
@@ -116,12 +116,12 @@ def describe_run(
         },
         "weights": {
             "file": str(weights),
-            "sha256": _sha256(weights),
+            "sha256": file_sha256(weights),
             "metadata": read_metadata(weights),
         },
         "data": {
             "annotations": str(dataset.annotation_file),
-            "sha256": _sha256(dataset.annotation_file),
+            "sha256": file_sha256(dataset.annotation_file),
             "images": str(dataset.image_folder),
         },
         "versions": {
@@ -150,11 +150,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:  # such as OpenCV from a distribution
         return None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

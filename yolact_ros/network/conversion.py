@@ -75,12 +75,13 @@ def convert_checkpoint(
         )
     if half:
         kept = {k: v.half() if v.is_floating_point() else v for k, v in kept.items()}
-    origin = {"source": source.name, "source_sha256": _sha256(source)}
+    origin = {"source": source.name, "source_sha256": file_sha256(source)}
     write_tensors(kept, target, {**origin, **read_metadata(source), **describe_preset(chosen)})
     return Conversion(chosen, dropped)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

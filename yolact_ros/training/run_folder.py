@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from yolact_ros.data.coco import CocoDataset
+from yolact_ros.network.conversion import file_sha256
 
 
 class RunError(ValueError):
@@ -116,14 +117,6 @@ def dataset_digest(dataset: CocoDataset) -> str:
     ]
     total = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
-        for digest in pool.map(_file_digest, files):
-            total.update(digest)
+        for digest in pool.map(file_sha256, files):
+            total.update(digest.encode())
     return total.hexdigest()
-
-
-def _file_digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()

@@ -97,6 +97,7 @@ def train(options: TrainingOptions, command: str) -> Trained:
     trainer = _trainer(options, folder, best, first_step, module.frozen_norms)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
+        _say(f"interrupted; `--resume` goes on, from the checkpoint in {folder.path}")
         raise KeyboardInterrupt
     if trainer.global_step < options.max_steps:
         raise TrainingError(
