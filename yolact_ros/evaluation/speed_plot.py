@@ -55,7 +55,8 @@ def growth_picture(result: Mapping[str, Any]) -> bytes:
         _draw_series(axes, one)
     for axes in panels[len(series) :]:
         axes.set_visible(False)
-    panels[0].legend(fontsize=7, frameon=False)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=7, frameon=False)
     settings = result["settings"]
     figure.suptitle(
         f"{settings['preset']}, {settings['precision']} on {result['machine']['name']}; medians of "
