@@ -44,6 +44,12 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: fl
         help="square as published, or fit: keep the aspect ratio (default: %(default)s)",
     )
     group.add_argument(
+        "--compile",
+        default="off",
+        help="off, on or auto: torch.compile for the network, which takes about a minute at first "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
         "--score-threshold",
         type=float,
         default=score_threshold,
@@ -88,6 +94,7 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
         device=arguments.device,
         precision=arguments.precision,
         resize=arguments.resize,
+        compile=arguments.compile,
         score_threshold=arguments.score_threshold,
         max_instances=arguments.max_instances,
         nms=arguments.nms,

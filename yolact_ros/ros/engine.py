@@ -53,6 +53,7 @@ class Engine:
             device=settings.device,
             precision=settings.precision,
             resize=settings.resize,
+            compile=settings.compile,
             **_options(settings),
         )
         self._segmenter.warm_up()
