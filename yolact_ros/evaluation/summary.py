@@ -21,6 +21,7 @@ from yolact_ros.network import read_metadata
 from yolact_ros.network.conversion import file_sha256
 
 from .evaluate import MATCHING_IOU, Evaluation
+from .machine import device_name
 
 SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
 """COCO's size classes and the areas in pixels that end them."""
@@ -109,7 +110,7 @@ def describe_run(
         },
         "machine": {
             "device": str(segmenter.device),
-            "name": _device_name(segmenter.device),
+            "name": device_name(segmenter.device),
             "precision": segmenter.precision,
             "threads": torch.get_num_threads(),
             "batch_size": batch_size,
@@ -132,17 +133,6 @@ def describe_run(
         "command": command,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:
