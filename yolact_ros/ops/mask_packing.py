@@ -10,6 +10,7 @@ is ever held as pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,18 @@ import numpy.typing as npt
 
 CROSSING_FROM = 1 << 15
 """Values of prototype rows from which on it pays to look for crossings first."""
-CROSSING_SHARE = 0.2
+CROSSING_SHARE = 0.03
 """Of those values: with more crossings than this it costs less to compute all image pixels."""
 NEAR = 0.01
 """Image rows between a crossing and a row whose own value is computed to tell its side, so that
 rounding is that of the interpolation itself."""
 COLUMNS = 128
 """Image columns of one matrix product: the matrix of a whole axis is mostly zeros."""
+TOGETHER = 16
+"""Masks whose logits are computed at a time."""
+WHOLE_FROM = 0.3
+"""Mean share of the prototypes in the crops of such masks from which on one matrix product, which
+reads the prototypes once for all, beats one product a mask."""
 VALUES_HELD = 1 << 16
 """Image pixels whose values are held at a time, so that they stay in the processor's cache."""
 
@@ -92,9 +98,33 @@ class Axis(NamedTuple):
         return low, high
 
 
+def crop_logits(
+    prototypes: Floats, coefficients: Floats, ranges: Sequence[Sequence[int]]
+) -> Iterator[Floats]:
+    """Logits of the masks inside their crops, one mask after the other.
+
+    Args:
+        prototypes: (h, w, k) float32.
+        coefficients: (N, k) float32.
+        ranges: (N, 4) x_first, x_last, y_first, y_last in prototype pixels.
+    """
+    height, width, count = prototypes.shape
+    for start in range(0, len(ranges), TOGETHER):
+        group = ranges[start : start + TOGETHER]
+        weights = coefficients[start : start + TOGETHER]
+        area = sum((x2 - x1) * (y2 - y1) for x1, x2, y1, y2 in group)
+        whole = None
+        if area > WHOLE_FROM * height * width * len(group):
+            whole = (weights @ prototypes.reshape(-1, count).T).reshape(-1, height, width)
+        for i, (x1, x2, y1, y2) in enumerate(group):
+            if whole is None:
+                yield prototypes[y1:y2, x1:x2] @ weights[i]
+            else:
+                yield whole[i, y1:y2, x1:x2]
+
+
 def pack_mask(
-    prototypes: Floats,
-    coefficients: Floats,
+    logits: Floats,
     columns: Axis,
     rows: Axis,
     x_range: tuple[int, int],
@@ -103,8 +133,7 @@ def pack_mask(
     """Assembles one mask inside its crop, at image resolution.
 
     Args:
-        prototypes: (h, w, k) float32.
-        coefficients: (k,) float32.
+        logits: Of the prototype pixels in the crop, from `crop_logits`.
         columns, rows: Axes of the whole image.
         x_range, y_range: Prototype columns and rows first <= c < last that the crop keeps.
 
@@ -116,7 +145,6 @@ def pack_mask(
     top, bottom = rows.image_range(*y_range)
     if left >= right or top >= bottom:
         return 0, 0, 0, 0, np.zeros((0, 0), np.uint8)
-    logits = prototypes[slice(*y_range), slice(*x_range)] @ coefficients
     padded = _threshold(logits, columns.size, rows.size, x_range, y_range)
     wide = _enlarge(padded, columns, x_range[0], left, right)
     return trim(_pack_rows(wide, rows, y_range[0], top, bottom), left, top)
@@ -160,19 +188,14 @@ def _enlarge(padded: Floats, columns: Axis, first: int, left: int, right: int) -
 
 def _pack_rows(wide: Floats, rows: Axis, first: int, top: int, bottom: int) -> Bytes:
     """(cells + 1, width) values of prototype rows to (image rows, width / 8) bits."""
-    width = wide.shape[1]
-    crossings = None
-    if wide.size >= CROSSING_FROM and rows.depth < 255:
+    if wide.size >= CROSSING_FROM:
         positive = wide > 0
         change = positive[:-1] != positive[1:]
         if np.count_nonzero(change) < CROSSING_SHARE * wide.size:
             crossings = np.flatnonzero(change)
-    if crossings is None:
-        bits = _compare_all(wide, rows, first)
-    else:
-        bits = _repeat_signs(wide, positive, crossings, rows, first)
+            return _repeat_signs(wide, positive, crossings, rows, first, top, bottom)
     places = rows.places[top:bottom] - first * rows.depth
-    return bits.reshape(-1, width // 8)[places]
+    return _compare_all(wide, rows, first).reshape(-1, wide.shape[1] // 8)[places]
 
 
 def _compare_all(wide: Floats, rows: Axis, first: int) -> Bytes:
@@ -196,19 +219,30 @@ def _repeat_signs(
     crossings: npt.NDArray[np.int64],
     rows: Axis,
     first: int,
+    top: int,
+    bottom: int,
 ) -> Bytes:
-    """(cells, depth, width / 8) bits: the sign of the upper prototype row up to its crossing."""
-    count, width = len(wide) - 1, wide.shape[1]
-    plane = np.full((count, width), rows.depth, np.uint8)
-    plane.reshape(-1)[crossings] = _rows_before(wide, positive, crossings, rows, first)
-    bits = np.empty((count, rows.depth, width // 8), np.uint8)
-    order = np.arange(rows.depth, dtype=np.uint8)[:, None]
-    step = max(4 * VALUES_HELD // (rows.depth * width), 1)  # bytes here, and not floats
-    for start in range(0, count, step):
-        part = slice(start, start + step)
-        before = plane[part, None] > order  # (cells, depth, width)
-        bits[part] = np.packbits(before).reshape(-1, rows.depth, width // 8)
-    bits ^= np.packbits(~positive[:-1]).reshape(count, 1, -1)
+    """(image rows, width / 8) bits: the sign of the upper prototype row up to its crossing."""
+    count, bytes_across = len(wide) - 1, wide.shape[1] // 8
+    signs = np.packbits(positive[:-1]).reshape(count, bytes_across)
+    bits = signs[rows.cells[top:bottom] + 1 - first]
+    if not crossings.size:
+        return bits
+    # Only the bytes with a crossing differ from the repeated signs.
+    byte = crossings >> 3
+    begins = np.append(True, byte[1:] != byte[:-1])
+    before = np.full((np.count_nonzero(begins), 8), rows.depth, np.int32)
+    before[np.cumsum(begins) - 1, crossings & 7] = _rows_before(
+        wide, positive, crossings, rows, first
+    )
+    order = np.arange(rows.depth, dtype=np.int32)[:, None]
+    flips = np.packbits(before[:, None] <= order).reshape(-1, rows.depth)
+    cell, column = np.divmod(byte[begins], bytes_across)
+    start, end = rows.starts[first + cell], rows.starts[first + cell + 1]
+    row = start[:, None] + order.T  # (bytes, depth)
+    inside = (row >= top) & (row < np.minimum(end, bottom)[:, None])
+    column = np.broadcast_to(column[:, None], row.shape)
+    bits[row[inside] - top, column[inside]] ^= flips[inside]
     return bits
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mask_packing import Axis, pack_mask
+from .mask_packing import Axis, crop_logits, pack_mask
 
 MASK_THRESHOLD = 0.5
 CROP_PADDING = 1
@@ -135,8 +135,10 @@ def _assemble_on_cpu(
     rectangles = np.zeros((len(boxes), 5), np.int32)
     pieces = []
     start = 0
-    for i, (x1, x2, y1, y2) in enumerate(crop_ranges(boxes.detach(), (height, width)).tolist()):
-        *rectangle, bits = pack_mask(values, weights[i], columns, rows, (x1, x2), (y1, y2))
+    ranges = crop_ranges(boxes.detach(), (height, width)).tolist()
+    for i, logits in enumerate(crop_logits(values, weights, ranges)):
+        x1, x2, y1, y2 = ranges[i]
+        *rectangle, bits = pack_mask(logits, columns, rows, (x1, x2), (y1, y2))
         rectangles[i] = *rectangle, start
         pieces.append(bits.reshape(-1))
         start += bits.size
