@@ -16,7 +16,13 @@ from yolact_ros.evaluation.speed_text import speed_table
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
-    preset="yolact_demo", device="cpu", image_size=(120, 160), instances=3, frames=2, warm_up=1
+    preset="yolact_demo",
+    device="cpu",
+    precision="fp32",
+    image_size=(120, 160),
+    instances=3,
+    frames=2,
+    warm_up=1,
 )
 
 

@@ -53,8 +53,8 @@ def network():
 
 def segmenters(network, capture, **options):
     """One with the plain path, one with that of a GPU."""
-    plain = Segmenter(network=network, device="cpu", **options)
-    fixed = Segmenter(network=network, device="cpu", **options)
+    plain = Segmenter(network=network, device="cpu", precision="fp32", **options)
+    fixed = Segmenter(network=network, device="cpu", precision="fp32", **options)
     fixed._fixed_path = FixedPath(fixed._network, fixed._preprocessor, CPU, capture)
     return plain, fixed
 
@@ -222,7 +222,7 @@ def test_results_stay_when_the_next_frame_overwrites_the_buffers(network):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("precision", "least_iou"), [("fp32", 0.995), ("fp16", 0.98)])
 def test_a_gpu_finds_what_the_cpu_finds(network, precision, least_iou):
-    plain = Segmenter(network=network, device="cpu", max_instances=30)
+    plain = Segmenter(network=network, device="cpu", precision="fp32", max_instances=30)
     for graphs in (False, True):
         gpu = Segmenter(
             network=network,

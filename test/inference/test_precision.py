@@ -39,7 +39,7 @@ def mask_ious(expected, found):
 
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.999), ("fp16", 0.98), ("bf16", 0.98)])
 def test_masks_of_matched_instances(images, precision, least):
-    plain = Segmenter(device="cpu", score_threshold=0.3)
+    plain = Segmenter(device="cpu", precision="fp32", score_threshold=0.3)
     other = Segmenter(device="cpu", precision=precision, score_threshold=0.25)
     other._fixed_path = FixedPath(other._network, other._preprocessor, torch.device("cpu"), None)
     ious = []

@@ -26,7 +26,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(weights):
-    return Segmenter(weights=weights, device="cpu", max_instances=20)
+    return Segmenter(weights=weights, device="cpu", precision="fp32", max_instances=20)
 
 
 def noise(height, width, seed=0):
@@ -155,8 +155,25 @@ def test_a_cuda_device_that_is_not_there_is_refused():
         resolve_device(name)
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"amx_bf16": True}, ("bf16", torch.bfloat16)),
+        ({"avx512_bf16": True, "amx_bf16": False}, ("fp32", torch.float32)),
+        ({"architecture": "aarch64"}, ("fp32", torch.float32)),
+        (None, ("fp32", torch.float32)),
+    ],
+    ids=["AMX", "bf16 without AMX", "ARM", "a torch that cannot tell"],
+)
+def test_precision_on_a_cpu_follows_its_matrix_units(monkeypatch, capabilities, expected):
+    if capabilities is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert resolve_precision("auto", torch.device("cpu")) == expected
+
+
 def test_precision_follows_the_device():
-    assert resolve_precision("auto", torch.device("cpu")) == ("fp32", torch.float32)
     assert resolve_precision("auto", torch.device("cuda")) == ("fp16", torch.float16)
     with pytest.raises(ValueError, match="expected one of auto, fp32, fp16, bf16, got 'int8'"):
         resolve_precision("int8", torch.device("cpu"))

@@ -53,8 +53,8 @@ class Segmenter:
         class_names: Names of the classes that the weights were trained on, by class id, if neither
             the preset nor the file has them; empty otherwise.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
-        precision: "auto" (fp16 on CUDA, fp32 elsewhere), "fp32", "fp16" or "bf16". Decoding, boxes
-            and masks are always computed in fp32.
+        precision: "auto" (fp16 on CUDA, bf16 on a CPU with AMX, fp32 elsewhere), "fp32", "fp16" or
+            "bf16". Decoding, boxes and masks are always computed in fp32.
         resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`.
         compile: Whether the network goes through `torch.compile`: "off" or False, "on" or True, or
             "auto", which is on where it wins and can work: on a CPU with a C++ compiler, in fp32.

@@ -60,7 +60,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         kind=STRING,
         default="auto",
         choices=("auto", "fp32", "fp16", "bf16"),
-        description="Arithmetic of the network; auto: fp16 on a GPU, fp32 on a CPU.",
+        description="Arithmetic of the network; auto: fp16 on a GPU, on a CPU bf16 if it has AMX, "
+        "else fp32.",
     ),
     ParameterSpec(
         name="resize",

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from yolact_ros.data.augmentation import augmentation_named
 from yolact_ros.data.coco import CocoDataset, read_dataset
 from yolact_ros.data.training_set import TrainingSet
+from yolact_ros.inference.device import cpu_multiplies_bf16
 from yolact_ros.network import Yolact, build_network, read_metadata
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
 
@@ -116,9 +117,7 @@ def choose_precision(precision: str, device: str) -> str:
         return precision
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    # An older torch cannot tell: fp32 then.
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
-    return "bf16" if capabilities is not None and capabilities().get("amx_bf16") else "fp32"
+    return "bf16" if cpu_multiplies_bf16() else "fp32"
 
 
 def _module(
