@@ -33,7 +33,7 @@ from .timing import STAGES, Marks, StageClock
 
 _CAPTURE_AFTER = 2
 """Calls of the same sizes that run eagerly first: a graph for a size seen once is not worth it."""
-_PLANS_KEPT = 8
+_PLANS_KEPT = 16
 _START = "start"
 _GRAPHED = ("preprocess", "network", "decode")
 _LEAST_CAPACITY = 1 << 16

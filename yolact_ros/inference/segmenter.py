@@ -61,7 +61,7 @@ class Segmenter:
             The first call with each input size then takes about a minute.
         cuda_graphs: Whether kernels that follow the same order in every call are started together,
             from the third call with the same image sizes on (`warm_up` does it at once). Takes GPU
-            memory for up to eight combinations of image sizes.
+            memory for up to sixteen combinations of image sizes.
         score_threshold, max_instances, nms, nms_iou, classes, rescoring: See `SegmenterOptions`.
 
     Attributes:
