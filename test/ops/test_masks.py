@@ -258,6 +258,18 @@ def test_crossings_and_all_pixels_give_the_same_bits(monkeypatch):
     assert ways[0].bits.any()
 
 
+@pytest.mark.parametrize("side", [0.2, 0.9], ids=["small crops", "large crops"])
+def test_more_masks_than_are_computed_together(side):
+    generator = torch.Generator().manual_seed(1)
+    prototypes = torch.rand(20, 24, 4, generator=generator)
+    coefficients = torch.randn(2 * mask_packing.TOGETHER + 3, 4, generator=generator)
+    corners = torch.rand(len(coefficients), 2, generator=generator) * (1 - side)
+    boxes = torch.cat([corners, corners + side], dim=1)
+    masks = assembled(prototypes, coefficients, boxes, (90, 110))
+    expected = full_image_masks(prototypes, coefficients, boxes, (90, 110))
+    assert_equal_but_for_rounding(masks, expected, (90, 110))
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**31),
