@@ -152,10 +152,10 @@ def test_warming_up_captures_at_once(network):
 def test_sizes_seen_once_are_not_captured_and_only_the_last_are_kept(network):
     recorder = Recorder()
     _, fixed = segmenters(network, recorder)
-    for width in range(40, 52):
+    for width in range(40, 60):
         fixed(noise(40, width))
     assert recorder.captured == []
-    assert len(fixed._fixed_path._plans) == 8
+    assert len(fixed._fixed_path._plans) == 16
 
 
 def test_a_capture_that_fails_is_logged_once_and_nothing_stops(network, caplog):

@@ -33,6 +33,17 @@ def test_offsets_are_dy_dx_pairs_for_each_tap():
     torch.testing.assert_close(convolution(x)[inner], expected[inner], atol=1e-5, rtol=1e-4)
 
 
+def test_inference_on_a_cpu_equals_training():
+    for stride in (1, 2):
+        convolution = layer(stride)
+        torch.nn.init.normal_(convolution.conv_offset_mask.weight, std=0.3)
+        x = torch.randn(2, 4, 9, 7)
+        trained = convolution(x)
+        assert trained.requires_grad
+        with torch.inference_mode():
+            torch.testing.assert_close(convolution(x), trained.detach(), atol=1e-5, rtol=1e-5)
+
+
 def test_bfloat16_is_cast_around_the_operator():
     convolution = layer()
     x = torch.randn(1, 4, 8, 8)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
+from yolact_ros.ops.deformable import deform_conv2d_by_gathering
+
 
 class DeformableConv2d(nn.Module):
     """A 3x3 deformable convolution that predicts its own offsets and modulation.
@@ -40,6 +42,10 @@ class DeformableConv2d(nn.Module):
         """(B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         predicted = self.conv_offset_mask(x)
         offsets, modulation = predicted[:, :18], torch.sigmoid(predicted[:, 18:])
+        if x.device.type == "cpu" and not torch.is_grad_enabled() and not _is_exporting():
+            return deform_conv2d_by_gathering(
+                x, offsets, self.weight, self.bias, modulation, self.stride
+            )
         # torchvision's kernel knows no bfloat16, and none of the half types on a CPU.
         dtype = x.dtype if _has_kernel(x) else torch.float32
         y = deform_conv2d(
@@ -58,3 +64,10 @@ def _has_kernel(x: Tensor) -> bool:
     if x.dtype in (torch.float32, torch.float64):
         return True
     return x.dtype == torch.float16 and x.device.type == "cuda"
+
+
+def _is_exporting() -> bool:
+    """Whether the network is being written down for other engines, which know the operator."""
+    if hasattr(torch.compiler, "is_exporting"):
+        return bool(torch.compiler.is_exporting())
+    return bool(torch.compiler.is_compiling())
