@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,13 +25,21 @@ class Child:
         executable: Name as for `ros2 run`.
         parameters: Start values by name; strings as YAML writes them.
         log: File of its output, overwritten.
+        arguments: ROS arguments besides, such as `-r NAME:=OTHER`.
     """
 
-    def __init__(self, executable: str, parameters: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        executable: str,
+        parameters: Mapping[str, str],
+        log: Path,
+        *,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self.name = executable
         self.log = log
         command = [str(Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable)]
-        command.append("--ros-args")
+        command += ["--ros-args", *arguments]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={value}"]
         with log.open("wb") as output:
