@@ -17,11 +17,21 @@ ALLOWED = {
     "ops": {"structures", "presets"},
     "network": _CORE,
     "inference": {*_CORE, "network"},
+    "export": {*_CORE, "network", "inference"},
     "visualization": {"structures", "presets"},
     "data": {"structures", "presets"},
-    "evaluation": {*_CORE, "network", "inference", "visualization", "data"},
+    "evaluation": {*_CORE, "network", "inference", "export", "visualization", "data"},
     "training": {*_CORE, "network", "inference", "evaluation", "data"},
-    "cli": {*_CORE, "network", "inference", "visualization", "data", "evaluation", "training"},
+    "cli": {
+        *_CORE,
+        "network",
+        "inference",
+        "export",
+        "visualization",
+        "data",
+        "evaluation",
+        "training",
+    },
     "ros": {*_CORE, "network", "inference", "visualization", "data", "msg"},
 }
 """What each part may import of the others; anything may import itself."""

@@ -167,6 +167,10 @@ def _top(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         Scores and indices, (..., count); score -1 and index 0 where nothing is left.
     """
+    if torch.onnx.is_in_onnx_export():
+        # ONNX has no shifts of signed numbers, but its TopK takes the first of equal ones itself.
+        values, index = scores.where(scores > floor, -1.0).topk(count, dim=-1)
+        return values, index.where(values >= 0, 0)
     # Bits of positive floats are ordered as their values, and the position makes each key unique.
     # A plain topk leaves the choice among equal scores to the device.
     last = scores.shape[-1] - 1
