@@ -145,6 +145,11 @@ def test_the_command_line_imports_without_the_packages_of_training():
     _import_with_blocked(["yolact_ros.cli.main"], ["lightning", "pytorch_lightning", "pycocotools"])
 
 
+def test_everything_imports_without_the_packages_of_exporting():
+    modules = ["yolact_ros.cli.main", "yolact_ros.inference", "yolact_ros.export"]
+    _import_with_blocked(modules, ["onnx", "onnxruntime", "onnxscript"])
+
+
 def test_consumers_of_messages_need_neither_torch_nor_opencv():
     _import_with_blocked(WITHOUT_TORCH, ["torch", "torchvision", "cv2"])
 

@@ -58,9 +58,9 @@ def measure_speed(
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
         the same under `baseline` and the ratios of the medians; memory, arithmetic, machine,
-        versions and settings; with another engine than torch the network and the total in torch,
-        `in_torch`, measured in turns as well. `total` is the wall clock from images in host memory to instances
-        in host memory, for the whole batch.
+        versions and settings; with another engine than torch `in_torch`: network and total in
+        torch, in turns, too. `total` is the wall clock from images in host memory to instances in
+        host memory, for the whole batch.
     """
     with _arithmetic(settings.threads):
         bench = Bench(settings)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
             "format: expected the packages onnx and onnxscript for 'onnx' (pip install onnx "
             f"onnxscript), got: {error}"
         ) from error
-    with torch.no_grad():
+    with torch.no_grad(), _quiet("onnx_ir"):
         names = list(module(images))
         program = torch.onnx.export(
             module,
@@ -75,10 +78,28 @@ def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
         ) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own errors share no base class
+        raise ValueError(
+            f"export: expected onnxruntime to run the file, to compare it with the network, got: "
+            f"{error}; YOLACT++ needs a version with DeformConv, 1.25 or later"
+        ) from error
     names = [output.name for output in session.get_outputs()]
     values = session.run(names, {INPUT: images.numpy()})
     return {name: torch.from_numpy(array) for name, array in zip(names, values, strict=True)}
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors of a logger: the exporter's optimiser tells which constants it left alone."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _strip(model: Any) -> None:

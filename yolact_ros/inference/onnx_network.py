@@ -130,7 +130,10 @@ class _Part:
                 model.SerializeToString(), options, providers=_providers(runtime, device)
             )
         except Exception as error:  # ONNX Runtime's own errors share no base class
-            raise CheckpointError(f"weights: ONNX Runtime cannot load them: {error}") from error
+            raise CheckpointError(
+                f"weights: onnxruntime {runtime.__version__} cannot load them: {error}; YOLACT++ "
+                "needs a version with DeformConv, 1.25 or later"
+            ) from error
         self.providers = self._session.get_providers()
         if device.type == "cuda" and _CUDA not in self.providers:
             raise ValueError(
