@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed
+from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
 from yolact_ros.structures import RawPredictions
 
 from .decode import CANDIDATE_THRESHOLD
@@ -110,7 +110,7 @@ def _rescore(
     if options.rescoring == "published":
         return found._replace(mask_scores=mask_scores.where(found.scores > 0, 0.0))
     products = (found.scores * mask_scores).where(found.scores > 0, -1.0)
-    products, order = products.sort(dim=1, descending=True, stable=True)
+    products, order = top_scores(products, threshold, products.shape[1])
     above = products > threshold
     return FixedDetections(
         boxes=_rows(found.boxes, order).where(above[..., None], 0.0),
