@@ -194,7 +194,7 @@ def peer(domain_id):
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """Parameters that give the node weights: none where weights ship."""
-    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.inference import shipped_weights
     from yolact_ros.presets import get_preset
 
     if shipped_weights(get_preset("yolact_demo")) is not None:

@@ -34,6 +34,12 @@ def register(commands: Any) -> None:
     )
     _add_arguments(parser)
     parser.add_argument(
+        "--engine",
+        default="torch",
+        help="torch, or onnxruntime: exports the network and measures it in both "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--baseline", action="store_true", help="measure the plain way along, and the ratio"
     )
     parser.add_argument("--no-overlay", action="store_true", help="do not measure drawing")
@@ -165,6 +171,7 @@ def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
         warm_up=arguments.warm_up,
         box_area=arguments.box_area,
         compile=arguments.compile,
+        engine=arguments.engine,
         threads=arguments.threads,
         **others,
     )

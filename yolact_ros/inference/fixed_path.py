@@ -19,9 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from yolact_ros.network import Yolact
 from yolact_ros.ops.masks import PackedMasks, assemble_masks
-from yolact_ros.structures import Instances, RawPredictions
+from yolact_ros.structures import Instances
 
 from .assemble import download, pixel_boxes, split_masks
 from .buffers import Staging
@@ -29,6 +28,7 @@ from .fixed_decode import detect_fixed, limits_of
 from .graph import Capture, FixedCall
 from .options import SegmenterOptions
 from .preprocess import Preprocessor, channel_orders
+from .raw_network import RawNetwork
 from .timing import STAGES, Marks, StageClock
 
 _CAPTURE_AFTER = 2
@@ -76,7 +76,7 @@ class FixedStep:
 
     def __init__(
         self,
-        network: Yolact,
+        network: RawNetwork,
         preprocessor: Preprocessor,
         sizes: Sequence[tuple[int, int]],
         channel_order: str | Sequence[str],
@@ -102,7 +102,7 @@ class FixedStep:
     def __call__(self) -> FixedOutput:
         x = self._preprocessor.prepare(self._views, self._resizes)
         self.marks.record("preprocess")
-        predictions: RawPredictions = self._network(x)
+        predictions = self._network(x)
         self.marks.record("network")
         found = detect_fixed(predictions, self.limits, self._options, self._network.maskiou_net)
         output = FixedOutput(
@@ -144,7 +144,7 @@ class FixedPath:
 
     def __init__(
         self,
-        network: Yolact,
+        network: RawNetwork,
         preprocessor: Preprocessor,
         device: torch.device,
         capture: Capture[FixedOutput] | None,
@@ -282,7 +282,7 @@ def _instances(
     rectangles: npt.NDArray[np.int32],
     bits: npt.NDArray[np.uint8],
     image_size: tuple[int, int],
-    network: Yolact,
+    network: RawNetwork,
     options: SegmenterOptions,
 ) -> Instances:
     """One image's instances of its N places, those that are left taken out."""

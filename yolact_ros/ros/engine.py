@@ -60,6 +60,7 @@ class Engine:
             preset=settings.preset or None,
             weights=settings.weights or None,
             class_names=settings.class_names,
+            engine=settings.engine,
             device=settings.device,
             precision=settings.precision,
             resize=settings.resize,

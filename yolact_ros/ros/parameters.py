@@ -49,6 +49,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "neither the preset nor the file says.",
     ),
     ParameterSpec(
+        name="engine",
+        kind=STRING,
+        default="torch",
+        choices=("torch", "onnxruntime"),
+        description="What runs the network; onnxruntime: `weights` is a file of `yolact-ros "
+        "export`.",
+    ),
+    ParameterSpec(
         name="device",
         kind=STRING,
         default="auto",
@@ -244,6 +252,7 @@ class Settings:
     preset: str
     weights: str
     class_names: tuple[str, ...]
+    engine: str
     device: str
     precision: str
     resize: str
