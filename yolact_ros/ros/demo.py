@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from yolact_ros.ros.signals import ignore_signals, leave_quietly
 
 if TYPE_CHECKING:
-    from yolact_ros.ros.children import Child
+    from yolact_ros.ros.children import ChildProcess
     from yolact_ros.ros.demo_viewer import DemoViewer
 
 SCORE_THRESHOLD = 0.3
@@ -92,7 +92,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _watch(viewer: DemoViewer, ended: Callable[[], Child | None], frames: int) -> str:
+def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames: int) -> str:
     """Prints a line a second until enough frames came; returns what went wrong, if anything."""
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
