@@ -26,7 +26,7 @@ from .fixed_decode import FIXED_NMS_KINDS
 from .fixed_path import FixedPath
 from .graph import cuda_capture
 from .options import SegmenterOptions
-from .preprocess import Preprocessor, check_image
+from .preprocess import Preprocessor, channel_orders, check_image
 from .rescore import rescore
 from .timing import StageClock
 
@@ -143,13 +143,13 @@ class Segmenter:
     def __call__(
         self,
         images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
-        channel_order: str = "bgr",
+        channel_order: str | Sequence[str] = "bgr",
     ) -> list[Instances]:
         """Segments a batch.
 
         Args:
             images: One (H, W, 3) uint8 array, or several, of any sizes.
-            channel_order: "bgr" or "rgb".
+            channel_order: "bgr" or "rgb", of all images or one an image.
 
         Returns:
             One `Instances` an image, best score first. Masks may be empty.
@@ -159,11 +159,12 @@ class Segmenter:
     def _call(
         self,
         images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
-        channel_order: str,
+        channel_order: str | Sequence[str],
         *,
         capture_now: bool = False,
     ) -> list[Instances]:
         batch = [images] if isinstance(images, np.ndarray) else list(images)
+        orders = channel_orders(channel_order, len(batch))
         groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
         for index, image in enumerate(batch):
             size = self._preprocessor.input_size(*check_image(image).shape[:2])
@@ -172,7 +173,8 @@ class Segmenter:
         clock = StageClock(self.device)
         for indices in groups.values():
             group = [batch[index] for index in indices]
-            instances = self._segment(group, channel_order, clock, capture_now)
+            order = tuple(orders[index] for index in indices)
+            instances = self._segment(group, order, clock, capture_now)
             found.update(zip(indices, instances, strict=True))
         self.timings = clock.milliseconds
         return [found[index] for index in range(len(batch))]
@@ -181,7 +183,7 @@ class Segmenter:
     def _segment(
         self,
         images: list[npt.NDArray[np.uint8]],
-        channel_order: str,
+        channel_order: tuple[str, ...],
         clock: StageClock,
         capture_now: bool,
     ) -> list[Instances]:

@@ -108,6 +108,8 @@ class DemoViewer(Node):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         by_meaning = {meaning: name for name, meaning in COUNTERS.items()}
         for status in message.status:
+            if not status.name.endswith(": segmentation"):
+                continue
             values = {item.key: item.value for item in status.values}
             for meaning in by_meaning.keys() & values.keys():
                 self._counts[by_meaning[meaning]] = int(values[meaning])

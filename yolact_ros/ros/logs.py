@@ -21,14 +21,21 @@ class ThrottledLog:
 
     Args:
         logger: An rclpy logger, or anything with `warning` and `error`.
+        prefix: Begins every line.
         period: Shortest time between two lines of one key, s.
         clock: Gives the time, s.
     """
 
     def __init__(
-        self, logger: Any, *, period: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self,
+        logger: Any,
+        *,
+        prefix: str = "",
+        period: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
+        self._prefix = prefix
         self._period = period
         self._clock = clock
         self._lock = threading.Lock()
@@ -55,7 +62,8 @@ class ThrottledLog:
             self._seen.move_to_end(key)
             if len(self._seen) > _MOST_KEYS:
                 self._seen.popitem(last=False)
-        return f"{message} ({held_back} more like this before)" if held_back else message
+        text = self._prefix + message
+        return f"{text} ({held_back} more like this before)" if held_back else text
 
 
 class NodeLogHandler(logging.Handler):
