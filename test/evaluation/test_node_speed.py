@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from yolact_ros.evaluation.node_speed_plot import node_speed_picture
-from yolact_ros.evaluation.node_speed_text import describe_node_settings, node_speed_table
+from yolact_ros.evaluation.node_speed_text import (
+    describe_node_settings,
+    node_speed_table,
+    ordered_stages,
+)
 
 CAMERA = {
     "name": "cam0",
@@ -37,6 +41,7 @@ WAY = {
     "frames_per_second": 16.0,
     "sums_close": True,
     "stages": {"wait": {"p50_ms": 1.5, "p95_ms": 12.25}, "total": {"p50_ms": 30.0, "p95_ms": 41.0}},
+    "batch_size": 1.756,
     "processor_cores": 1.234,
     "others_processor_cores": 0.05,
     "memory": {"pss_mb": 500.4, "uss_mb": 400.0, "rss_mb": 700.0, "peak_rss_mb": 900.0},
@@ -92,6 +97,7 @@ def test_rows_of_cameras_and_their_sums(result):
     assert cells(ages)["all"] == ["16.00"]
     assert cells(ages)["wait"] == ["1.50", "12.25"]
     assert "the sums close" in text
+    assert "frames in a batch: 1.76\n" in text
     assert "the node 1.23 cores; cameras and subscriber 0.05" in text
     assert "MB: 500 (PSS" in text and "GPU" not in text
 
@@ -103,6 +109,17 @@ def test_columns_stand_under_their_titles(result):
     for name, value in (("published", "100"), ("lost in DDS", "4"), ("-> overlay", "79")):
         end = title.index(name) + len(name)
         assert row[:end].endswith(f" {value}")
+
+
+def test_stages_come_in_the_order_of_a_frame_s_way():
+    row = {"p50_ms": 1.0, "p95_ms": 2.0}
+    names = ["total", "new", "network", "transport"]
+    assert list(ordered_stages(dict.fromkeys(names, row))) == [
+        "transport",
+        "network",
+        "total",
+        "new",
+    ]
 
 
 def test_what_does_not_close_is_said(result):
@@ -125,8 +142,9 @@ def test_what_the_reader_must_know_is_remarked(result):
 
 def test_where_nobody_tells_there_is_no_line(result):
     way = result["set_ups"][0]
-    way |= {"processor_cores": None, "memory": None}
+    way |= {"processor_cores": None, "memory": None, "batch_size": None}
     text = node_speed_table(result)
+    assert "batch" not in text
     assert "processor" not in text and "memory" not in text
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from .node_speed_text import describe_node_settings
+from .node_speed_text import STAGE_SUMS, describe_node_settings, ordered_stages
 from .speed_plot import figure_png
 
 _FATES = {
@@ -25,8 +25,6 @@ _FATES = {
     "unwanted": ("unwanted", "tab:gray"),
     "lost_in_dds": ("lost in DDS", "black"),
 }
-_SUMS = ("total", "processing", "age")
-"""Times of several stages together, which the node tells as well."""
 
 
 def node_speed_picture(result: Mapping[str, Any]) -> bytes:
@@ -97,9 +95,10 @@ def _most_frames(cameras: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _draw_stages(axes: Axes, stages: Mapping[str, Mapping[str, float]], longest: float) -> None:
+    stages = ordered_stages(stages)
     medians = [times["p50_ms"] for times in stages.values()]
     worst = [times["p95_ms"] for times in stages.values()]
-    colors = ["tab:blue" if name in _SUMS else "tab:cyan" for name in stages]
+    colors = ["tab:blue" if name in STAGE_SUMS else "tab:cyan" for name in stages]
     places = np.arange(len(stages))
     axes.barh(places, medians, color=colors)
     axes.hlines(places, medians, worst, color="gray", linewidth=1)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_Times = Mapping[str, float]
+
 _FATES = {
     "published": "published",
     "lost_in_dds": "lost in DDS",
@@ -25,6 +27,29 @@ _RATIOS = {
     "uss_mb": "memory (USS), MB",
     "gpu_memory_mb": "memory of the GPU, MB",
 }
+_STAGE_ORDER = (
+    "transport",
+    "executor",
+    "arrival",
+    "wait",
+    "convert",
+    "upload",
+    "preprocess",
+    "network",
+    "decode",
+    "masks",
+    "download",
+    "batch",
+    "hand-over",
+    "overlay",
+    "message",
+    "publish",
+    "processing",
+    "total",
+    "age",
+)
+STAGE_SUMS = ("arrival", "batch", "processing", "total", "age")
+"""Times of several stages together, which the node tells as well."""
 _NAME = 14
 
 
@@ -57,6 +82,12 @@ def describe_node_settings(result: Mapping[str, Any]) -> str:
         + f", {settings['transport']}, {settings['reliability'].replace('_', ' ')}; "
         f"{settings['seconds']:g} s{turns} after {settings['warm_up_s']:g} s"
     )
+
+
+def ordered_stages(stages: Mapping[str, _Times]) -> dict[str, _Times]:
+    """In the order of a frame's way through the node; what is not known here comes last."""
+    known = [name for name in _STAGE_ORDER if name in stages]
+    return {name: stages[name] for name in [*known, *sorted(set(stages) - set(known))]}
 
 
 def _fates(way: Mapping[str, Any]) -> list[str]:
@@ -114,13 +145,16 @@ def _ages(way: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _stages(stages: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _stages(stages: Mapping[str, _Times]) -> list[str]:
+    stages = ordered_stages(stages)
     rows = [[f"{times['p50_ms']:.2f}", f"{times['p95_ms']:.2f}"] for times in stages.values()]
     return _table("stage, ms", list(stages), ["p50", "p95"], rows)
 
 
 def _use(way: Mapping[str, Any]) -> list[str]:
     lines = []
+    if way["batch_size"] is not None:
+        lines.append(f"frames in a batch: {way['batch_size']:.2f}")
     nodes = "the node" if way["nodes"] == 1 else f"the {way['nodes']} nodes"
     if way["processor_cores"] is not None:
         lines.append(

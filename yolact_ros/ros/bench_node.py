@@ -151,6 +151,7 @@ def _describe(way: SetUp, settings: NodeBenchSettings, runs: Sequence[Run]) -> d
         "frames_per_second": sum(camera["frames_per_second"] for camera in cameras),
         "sums_close": not any(camera["problems"] for camera in cameras),
         "stages": joined_stages(stages for run in runs for stages in run.node_stages),
+        "batch_size": _mean([_batch_size(run.state) for run in runs]),
         "processor_cores": _mean([run.processor_cores for run in runs]),
         "others_processor_cores": _mean([run.others_processor_cores for run in runs]),
         "memory": _mean_of([run.memory for run in runs]),
@@ -159,6 +160,12 @@ def _describe(way: SetUp, settings: NodeBenchSettings, runs: Sequence[Run]) -> d
         "gpu_memory_by": runs[0].gpu_memory_by,
         "nice": runs[0].nice,
     }
+
+
+def _batch_size(values: Mapping[str, str]) -> float | None:
+    """Mean frames in a batch; None: the node serves one camera."""
+    text = values.get("frames in a batch (mean)")
+    return None if text is None else float(text)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -45,7 +45,7 @@ class Run:
         cameras: In the order of the settings.
         camera_stages: What each camera's status tells of times.
         node_stages: What each node's status tells of times.
-        state: Other values of the first node's status: "preset", "device", "precision".
+        state: All values of the first node's status, such as "preset", "device", "precision".
         processor_cores: Mean number of cores that the nodes kept busy; None: nobody tells.
         others_processor_cores: The same of cameras and subscriber.
         memory: Of all nodes, as `process_use.memory_of`; None: nobody tells.
