@@ -44,7 +44,7 @@ WAY = {
     "batch_size": 1.756,
     "processor_cores": 1.234,
     "others_processor_cores": 0.05,
-    "memory": {"pss_mb": 500.4, "uss_mb": 400.0, "rss_mb": 700.0, "peak_rss_mb": 900.0},
+    "memory": {"pss_mb": 500.4, "without_files_mb": 400.0, "rss_mb": 700.0, "peak_rss_mb": 900.0},
     "gpu_use": None,
     "gpu_memory_mb": None,
     "gpu_memory_by": "device",
@@ -99,12 +99,12 @@ def test_rows_of_cameras_and_their_sums(result):
     assert "the sums close" in text
     assert "frames in a batch: 1.76\n" in text
     assert "the node 1.23 cores; cameras and subscriber 0.05" in text
-    assert "MB: 500 (PSS" in text and "GPU" not in text
+    assert "MB: 500 (PSS" in text and "400 without files" in text and "GPU" not in text
 
 
 def test_columns_stand_under_their_titles(result):
     lines = node_speed_table(result).splitlines()
-    [title] = [line for line in lines if line.startswith("frames ")]
+    [title] = [line for line in lines if line.startswith("frames  ")]
     row = lines[lines.index(title) + 1]
     for name, value in (("published", "100"), ("lost in DDS", "4"), ("-> overlay", "79")):
         end = title.index(name) + len(name)

@@ -53,7 +53,7 @@ def spender():
 def test_processor_and_memory_of_a_process(spender):
     assert 0.5 <= process_use.processor_seconds(spender) < 2
     memory = process_use.memory_of(spender)
-    assert 50 < memory["uss_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
+    assert 50 < memory["without_files_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
     assert memory["rss_mb"] <= memory["peak_rss_mb"] + 0.1 < 150
 
 

@@ -24,7 +24,7 @@ _RATIOS = {
     "processor_cores": "processor, cores",
     "gpu_use": "GPU, share of time",
     "pss_mb": "memory (PSS), MB",
-    "uss_mb": "memory (USS), MB",
+    "without_files_mb": "memory without files, MB",
     "gpu_memory_mb": "memory of the GPU, MB",
 }
 _STAGE_ORDER = (
@@ -164,8 +164,8 @@ def _use(way: Mapping[str, Any]) -> list[str]:
     if way["memory"]:
         lines.append(
             f"memory of {nodes}, MB: {way['memory']['pss_mb']:.0f} (PSS: shared pages by share), "
-            f"{way['memory']['uss_mb']:.0f} of its own (USS), {way['memory']['rss_mb']:.0f} in all "
-            f"(RSS), {way['memory']['peak_rss_mb']:.0f} at most"
+            f"{way['memory']['without_files_mb']:.0f} without files, "
+            f"{way['memory']['rss_mb']:.0f} in all (RSS), {way['memory']['peak_rss_mb']:.0f} at most"
         )
     if way["gpu_use"] is not None:
         lines.append(f"GPU: at work {way['gpu_use']:.0%} of the time")

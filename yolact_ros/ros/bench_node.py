@@ -75,13 +75,13 @@ def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
     """One node for all cameras against one node for each: "one", "many" and their "ratio".
 
     Returns:
-        Of "frames_per_second", "processor_cores", "pss_mb", "uss_mb" (the nodes' memory), and where
+        Of "frames_per_second", "processor_cores", "pss_mb", "without_files_mb" (the nodes' memory), and where
         there is a GPU "gpu_use" and "gpu_memory_mb". "ratio" is one / many.
     """
     compared = {}
     for name in ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb"):
         compared[name] = (one[name], many[name])
-    for name in ("pss_mb", "uss_mb"):
+    for name in ("pss_mb", "without_files_mb"):
         compared[name] = tuple(way["memory"] and way["memory"][name] for way in (one, many))
     return {
         name: {"one": left, "many": right, "ratio": left / right}

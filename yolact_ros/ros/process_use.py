@@ -16,11 +16,7 @@ import numpy as np
 from yolact_ros.ros.parent import end_with_parent
 
 _PROC = Path("/proc")
-_MEMORY = {
-    "rss_mb": ("Rss",),
-    "pss_mb": ("Pss",),
-    "uss_mb": ("Private_Clean", "Private_Dirty"),
-}
+_MEMORY = {"rss_mb": "Rss", "pss_mb": "Pss", "without_files_mb": "Anonymous"}
 _PERIOD = 500
 """Milliseconds between two looks at the GPU."""
 
@@ -38,17 +34,16 @@ def memory_of(pid: int) -> dict[str, float] | None:
     """Resident memory of a process in MB (10^6 bytes); None: the system does not tell.
 
     Returns:
-        "rss_mb": all its pages; "pss_mb": a page that n processes share counts as 1/n; "uss_mb":
-        pages that are its own alone; "peak_rss_mb": the largest "rss_mb" so far.
+        "rss_mb": all its pages; "pss_mb": a page that n processes share counts as 1/n;
+        "without_files_mb": those that belong to no file, such as a library's, which all processes
+        share: weights and what else a program makes; "peak_rss_mb": the largest "rss_mb" so far.
     """
     try:
         pages = _kilobytes(_PROC / str(pid) / "smaps_rollup")
         status = _kilobytes(_PROC / str(pid) / "status")
     except OSError:
         return None
-    memory = {
-        name: sum(pages[field] for field in fields) * 1.024e-3 for name, fields in _MEMORY.items()
-    }
+    memory = {name: pages[field] * 1.024e-3 for name, field in _MEMORY.items()}
     return memory | {"peak_rss_mb": status["VmHWM"] * 1.024e-3}
 
 
