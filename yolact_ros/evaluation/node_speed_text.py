@@ -161,11 +161,11 @@ def _use(way: Mapping[str, Any]) -> list[str]:
             f"processor: {nodes} {way['processor_cores']:.2f} cores; cameras and subscriber "
             f"{way['others_processor_cores']:.2f}"
         )
-    if way["memory"]:
+    if memory := way["memory"]:
         lines.append(
-            f"memory of {nodes}, MB: {way['memory']['pss_mb']:.0f} (PSS: shared pages by share), "
-            f"{way['memory']['without_files_mb']:.0f} without files, "
-            f"{way['memory']['rss_mb']:.0f} in all (RSS), {way['memory']['peak_rss_mb']:.0f} at most"
+            f"memory of {nodes}, MB: {memory['pss_mb']:.0f} (PSS: shared pages by share), "
+            f"{memory['without_files_mb']:.0f} without files, {memory['rss_mb']:.0f} in all (RSS), "
+            f"{memory['peak_rss_mb']:.0f} at most"
         )
     if way["gpu_use"] is not None:
         lines.append(f"GPU: at work {way['gpu_use']:.0%} of the time")

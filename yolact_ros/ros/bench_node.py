@@ -75,8 +75,9 @@ def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
     """One node for all cameras against one node for each: "one", "many" and their "ratio".
 
     Returns:
-        Of "frames_per_second", "processor_cores", "pss_mb", "without_files_mb" (the nodes' memory), and where
-        there is a GPU "gpu_use" and "gpu_memory_mb". "ratio" is one / many.
+        Of "frames_per_second", "processor_cores", the nodes' memory "pss_mb" and
+        "without_files_mb", and where there is a GPU "gpu_use" and "gpu_memory_mb". "ratio" is
+        one / many.
     """
     compared = {}
     for name in ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb"):
