@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.presets import preset_names
 
-from . import bench_losses
+from . import bench_losses, bench_node
 from .memory import parse_size
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def register(commands: Any) -> None:
     parser.set_defaults(run=run)
     parts = parser.add_subparsers(title="parts", metavar="PART")
     bench_losses.register(parts)
+    bench_node.register(parts)
     growth = parts.add_parser(
         "growth",
         help="cost as instances, image size and batch grow",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from yolact_ros.ros.signals import ignore_signals, leave_quietly
 
 if TYPE_CHECKING:
-    from yolact_ros.ros.children import Child
+    from yolact_ros.ros.children import Child, ChildProcess
     from yolact_ros.ros.demo_viewer import CameraView, DemoViewer
 
 SCORE_THRESHOLD = 0.3
@@ -150,7 +150,7 @@ def _output_of(view: CameraView, output: Path) -> Path:
     return output.with_stem(f"{output.stem}_{view.name}") if view.name else output
 
 
-def _watch(viewer: DemoViewer, ended: Callable[[], Child | None], frames: int) -> str:
+def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames: int) -> str:
     """Prints lines each second until enough frames came; returns what went wrong, if anything."""
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
