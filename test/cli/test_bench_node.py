@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arguments of `yolact-ros bench node`; what it measures is tested in test/ros."""
 
+import json
+
 import pytest
 
 from yolact_ros.cli import bench_node
@@ -96,3 +98,11 @@ def test_the_node_s_parameters(tmp_path, monkeypatch):
         "classes": "[cup, fork]",
     }
     assert bench_node._parameters(build_parser().parse_args(NODE)) == {}
+
+
+def test_lists_of_numbers_are_written_in_one_line():
+    result = {"curve": [1.5, -2e-07, 3], "names": ["a", "b"], "pairs": [[1, 2]], "none": []}
+    text = bench_node._json(result)
+    assert json.loads(text) == result
+    assert '"curve": [ 1.5, -2e-07, 3 ],' in text
+    assert len(text.splitlines()) == 11

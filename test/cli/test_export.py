@@ -78,6 +78,7 @@ def test_predict_runs_an_exported_file(tmp_path, exported, capsys):
         out = tmp_path / engine
         command = ["predict", str(tmp_path / "image.png"), "--out", str(out), "--quiet"]
         command += ["--engine", engine, "--device", "cpu", "--no-overlay"]
+        command += ["--precision", "fp32"]
         if engine == "onnxruntime":
             command += ["--weights", str(exported("yolact_demo").path)]
         assert main(command) == 0

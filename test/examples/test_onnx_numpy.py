@@ -50,7 +50,7 @@ def test_numpy_assembles_the_masks_that_segmenter_does(exported, tmp_path, prese
     command = [sys.executable, "-c", _RUN, EXAMPLE, path, results, *files]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    segmenter = Segmenter(network=network, device="cpu")
+    segmenter = Segmenter(network=network, device="cpu", precision="fp32")
     with np.load(results) as arrays:
         for i, expected in enumerate(segmenter(images)):
             assert len(expected) >= 2

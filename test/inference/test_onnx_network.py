@@ -44,7 +44,7 @@ def both(exported):
             network, path = exported(preset)
             made.clear()  # of the large ones only one at a time
             made[preset] = (
-                Segmenter(network=network, device="cpu"),
+                Segmenter(network=network, device="cpu", precision="fp32"),
                 Segmenter(weights=path, engine="onnxruntime", device="cpu"),
             )
         return made[preset]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 def test_both_engines_find_the_same(start, peer, exported):
     path = exported("yolact_demo").path
     nodes = {
-        "torch": start("yolact_node", "-r", "__node:=torch_one", device="cpu"),
+        "torch": start("yolact_node", "-r", "__node:=torch_one", device="cpu", precision="fp32"),
         "onnxruntime": start(
             "yolact_node",
             *("-r", "__node:=onnxruntime_one"),

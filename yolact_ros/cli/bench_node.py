@@ -7,9 +7,10 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     result["versions"] = describe_versions() | _middleware()
     print(node_speed_table(result))
     if arguments.json:
-        _write(arguments.json, (json.dumps(result, indent=1) + "\n").encode())
+        _write(arguments.json, _json(result).encode())
     if arguments.picture:
         from yolact_ros.evaluation.node_speed_plot import node_speed_picture  # matplotlib
 
@@ -203,6 +204,12 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def _middleware() -> dict[str, str]:
     names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
     return {name: value for name, key in names.items() if (value := os.environ.get(key))}
+
+
+def _json(result: Mapping[str, Any]) -> str:
+    """With every list of numbers in one line: a curve of ages has a hundred."""
+    text = json.dumps(result, indent=1) + "\n"
+    return re.sub(r"\[[\s\d.,+e-]+\]", lambda found: " ".join(found[0].split()), text)
 
 
 def _write(path: Path, content: bytes) -> None:

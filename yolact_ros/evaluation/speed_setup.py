@@ -115,7 +115,15 @@ class Bench:
 
     def __init__(self, settings: SpeedSettings) -> None:
         device = resolve_device(settings.device)
-        resolve_precision(settings.precision, device)
+        self._precision, _ = resolve_precision(settings.precision, device)
+        if settings.engine != "torch":
+            if settings.precision == "auto" and device.type == "cpu":
+                self._precision = "fp32"  # whatever torch would take
+            if self._precision not in PRECISIONS:
+                raise ValueError(
+                    f"precision: expected {' or '.join(PRECISIONS)} for an exported file, "
+                    f"got {self._precision!r}"
+                )
         preset, self.weights = _choose(settings)
         network = _build(preset, self.weights, settings.seed).to(device)
         self.images = make_images(settings)
@@ -139,23 +147,17 @@ class Bench:
         return Segmenter(
             network=copy.deepcopy(self._network),
             device=self.settings.device,
-            precision=self.settings.precision,
+            precision=self._precision,
             compile=compile,
             **self._limits,
         )
 
     def _make_exported(self) -> Segmenter:
         """The fast way with the network in ONNX Runtime."""
-        precision = self.segmenter.precision
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision: expected {' or '.join(PRECISIONS)} for an exported file, "
-                f"got {precision!r}"
-            )
         plain = _build(self._network.preset, self.weights, self.settings.seed)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.onnx"
-            export_network(plain, path, precision=precision)
+            export_network(plain, path, precision=self._precision)
             network = OnnxNetwork(path, device=self.settings.device)
         return Segmenter(network=_Fixed(network, self.fixed), **self._limits)
 

@@ -123,7 +123,8 @@ class _Part:
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; warnings are about its own choice of kernels
         options.intra_op_num_threads = torch.get_num_threads()
-        # Waiting threads must not burn the processor that decoding and ROS need.
+        # Threads that wait for the next call would burn the processor that decoding and ROS need:
+        # at 30 calls a second of yolact_demo 47 ms of it a call instead of 28, for 5 % of the time.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self._session = runtime.InferenceSession(
