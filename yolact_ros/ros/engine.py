@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rclpy.node import Node
@@ -56,17 +57,7 @@ class Engine:
         statistics: Statistics,
         on_error: Callable[[Camera | None, Exception], None],
     ) -> None:
-        self._segmenter = Segmenter(
-            preset=settings.preset or None,
-            weights=settings.weights or None,
-            class_names=settings.class_names,
-            device=settings.device,
-            precision=settings.precision,
-            resize=settings.resize,
-            compile=settings.compile,
-            **_options(settings),
-        )
-        self._warm_up(len(cameras), settings.max_batch)
+        self._segmenter = load_segmenter(settings, len(cameras))
         self._statistics = statistics
         self._on_error = on_error
         self._class_list = ClassList(node)
@@ -172,14 +163,36 @@ class Engine:
             except Exception as error:
                 self._on_error(frame.camera, error)
 
-    def _warm_up(self, cameras: int, max_batch: int) -> None:
-        """Runs the sizes of batches that come: the first one costs time on a GPU or if compiled."""
-        most = min(cameras, max_batch or cameras)
-        for batch in range(1, most + 1):
-            self._segmenter.warm_up(batch=batch)
-
     def _announce(self) -> None:
         self._class_list.announce(self._segmenter.class_names, self.settings.score_threshold)
+
+
+def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
+    """Loads the network and runs the sizes of batches that come, in a thread that ends.
+
+    GNU OpenMP keeps threads for every thread that ever asked for some, and when it has more of them
+    than cores, all sleep between the operations: on two cores the network took half as long again
+    in the worker's thread when this one had run it before.
+    """
+    with ThreadPoolExecutor(max_workers=1) as alone:
+        return alone.submit(_load, settings, cameras).result()
+
+
+def _load(settings: Settings, cameras: int) -> Segmenter:
+    segmenter = Segmenter(
+        preset=settings.preset or None,
+        weights=settings.weights or None,
+        class_names=settings.class_names,
+        device=settings.device,
+        precision=settings.precision,
+        resize=settings.resize,
+        compile=settings.compile,
+        **_options(settings),
+    )
+    # The first run of each size costs time on a GPU or if compiled.
+    for batch in range(1, min(cameras, settings.max_batch or cameras) + 1):
+        segmenter.warm_up(batch=batch)
+    return segmenter
 
 
 def _options(settings: Settings) -> dict[str, Any]:
