@@ -66,7 +66,7 @@ class Engine:
             compile=settings.compile,
             **_options(settings),
         )
-        self._warm_up(len(cameras), settings.max_batch)
+        self._warm_up(min(len(cameras), settings.max_batch or len(cameras)), settings.compile)
         self._statistics = statistics
         self._on_error = on_error
         self._class_list = ClassList(node)
@@ -172,10 +172,9 @@ class Engine:
             except Exception as error:
                 self._on_error(frame.camera, error)
 
-    def _warm_up(self, cameras: int, max_batch: int) -> None:
-        """Runs the sizes of batches that come: the first one costs time on a GPU or if compiled."""
-        most = min(cameras, max_batch or cameras)
-        for batch in range(1, most + 1):
+    def _warm_up(self, most: int, compiled: bool) -> None:
+        """Runs sizes of batches that will come: if compiled all, as each is compiled for itself."""
+        for batch in range(1, most + 1) if compiled else sorted({1, most}):
             self._segmenter.warm_up(batch=batch)
 
     def _announce(self) -> None:
