@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import threading
 
+import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -160,6 +161,16 @@ def test_times_are_percentiles_of_the_last_frames():
     for milliseconds in range(WINDOW):
         statistics.record("network", milliseconds)
     assert statistics.snapshot().times["network"] == pytest.approx((127.5, 242.25))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100, WINDOW])
+def test_percentiles_are_numpy_s(count):
+    statistics = Statistics()
+    values = np.random.default_rng(count).exponential(size=count)
+    for value in values:
+        statistics.record("network", float(value))
+    expected = np.percentile(values, [50, 95])
+    assert statistics.snapshot().times["network"] == pytest.approx(tuple(expected))
 
 
 def test_counting_from_many_threads_loses_nothing():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads of a network on a CPU."""
 
+import dataclasses
 import threading
 
 import pytest
@@ -28,8 +29,14 @@ def test_the_network_is_loaded_and_run_first_in_a_thread_that_ends(monkeypatch):
     segmenter = engine.load_segmenter(SETTINGS, cameras=3)
     [thread] = segmenter.threads
     assert thread is not threading.current_thread() and not thread.is_alive()
-    assert segmenter.batches == [1, 2, 3]
+    assert segmenter.batches == [1, 3]
     assert segmenter.options["score_threshold"] == SETTINGS.score_threshold
+
+
+def test_a_compiled_network_runs_every_size_of_batch_first(monkeypatch):
+    monkeypatch.setattr(engine, "Segmenter", FakeSegmenter)
+    settings = dataclasses.replace(SETTINGS, compile=True, max_batch=2)
+    assert engine.load_segmenter(settings, cameras=3).batches == [1, 2]
 
 
 def test_what_loading_raises_comes_through(monkeypatch):

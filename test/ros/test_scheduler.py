@@ -64,6 +64,14 @@ def test_nothing_waits_for_a_camera_that_went_silent_or_never_came():
     assert scheduler.due(1.0) == 1.0
 
 
+def test_a_batch_that_is_full_waits_for_nobody():
+    scheduler = primed({"a": 0.10, "b": 0.12, "c": 0.13}, batch_wait=0.05, max_batch=2)
+    scheduler.offer("a", "a1", 0.10)
+    assert scheduler.due(0.10) == pytest.approx(0.15)
+    scheduler.offer("b", "b1", 0.12)
+    assert scheduler.due(0.12) == 0.12
+
+
 def test_newer_frames_do_not_put_the_deadline_off():
     scheduler = primed({"a": 0.01, "b": 0.1}, batch_wait=0.035)
     scheduler.offer("a", "a1", 0.07)

@@ -189,8 +189,9 @@ def _load(settings: Settings, cameras: int) -> Segmenter:
         compile=settings.compile,
         **_options(settings),
     )
-    # The first run of each size costs time on a GPU or if compiled.
-    for batch in range(1, min(cameras, settings.max_batch or cameras) + 1):
+    most = min(cameras, settings.max_batch or cameras)
+    # The first run costs time on a GPU; if compiled, that of each size does.
+    for batch in range(1, most + 1) if settings.compile else sorted({1, most}):
         segmenter.warm_up(batch=batch)
     return segmenter
 

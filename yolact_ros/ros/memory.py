@@ -19,9 +19,9 @@ _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLE
 def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     """Makes malloc keep freed blocks as large as images instead of returning them to the system.
 
-    By default every image gets fresh pages, and that the system hands them out zeroed, one fault
-    each, costs more than all copies of the image: at 1280x720, 4.6 ms between DDS and the callback
-    instead of 1.8 ms.
+    By default large images get fresh pages, and that the system hands them out zeroed, one fault
+    each, costs more than all copies of the image: at 1920x1080, 16 ms from the stamp to the
+    callback instead of 9 ms, on two cores.
 
     Returns:
         Whether it is so now: not with another C library than glibc, nor if the user has made

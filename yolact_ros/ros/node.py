@@ -260,7 +260,7 @@ class YolactNode(LifecycleNode):
         for subscription in self._image_subscriptions:
             subscription.match()
             if time.monotonic() - subscription.last_image > _SILENCE:
-                self._waiting_log.warning(subscription.topic, subscription.describe_silence())
+                self._waiting_log.warning(subscription.topic, subscription.describe_silence)
         engine = self._engine
         state = NodeState(
             name=self.get_name(),

@@ -7,8 +7,6 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 COUNTERS = {
     "received": "frames that reached the node",
     "processed": "frames that were segmented and published",
@@ -81,9 +79,21 @@ class Statistics:
             sizes = list(self._batch_sizes)
         return Snapshot(
             counts=counts,
-            times={
-                stage: (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
-                for stage, values in times.items()
-            },
+            times={stage: _percentiles(sorted(values)) for stage, values in times.items()},
             batch_size=sum(sizes) / len(sizes) if sizes else 0.0,
         )
+
+
+def _percentiles(ordered: list[float]) -> tuple[float, float]:
+    """Median and 95th percentile, interpolated as NumPy does, in a fraction of its time.
+
+    The frames of all cameras wait meanwhile.
+    """
+    last = len(ordered) - 1
+
+    def at(fraction: float) -> float:
+        below = int(fraction * last)
+        above = min(below + 1, last)
+        return ordered[below] + (fraction * last - below) * (ordered[above] - ordered[below])
+
+    return at(0.5), at(0.95)
