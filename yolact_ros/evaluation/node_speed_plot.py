@@ -43,7 +43,7 @@ def node_speed_picture(result: Mapping[str, Any]) -> bytes:
         _draw_ages(ages, way, oldest)
         _draw_fates(fates, way["cameras"])
         _draw_stages(stages, way["stages"], longest)
-    lines = textwrap.wrap(describe_node_settings(result), 150)
+    lines = textwrap.wrap(describe_node_settings(result), 190)
     figure.suptitle("\n".join(lines), fontsize=8)
     return figure_png(figure)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rclpy.node import Node
@@ -56,18 +57,7 @@ class Engine:
         statistics: Statistics,
         on_error: Callable[[Camera | None, Exception], None],
     ) -> None:
-        self._segmenter = Segmenter(
-            preset=settings.preset or None,
-            weights=settings.weights or None,
-            class_names=settings.class_names,
-            engine=settings.engine,
-            device=settings.device,
-            precision=settings.precision,
-            resize=settings.resize,
-            compile=settings.compile,
-            **_options(settings),
-        )
-        self._warm_up(min(len(cameras), settings.max_batch or len(cameras)), settings.compile)
+        self._segmenter = load_segmenter(settings, len(cameras))
         self._statistics = statistics
         self._on_error = on_error
         self._class_list = ClassList(node)
@@ -173,13 +163,38 @@ class Engine:
             except Exception as error:
                 self._on_error(frame.camera, error)
 
-    def _warm_up(self, most: int, compiled: bool) -> None:
-        """Runs sizes of batches that will come: if compiled all, as each is compiled for itself."""
-        for batch in range(1, most + 1) if compiled else sorted({1, most}):
-            self._segmenter.warm_up(batch=batch)
-
     def _announce(self) -> None:
         self._class_list.announce(self._segmenter.class_names, self.settings.score_threshold)
+
+
+def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
+    """Loads the network and runs the sizes of batches that come, in a thread that ends.
+
+    GNU OpenMP keeps threads for every thread that ever asked for some, and when it has more of them
+    than cores, all sleep between the operations: on two cores the network took half as long again
+    in the worker's thread when this one had run it before.
+    """
+    with ThreadPoolExecutor(max_workers=1) as alone:
+        return alone.submit(_load, settings, cameras).result()
+
+
+def _load(settings: Settings, cameras: int) -> Segmenter:
+    segmenter = Segmenter(
+        preset=settings.preset or None,
+        weights=settings.weights or None,
+        class_names=settings.class_names,
+        engine=settings.engine,
+        device=settings.device,
+        precision=settings.precision,
+        resize=settings.resize,
+        compile=settings.compile,
+        **_options(settings),
+    )
+    most = min(cameras, settings.max_batch or cameras)
+    # The first run costs time on a GPU; if compiled, that of each size does.
+    for batch in range(1, most + 1) if settings.compile else sorted({1, most}):
+        segmenter.warm_up(batch=batch)
+    return segmenter
 
 
 def _options(settings: Settings) -> dict[str, Any]:

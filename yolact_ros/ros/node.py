@@ -20,6 +20,7 @@ from yolact_ros.ros.camera import Camera, make_cameras
 from yolact_ros.ros.compat import answer_refused_transitions, destroy_state_machine
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.openmp import wait_briefly
 from yolact_ros.ros.parameter_table import ParameterError
 from yolact_ros.ros.parameters import PARAMETERS, Settings
 from yolact_ros.ros.process import run_node
@@ -290,4 +291,5 @@ class YolactNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is told to end, and ends the process."""
+    wait_briefly()
     run_node(YolactNode, args)
