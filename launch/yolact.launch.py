@@ -21,7 +21,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from yolact_ros.ros.transport import transport_settings
 
 PACKAGE = "yolact_ros"
-PASSED_ON = ("preset", "weights", "device")
+PASSED_ON = ("preset", "weights", "engine", "device")
 
 
 def listed(context: LaunchContext, name: str) -> list[str]:
@@ -114,6 +114,9 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "weights", default_value="", description="File of the network's weights."
+            ),
+            DeclareLaunchArgument(
+                "engine", default_value="", description="torch or onnxruntime."
             ),
             DeclareLaunchArgument(
                 "device", default_value="", description="auto, cpu, cuda or cuda:N."

@@ -36,7 +36,7 @@ def test_arguments():
     declared = {
         entity.name for entity in description.entities if isinstance(entity, DeclareLaunchArgument)
     }
-    wanted = {"preset", "weights", "device", "image", "rviz", "demo_camera", "params_file"}
+    wanted = {"preset", "weights", "engine", "device", "image", "rviz", "demo_camera", "params_file"}
     assert wanted | {"namespace", "cameras"} == declared
 
 
