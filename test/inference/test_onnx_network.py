@@ -2,6 +2,7 @@
 """Segmenter with ONNX Runtime behind it."""
 
 import dataclasses
+import gc
 import runpy
 import sys
 from pathlib import Path
@@ -49,7 +50,9 @@ def both(exported):
             )
         return made[preset]
 
-    return build
+    yield build
+    made.clear()
+    gc.collect()  # hundreds of megabytes, among them the graphs of exports
 
 
 @pytest.mark.parametrize("preset", PRESETS)
