@@ -115,9 +115,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "weights", default_value="", description="File of the network's weights."
             ),
-            DeclareLaunchArgument(
-                "engine", default_value="", description="torch or onnxruntime."
-            ),
+            DeclareLaunchArgument("engine", default_value="", description="torch or onnxruntime."),
             DeclareLaunchArgument(
                 "device", default_value="", description="auto, cpu, cuda or cuda:N."
             ),

@@ -36,8 +36,8 @@ def test_arguments():
     declared = {
         entity.name for entity in description.entities if isinstance(entity, DeclareLaunchArgument)
     }
-    wanted = {"preset", "weights", "engine", "device", "image", "rviz", "demo_camera", "params_file"}
-    assert wanted | {"namespace", "cameras"} == declared
+    wanted = {"preset", "weights", "engine", "device", "image", "rviz", "demo_camera"}
+    assert wanted | {"params_file", "namespace", "cameras"} == declared
 
 
 def context_with(**arguments):
