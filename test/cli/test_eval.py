@@ -66,6 +66,8 @@ def arguments(folder, out, *more):
         str(out),
         "--device",
         "cpu",
+        "--precision",
+        "fp32",
         "--quiet",
         *more,
     ]
