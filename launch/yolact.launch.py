@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the node yolact, and on request a synthetic camera and rviz2.
+"""Starts the node yolact for one camera or several, and on request synthetic cameras and rviz2.
 
 An argument that is left empty is not passed on: the node's own default holds, or what the file of
 parameters says.
 """
 
 import os
+from typing import List  # noqa: UP035
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -20,7 +21,25 @@ from launch_ros.parameter_descriptions import ParameterValue
 from yolact_ros.ros.transport import transport_settings
 
 PACKAGE = "yolact_ros"
-PASSED_ON = ("preset", "weights", "device")
+PASSED_ON = ("preset", "weights", "engine", "device")
+
+
+def listed(context: LaunchContext, name: str) -> list[str]:
+    """The parts of an argument that lists names, separated by commas."""
+    text = LaunchConfiguration(name).perform(context)
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def topics(context: LaunchContext) -> list[tuple[str, str]]:
+    """The node's name of each image topic, and the name given for it if one is."""
+    cameras, images = listed(context, "cameras"), listed(context, "image")
+    names = [f"{camera}/image" for camera in cameras] or ["image"]
+    if images and len(images) != len(names):
+        raise ValueError(
+            f"image: expected a topic for each of {len(names)} cameras, separated by commas, "
+            f"got {len(images)}"
+        )
+    return list(zip(names, images or names, strict=True))
 
 
 def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -30,7 +49,9 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     parameters = {
         name: ParameterValue(value, value_type=str) for name, value in given.items() if value
     }
-    image = LaunchConfiguration("image").perform(context)
+    if cameras := listed(context, "cameras"):
+        # launch_ros knows this spelling of the type alone
+        parameters["cameras"] = ParameterValue(cameras, value_type=List[str])  # noqa: UP006
     return [
         Node(
             package=PACKAGE,
@@ -38,26 +59,46 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name="yolact",
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
-            remappings=[("image", image)] if image else [],
+            remappings=[(name, topic) for name, topic in topics(context) if name != topic],
             additional_env=transport_settings(),
             output="screen",
         )
     ]
 
 
+def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """A synthetic camera for each name, in a namespace of that name, or the one without a name."""
+    namespace = LaunchConfiguration("namespace").perform(context)
+    return [
+        Node(
+            package=PACKAGE,
+            executable="demo_camera",
+            name="demo_camera",
+            namespace="/".join(part for part in (namespace, camera) if part),
+            parameters=[{"seed": 1000 * number, "frame_id": f"{camera}_optical_frame"}]
+            if camera
+            else [],
+            additional_env=transport_settings(),
+            output="screen",
+        )
+        for number, camera in enumerate(listed(context, "cameras") or [""])
+    ]
+
+
 def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """rviz2 with the overlay and the camera's image of this namespace."""
+    """rviz2 with the overlay and the image of the first camera of this namespace."""
     share = get_package_share_directory(PACKAGE)
     namespace = LaunchConfiguration("namespace").perform(context).strip("/")
     prefix = f"/{namespace}" if namespace else ""
-    image = LaunchConfiguration("image").perform(context) or "image"
+    name, image = topics(context)[0]
     image = image if image.startswith("/") else f"{prefix}/{image}"
+    overlay = f"{prefix}/yolact/{name.removesuffix('image')}overlay"
     return [
         Node(
             package="rviz2",
             executable="rviz2",
             arguments=["-d", os.path.join(share, "config", "yolact.rviz")],
-            remappings=[("/yolact/overlay", f"{prefix}/yolact/overlay"), ("/image", image)],
+            remappings=[("/yolact/overlay", overlay), ("/image", image)],
             output="screen",
         )
     ]
@@ -74,11 +115,19 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "weights", default_value="", description="File of the network's weights."
             ),
+            DeclareLaunchArgument("engine", default_value="", description="torch or onnxruntime."),
             DeclareLaunchArgument(
                 "device", default_value="", description="auto, cpu, cuda or cuda:N."
             ),
             DeclareLaunchArgument(
-                "image", default_value="", description="Topic of the camera's images."
+                "cameras",
+                default_value="",
+                description="Names of several cameras that share the network, such as front,rear.",
+            ),
+            DeclareLaunchArgument(
+                "image",
+                default_value="",
+                description="Topic of the camera's images; with cameras, one of each: a,b.",
             ),
             DeclareLaunchArgument(
                 "namespace", default_value="", description="Namespace of all nodes but rviz2."
@@ -91,20 +140,14 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "demo_camera",
                 default_value="false",
-                description="Whether a camera that films synthetic scenes is started.",
+                description="Whether cameras that film synthetic scenes are started.",
             ),
             DeclareLaunchArgument(
                 "rviz", default_value="false", description="Whether rviz2 shows the overlay."
             ),
             OpaqueFunction(function=segmentation),
-            Node(
-                package=PACKAGE,
-                executable="demo_camera",
-                name="demo_camera",
-                namespace=LaunchConfiguration("namespace"),
-                additional_env=transport_settings(),
-                output="screen",
-                condition=IfCondition(LaunchConfiguration("demo_camera")),
+            OpaqueFunction(
+                function=demo_cameras, condition=IfCondition(LaunchConfiguration("demo_camera"))
             ),
             OpaqueFunction(function=rviz, condition=IfCondition(LaunchConfiguration("rviz"))),
         ]

@@ -4,79 +4,21 @@
 
     scripts/free_domain_id.py COMMAND [ARGUMENT ...]
 
-The id is the command's for as long as it runs, also against others who ask at the same time. Tests
-use `reserve()`.
+The id is the command's for as long as it runs, also against others who ask at the same time.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import random
-import socket
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-HIGHEST = 101
-"""The last id whose ports lie below those that Linux hands out to clients."""
-
-
-@contextmanager
-def reserve() -> Iterator[int]:
-    """A domain id from 1 to 101 that is the caller's within the `with` block."""
-    domain_id, descriptor = _take()
-    try:
-        yield domain_id
-    finally:
-        os.close(descriptor)
-
-
-def _take() -> tuple[int, int]:
-    """A free id, and the descriptor of a locked file: the id is taken until it is closed."""
-    candidates = list(range(1, HIGHEST + 1))
-    random.shuffle(candidates)
-    for domain_id in candidates:
-        descriptor = _lock(domain_id)
-        if descriptor is None:
-            continue
-        if _nobody_listens(domain_id):
-            return domain_id, descriptor
-        os.close(descriptor)
-    raise RuntimeError(f"all ROS domain ids from 1 to {HIGHEST} are in use on this machine")
-
-
-def _lock(domain_id: int) -> int | None:
-    path = Path(tempfile.gettempdir()) / f"yolact_ros_domain_{domain_id}.lock"
-    try:
-        # read only is enough for a lock, and is allowed on another user's file
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except PermissionError:
-        return None
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _nobody_listens(domain_id: int) -> bool:
-    """Whether no participant has the domain's discovery port (DDSI-RTPS 2.3, 9.6.1.1)."""
-    port = 7400 + 250 * domain_id
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as discovery:
-        try:
-            discovery.bind(("", port))
-        except OSError:
-            return False
-    return True
+from yolact_ros.ros.domain_id import take
 
 
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(f"expected a command: {sys.argv[0]} COMMAND [ARGUMENT ...]")
-    domain_id, descriptor = _take()
+    domain_id, descriptor = take()
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)
     # the lock lasts as long as the command, which replaces this process
     os.set_inheritable(descriptor, True)

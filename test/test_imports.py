@@ -17,11 +17,21 @@ ALLOWED = {
     "ops": {"structures", "presets"},
     "network": _CORE,
     "inference": {*_CORE, "network"},
+    "export": {*_CORE, "network", "inference"},
     "visualization": {"structures", "presets"},
     "data": {"structures", "presets"},
-    "evaluation": {*_CORE, "network", "inference", "visualization", "data"},
+    "evaluation": {*_CORE, "network", "inference", "export", "visualization", "data"},
     "training": {*_CORE, "network", "inference", "evaluation", "data"},
-    "cli": {*_CORE, "network", "inference", "visualization", "data", "evaluation", "training"},
+    "cli": {
+        *_CORE,
+        "network",
+        "inference",
+        "export",
+        "visualization",
+        "data",
+        "evaluation",
+        "training",
+    },
     "ros": {*_CORE, "network", "inference", "visualization", "data", "msg"},
 }
 """What each part may import of the others; anything may import itself."""
@@ -133,6 +143,19 @@ def test_everything_but_the_node_imports_without_ros():
 
 def test_the_command_line_imports_without_the_packages_of_training():
     _import_with_blocked(["yolact_ros.cli.main"], ["lightning", "pytorch_lightning", "pycocotools"])
+
+
+def test_everything_imports_without_the_packages_of_exporting():
+    modules = ["yolact_ros.cli.main", "yolact_ros.inference", "yolact_ros.export"]
+    # None, as torch asks whether there is an onnx: there is none
+    code = f"""
+import importlib, sys
+sys.modules |= dict.fromkeys(["onnx", "onnxruntime", "onnxscript"])
+for name in {modules}:
+    importlib.import_module(name)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_consumers_of_messages_need_neither_torch_nor_opencv():

@@ -36,7 +36,16 @@ ROSDEP_KEYS = {
 PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "PyYAML"}
 """The name of a module's distribution, where it is not the module's own name."""
 
-WITHOUT_ROSDEP_KEY = {"faster_coco_eval", "gdown", "lightning", "pycocotools", "safetensors"}
+WITHOUT_ROSDEP_KEY = {
+    "faster_coco_eval",
+    "gdown",
+    "lightning",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pycocotools",
+    "safetensors",
+}
 
 OPTIONAL = {"triton"}
 """What comes with a PyTorch for CUDA, or is done without."""
@@ -80,13 +89,13 @@ def test_package_xml_has_what_is_imported():
 def test_package_xml_has_what_the_tests_import():
     needed = {ROSDEP_KEYS.get(name, name) for name in _imported("test")}
     known = _dependencies("depend", "exec_depend", "test_depend") | WITHOUT_ROSDEP_KEY | OPTIONAL
-    assert needed - known - {"bootstrap", "free_domain_id"} == set()
+    assert needed - known - {"bootstrap"} == set()
 
 
 def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     needed = {PIP_NAMES.get(name, name) for name in _imported("yolact_ros") - ros}
-    listed = _requirements("core.txt") | _requirements("train.txt")
+    listed = _requirements("core.txt") | _requirements("train.txt") | _requirements("onnx.txt")
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
 

@@ -17,7 +17,7 @@ import pytest
 from yolact_ros.cli.main import main
 from yolact_ros.data.synth_set import SynthSet
 from yolact_ros.evaluation.coco import FIGURES
-from yolact_ros.inference.segmenter import shipped_weights
+from yolact_ros.inference import shipped_weights
 from yolact_ros.network import read_metadata
 from yolact_ros.presets import DEMO_CLASSES, get_preset
 
@@ -66,6 +66,8 @@ def arguments(folder, out, *more):
         str(out),
         "--device",
         "cpu",
+        "--precision",
+        "fp32",
         "--quiet",
         *more,
     ]

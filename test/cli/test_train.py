@@ -39,7 +39,7 @@ def arguments(scenes, out, *more):
 
 @pytest.fixture(scope="module")
 def shipped():
-    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.inference import shipped_weights
     from yolact_ros.presets import get_preset
 
     return str(shipped_weights(get_preset("yolact_demo")))

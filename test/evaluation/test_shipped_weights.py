@@ -6,8 +6,7 @@ import pytest
 from yolact_ros.data.coco import read_dataset
 from yolact_ros.data.synth_set import SynthSet
 from yolact_ros.evaluation.evaluate import evaluate
-from yolact_ros.inference import Segmenter
-from yolact_ros.inference.segmenter import shipped_weights
+from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.network import read_metadata
 from yolact_ros.presets import get_preset
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -243,3 +244,30 @@ def test_growth_is_measured_and_drawn(monkeypatch):
     )
     assert len(lines) == 4 + 8
     assert growth_picture(result).startswith(b"\x89PNG")
+
+
+def test_onnx_runtime_stands_beside_torch():
+    pytest.importorskip("onnxruntime")
+    settings = dataclasses.replace(SMALL, engine="onnxruntime", threads=1, overlay=False)
+    result = measure_speed(settings)
+    assert result["settings"]["engine"] == "onnxruntime"
+    assert result["settings"]["providers"] == ["CPUExecutionProvider"]
+    assert result["in_torch"]["total"]["p50_ms"] > result["in_torch"]["network"]["p50_ms"] > 0
+    assert result["memory"]["host_peak_after_network_mb"] is not None
+    ratio = result["in_torch"]["network"]["p50_ms"] / result["stages"]["network"]["p50_ms"]
+    assert f"{ratio:.2f} times as long" in speed_table(result)
+    assert "1 threads, onnxruntime" in speed_table(result)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engine": "tflite"}, "engine: expected one of torch, onnxruntime, got 'tflite'"),
+        ({"weights": Path("x.onnx")}, "weights: expected a .pth or .safetensors file, got x.onnx"),
+    ],
+)
+def test_engines_that_cannot_be_measured(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **changes)
+    with pytest.raises(ValueError, match="precision: expected fp32 or fp16 for an exported file"):
+        Bench(dataclasses.replace(SMALL, engine="onnxruntime", precision="bf16"))

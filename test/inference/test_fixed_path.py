@@ -139,6 +139,19 @@ def test_a_graph_is_made_for_each_batch_and_channel_order(network):
     assert len(recorder.captured) == 4
 
 
+def test_channel_orders_of_a_batch_are_those_of_its_images(network):
+    recorder = Recorder()
+    plain, fixed = segmenters(network, recorder)
+    images = [noise(40, 50, 1), noise(40, 50, 2)]
+    expected = plain(images, channel_order="rgb")
+    turned = [images[0][:, :, ::-1], images[1]]
+    for _ in range(4):
+        assert_equal(fixed(turned, channel_order=["bgr", "rgb"]), expected)
+        assert_equal(fixed(images, channel_order=("rgb", "rgb")), expected)
+        assert_equal(fixed(images, channel_order="rgb"), expected)
+    assert len(recorder.captured) == 2  # one order of all is the same as one an image
+
+
 def test_warming_up_captures_at_once(network):
     recorder = Recorder()
     _, fixed = segmenters(network, recorder)

@@ -62,6 +62,18 @@ def test_channel_order_is_that_of_the_array(segmenter):
         segmenter(image, channel_order="RGB")
 
 
+def test_each_image_of_a_batch_may_have_its_own_channel_order(segmenter):
+    first, second = noise(40, 50, seed=1), noise(70, 30, seed=2)
+    expected = segmenter([first, second], channel_order="rgb")
+    found = segmenter([first[:, :, ::-1], second], channel_order=["bgr", "rgb"])
+    for one, other in zip(found, expected, strict=True):
+        assert_equal(one, other)
+    with pytest.raises(ValueError, match="channel_order: expected one or 2, got 3"):
+        segmenter([first, second], channel_order=["rgb"] * 3)
+    with pytest.raises(ValueError, match="channel_order: expected one of bgr, rgb, got 'xyz'"):
+        segmenter([first, second], channel_order=["rgb", "xyz"])
+
+
 def test_strided_and_read_only_images_are_taken(segmenter):
     image = noise(60, 80)
     [expected] = segmenter(image)

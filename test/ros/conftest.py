@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real nodes in processes of their own, and a peer in the test's process that speaks with them."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -17,18 +16,12 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from yolact_ros.ros.domain_id import reserve
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 PROFILE = str(ROOT / "config" / "fastdds.xml")
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-
-
-def _reserve():
-    location = ROOT / "scripts" / "free_domain_id.py"
-    spec = importlib.util.spec_from_file_location("free_domain_id", location)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.reserve()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,7 +38,7 @@ def _dds_of_this_process():
 @pytest.fixture
 def domain_id():
     """A ROS domain that is this test's own."""
-    with _reserve() as domain_id:
+    with reserve() as domain_id:
         yield domain_id
 
 
@@ -194,7 +187,7 @@ def peer(domain_id):
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """Parameters that give the node weights: none where weights ship."""
-    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.inference import shipped_weights
     from yolact_ros.presets import get_preset
 
     if shipped_weights(get_preset("yolact_demo")) is not None:

@@ -22,6 +22,33 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     assert cv2.imread(str(picture)).shape == (480, 640, 3)
 
 
+def test_demo_of_three_cameras_agrees_with_the_truth_of_each(start, tmp_path):
+    picture = tmp_path / "overlay.png"
+    demo = start("yolact_ros.ros.demo", "--cameras", "3", "--output", picture)
+    code = demo.process.wait(140)
+    print(demo.output)
+    assert code == 0
+    for name, width, height in (("front", 640, 480), ("rear", 480, 360), ("left", 800, 600)):
+        assert len(demo.lines(rf"^{name} .*frames .* Hz  age p50")) >= 3
+        [line] = demo.lines(rf"^{name}: \d+ frames of {width} x {height} at")
+        assert int(re.search(r"(\d+) frames", line)[1]) >= 100
+        overlay = cv2.imread(str(tmp_path / f"overlay_{name}.png"))
+        assert overlay.shape == (height, width, 3)
+    assert len(demo.lines("recall at mask IoU")) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (("--cameras", "9"), "--cameras: expected 1 to 4, got 9"),
+        (("--cameras", "2", "--frames", "5"), "--frames: expected at least 100, got 5"),
+    ],
+)
+def test_demo_refuses_what_it_cannot_show(start, arguments, text):
+    demo = start("yolact_ros.ros.demo", *arguments)
+    assert demo.process.wait(30) == 2 and text in demo.output
+
+
 def test_demo_says_what_failed(start, tmp_path):
     weights = tmp_path / "missing.safetensors"
     demo = start("yolact_ros.ros.demo", "--weights", weights, "--output", tmp_path / "o.png")

@@ -36,28 +36,56 @@ def test_arguments():
     declared = {
         entity.name for entity in description.entities if isinstance(entity, DeclareLaunchArgument)
     }
-    wanted = {"preset", "weights", "device", "image", "rviz", "demo_camera", "params_file"}
-    assert wanted | {"namespace"} == declared
+    wanted = {"preset", "weights", "engine", "device", "image", "rviz", "demo_camera"}
+    assert wanted | {"params_file", "namespace", "cameras"} == declared
 
 
-def test_rviz_looks_into_the_namespace():
+def context_with(**arguments):
     from launch import LaunchContext
 
-    module, _ = describe()
     context = LaunchContext()
-    context.launch_configurations.update(namespace="robot", image="/front/rgb")
-    [rviz] = module.rviz(context)
-    rules = {
+    context.launch_configurations.update({"cameras": "", "image": "", "namespace": ""} | arguments)
+    return context
+
+
+def rules(context, node):
+    return {
         "".join(part.perform(context) for part in old): "".join(
             part.perform(context) for part in new
         )
-        for old, new in rviz._Node__remappings
+        for old, new in node._Node__remappings
     }
-    assert rules == {"/yolact/overlay": "/robot/yolact/overlay", "/image": "/front/rgb"}
 
 
-def test_launch_for_real(domain_id, peer, weights, tmp_path):
-    """Camera and node come up, results flow, and Ctrl-C ends both with exit code 0."""
+@pytest.mark.parametrize(
+    "arguments, overlay, image",
+    [
+        ({"image": "/front/rgb"}, "/robot/yolact/overlay", "/front/rgb"),
+        ({}, "/robot/yolact/overlay", "/robot/image"),
+        ({"cameras": "front,rear"}, "/robot/yolact/front/overlay", "/robot/front/image"),
+    ],
+)
+def test_rviz_looks_into_the_namespace_and_at_the_first_camera(arguments, overlay, image):
+    module, _ = describe()
+    context = context_with(namespace="robot", **arguments)
+    [rviz] = module.rviz(context)
+    assert rules(context, rviz) == {"/yolact/overlay": overlay, "/image": image}
+
+
+def test_each_camera_has_its_topic():
+    module, _ = describe()
+    given = {"cameras": "front, rear", "image": "/a/rgb,/b/rgb"}
+    assert module.topics(context_with(**given)) == [
+        ("front/image", "/a/rgb"),
+        ("rear/image", "/b/rgb"),
+    ]
+    with pytest.raises(ValueError, match="image: expected a topic for each of 2 cameras"):
+        module.topics(context_with(cameras="front,rear", image="/a/rgb"))
+
+
+@pytest.mark.parametrize("cameras", [[], ["front", "rear"]], ids=["one", "two"])
+def test_launch_for_real(domain_id, peer, weights, tmp_path, cameras):
+    """Cameras and node come up, results flow, and Ctrl-C ends all with exit code 0."""
     script = (
         "import sys\n"
         "from launch import LaunchService\n"
@@ -70,6 +98,7 @@ def test_launch_for_real(domain_id, peer, weights, tmp_path):
     )
     arguments = ["demo_camera:=true", "namespace:=robot", "device:=cpu"]
     arguments += [f"{name}:={value}" for name, value in weights.items()]
+    arguments += [f"cameras:={','.join(cameras)}"] * bool(cameras)
     log = tmp_path / "launch.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -80,8 +109,12 @@ def test_launch_for_real(domain_id, peer, weights, tmp_path):
             start_new_session=True,
         )
     try:
-        results = peer.collect(InstanceArray, "/robot/yolact/instances")
-        peer.until(lambda: len(results) >= 3, timeout=60, what="results")
+        topics = [f"{camera}/instances" for camera in cameras] or ["instances"]
+        results = [peer.collect(InstanceArray, f"/robot/yolact/{topic}") for topic in topics]
+        peer.until(lambda: all(len(got) >= 3 for got in results), timeout=60, what="results")
+        frames = [got[0].header.frame_id for got in results]
+        expected = [f"{camera}_optical_frame" for camera in cameras]
+        assert frames == (expected or ["camera_optical_frame"])
         # As a terminal does, which sends it to all of them.
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) == 0
@@ -90,5 +123,5 @@ def test_launch_for_real(domain_id, peer, weights, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     text = log.read_text()
     clean = re.findall(r"\[(yolact_node|demo_camera)-\d\]: process has finished cleanly", text)
-    assert sorted(clean) == ["demo_camera", "yolact_node"], text
+    assert sorted(clean) == ["demo_camera"] * len(topics) + ["yolact_node"], text
     assert "Traceback" not in text

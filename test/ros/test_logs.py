@@ -60,3 +60,18 @@ def test_records_of_the_core_reach_the_node():
     finally:
         logger.removeHandler(handler)
     assert recorder.lines == [("info", "loaded x"), ("warning", "careful"), ("error", "bad")]
+
+
+def test_lines_begin_with_the_prefix_and_are_made_only_when_logged():
+    recorder, made = Recorder(), []
+    log = ThrottledLog(recorder, prefix="front: ", clock=lambda: 0.0)
+
+    def text():
+        made.append(1)
+        return "waiting"
+
+    for _ in range(3):
+        log.warning("key", text)
+    log.error("other", "bad")
+    assert recorder.lines == [("warning", "front: waiting"), ("error", "front: bad")]
+    assert len(made) == 1

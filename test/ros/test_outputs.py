@@ -7,7 +7,7 @@ from std_msgs.msg import Header
 
 from yolact_ros.ros import messages
 from yolact_ros.ros.images import ImageArray
-from yolact_ros.ros.outputs import Outputs, Result
+from yolact_ros.ros.outputs import ClassList, Outputs, Result
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle
 
@@ -40,7 +40,9 @@ def node():
 
 @pytest.fixture
 def outputs(node):
-    return Outputs(node)
+    outputs = Outputs(node)
+    outputs.open()
+    return outputs
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkey
     times = outputs.publish(result, frozenset(wanted))
     assert len(made) == len(wanted) and ("overlay" in made) == ("overlay" in wanted)
     sent = {topic: len(publisher.published) for topic, publisher in node.publishers.items()}
-    assert sent == {topic: int(topic in wanted) for topic in TOPICS | {"label_info"}}
+    assert sent == {topic: int(topic in wanted) for topic in TOPICS}
     stages = {"overlay"} & wanted | ({"message"} if wanted - {"overlay"} else set())
     assert set(times) == stages | ({"publish"} if wanted else set())
     assert all(milliseconds > 0 for milliseconds in times.values())
@@ -90,3 +92,28 @@ def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch
     times = outputs.publish(result, frozenset(TOPICS))
     # Each reading is one second later: a second to make and one to send each of five messages.
     assert times == {"message": 4000.0, "overlay": 1000.0, "publish": 5000.0}
+
+
+def test_a_camera_s_topics_begin_with_its_name_and_the_class_list_s_does_not(node):
+    Outputs(node, "front/")
+    ClassList(node)
+    assert set(node.publishers) == {f"front/{topic}" for topic in TOPICS} | {"label_info"}
+
+
+def test_nothing_goes_out_while_shut_even_of_a_result_that_is_being_published(
+    node, outputs, result, monkeypatch
+):
+    outputs.shut()
+    outputs.publish(result, frozenset(TOPICS))
+    assert not any(publisher.published for publisher in node.publishers.values())
+    outputs.open()
+    make = messages.detection_array
+
+    def shut_meanwhile(*arguments):
+        outputs.shut()
+        return make(*arguments)
+
+    monkeypatch.setattr(messages, "detection_array", shut_meanwhile)
+    outputs.publish(result, frozenset(TOPICS))
+    sent = {topic for topic, publisher in node.publishers.items() if publisher.published}
+    assert sent == {"instances"}

@@ -117,6 +117,10 @@ def test_values_of_another_type_are_refused(kind, value):
         ("device", "gpu", r"auto, cpu, cuda or cuda:N, got 'gpu' \(string\)"),
         ("nms", "", r"one of fast, cross_class, exact, got '' \(string\)"),
         ("classes", [3], r"a list of class names, got \[3\]"),
+        ("cameras", ["front", "front"], r"a list of different names .*, got \['front', 'front'\]"),
+        ("cameras", ["a/b"], r"a list of different names of letters, digits and _ .*'a/b'\]"),
+        ("cameras", ["2nd"], r"a list of .* that begin with no digit, got \['2nd'\]"),
+        ("batch_wait", -1, r"a number from 0 to 10, got -1 \(integer\)"),
     ],
 )
 def test_refusals_name_the_parameter_the_range_and_the_value(name, value, text):

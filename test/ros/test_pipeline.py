@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of one frame, with a segmenter and outputs that the test controls."""
+"""The way of frames, with a segmenter and outputs that the test controls."""
 
 import time
 from array import array
@@ -11,7 +11,8 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.camera import make_cameras
+from yolact_ros.ros.images import image_to_array
 from yolact_ros.ros.parameters import PARAMETERS, Settings
 from yolact_ros.ros.pipeline import Pipeline
 from yolact_ros.ros.statistics import Statistics
@@ -26,26 +27,33 @@ class FakeSegmenter:
     def __init__(self):
         self.timings = {"network": 5.0}
         self.error = None
-        self.images = []
+        self.guilty = None  # (height, width) that no batch survives
+        self.images, self.batches = [], []
 
     def __call__(self, images, channel_order):
+        self.batches.append([image.shape[:2] for image in images])
         if self.error is not None:
             raise self.error
-        self.images.append((images[0], channel_order))
-        masks = (
-            PackedMask.from_array(np.ones((2, 2), bool)),
-            PackedMask.from_array(np.zeros((1, 1), bool)),
-        )
-        return [
-            Instances(
-                image_size=images[0].shape[:2],
-                boxes=np.zeros((2, 4), np.float32),
-                scores=np.array([0.9, 0.8], np.float32),
-                class_ids=np.zeros(2, np.int64),
-                class_names=("ball", "ball"),
-                packed_masks=masks,
-            )
-        ]
+        if any(image.shape[:2] == self.guilty for image in images):
+            raise OutOfMemoryError("CUDA out of memory")
+        self.images += zip(images, channel_order, strict=True)
+        return [one_instance(image.shape[:2]) for image in images]
+
+
+def one_instance(size):
+    """And one with an empty mask."""
+    masks = (
+        PackedMask.from_array(np.ones((2, 2), bool)),
+        PackedMask.from_array(np.zeros((1, 1), bool)),
+    )
+    return Instances(
+        image_size=size,
+        boxes=np.zeros((2, 4), np.float32),
+        scores=np.array([0.9, 0.8], np.float32),
+        class_ids=np.zeros(2, np.int64),
+        class_names=("ball", "ball"),
+        packed_masks=masks,
+    )
 
 
 class FakeOutputs:
@@ -72,21 +80,23 @@ class Recorder:
 
 
 class Setup:
-    def __init__(self, **changed):
-        self.segmenter, self.outputs, self.logger = FakeSegmenter(), FakeOutputs(), Recorder()
+    def __init__(self, cameras=(), **changed):
+        self.segmenter, self.logger = FakeSegmenter(), Recorder()
         self.statistics = Statistics()
+        self.cameras = make_cameras(cameras, self.statistics, self.logger)
+        self.all_outputs = {camera.name: FakeOutputs() for camera in self.cameras}
+        self.outputs = self.all_outputs[self.cameras[0].name]
         values = {spec.name: spec.default for spec in PARAMETERS} | changed
         self.clock = Clock(clock_type=ClockType.ROS_TIME)
         self.pipeline = Pipeline(
             segmenter=self.segmenter,
-            outputs=self.outputs,
+            outputs=self.all_outputs,
             settings=Settings.from_values(values),
             statistics=self.statistics,
             clock=self.clock,
-            log=ThrottledLog(self.logger),
         )
 
-    def send(self, stamp=None, size=(4, 4), **changed):
+    def receive(self, stamp=None, size=(4, 4), camera=0, info=None, **changed):
         height, width = size
         fields = {
             "encoding": "rgb8",
@@ -95,7 +105,16 @@ class Setup:
         }
         header = Header(stamp=stamp or Time(), frame_id="camera")
         message = Image(header=header, width=width, height=height, **fields | changed)
-        self.pipeline.process(self.pipeline.receive(message))
+        return self.pipeline.receive(self.cameras[camera], message, info)
+
+    def serve(self, frames):
+        if batch := self.pipeline.read(frames):
+            for frame, result in self.pipeline.segment(batch):
+                self.pipeline.publish(frame, result)
+
+    def send(self, **fields):
+        if (frame := self.receive(**fields)) is not None:
+            self.serve([frame])
 
     @property
     def counts(self):
@@ -119,29 +138,42 @@ def test_a_frame_becomes_a_result_without_empty_masks():
 def test_every_stage_from_arrival_to_sending_is_timed():
     setup = Setup()
     setup.segmenter.timings = {"upload": 3.0, "network": 5.0}  # whatever it has
-    data = array("B", bytes(48))
-    stamp = setup.clock.now().to_msg()
-    image = Image(header=Header(stamp=stamp), width=4, height=4, encoding="rgb8", step=12)
-    image.data = data
-    frame = setup.pipeline.receive(image)
+    now = time.time_ns()
+    info = {"source_timestamp": now - 9_000_000, "received_timestamp": now - 5_000_000}
+    frame = setup.receive(stamp=setup.clock.now().to_msg(), info=info)
     time.sleep(0.05)
-    setup.pipeline.process(frame)
+    setup.serve([frame])
     times = {name: median for name, (median, _) in setup.statistics.snapshot().times.items()}
     assert list(times) == [
-        *("arrival", "wait", "convert", "upload", "network", "message", "publish"),
-        *("processing", "total", "age"),
+        *("upload", "network", "batch", "transport", "executor", "arrival", "wait", "convert"),
+        *("message", "publish", "processing", "total", "age"),
     ]
+    assert times["transport"] == pytest.approx(4) and 5 <= times["executor"] < 1000
     assert (times["upload"], times["message"], times["publish"]) == (3.0, 1.0, 2.0)
     assert times["wait"] >= 50
     assert times["total"] == pytest.approx(times["wait"] + times["processing"], abs=1)
     assert times["age"] >= times["arrival"] + times["wait"]
 
 
+def test_what_the_middleware_does_not_tell_is_not_timed():
+    setup = Setup()
+    setup.send(info={"source_timestamp": 0, "received_timestamp": 0})
+    setup.send(info={"source_timestamp": 0, "received_timestamp": time.time_ns()})
+    times = setup.statistics.snapshot().times
+    assert "transport" not in times and 0 <= times["executor"][0] < 1000
+
+
 def test_nobody_wants_a_result():
     setup = Setup()
     setup.outputs.topics = frozenset()
-    setup.send()
-    assert setup.counts == {"unwanted": 1} and not setup.segmenter.images
+    assert setup.receive() is None
+    assert setup.counts == {"unwanted": 1}
+    # Or not any more when its turn comes.
+    setup.outputs.topics = frozenset({"instances"})
+    frame = setup.receive()
+    setup.outputs.topics = frozenset()
+    setup.serve([frame])
+    assert setup.counts == {"unwanted": 2} and not setup.segmenter.images
 
 
 def test_a_full_gpu_costs_one_frame():
@@ -204,3 +236,60 @@ def test_settings_may_change_between_frames():
     setup.send()
     assert setup.counts == {"processed": 1, "bad": 1}
     assert "at most 15 pixels" in setup.logger.lines[0]
+
+
+def test_a_batch_has_one_order_of_sizes_and_each_result_its_own_camera():
+    setup = Setup(cameras=("front", "rear", "side"))
+    sizes = [(6, 8), (4, 4), (4, 4)]
+    orders = ["rgb8", "rgb8", "bgr8"]
+    for turn in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        setup.serve([setup.receive(camera=i, size=sizes[i], encoding=orders[i]) for i in turn])
+    assert setup.segmenter.batches == [[(4, 4), (4, 4), (6, 8)]] * 3
+    assert [order for _, order in setup.segmenter.images] == ["bgr", "rgb", "rgb"] * 3
+    for camera, size in zip(setup.cameras, sizes, strict=True):
+        published = setup.all_outputs[camera.name].published
+        assert [result.instances.image_size for result, _ in published] == [size] * 3
+        assert camera.statistics.snapshot().counts["processed"] == 3
+    assert setup.counts == {"processed": 9}
+    whole = setup.statistics.snapshot()
+    assert whole.batch_size == 3.0 and "network" in whole.times
+    assert "network" not in setup.cameras[0].statistics.snapshot().times
+
+
+def test_rubbish_of_one_camera_is_left_out_of_the_batch():
+    setup = Setup(cameras=("front", "rear"))
+    for _ in range(2):
+        setup.serve([setup.receive(camera=0), setup.receive(camera=1, step=5)])
+    assert setup.segmenter.batches == [[(4, 4)]] * 2
+    assert setup.counts == {"processed": 2, "bad": 2}
+    assert setup.cameras[1].statistics.snapshot().counts["bad"] == 2
+    [line] = setup.logger.lines
+    assert line.startswith("rear: frame skipped: image: expected a step")
+
+
+def test_whatever_a_library_makes_of_rubbish_costs_that_frame_alone(monkeypatch):
+    def convert(message, max_pixels):
+        if message.encoding == "odd":
+            raise MemoryError("no room\nfor it")
+        return image_to_array(message, max_pixels)
+
+    monkeypatch.setattr("yolact_ros.ros.pipeline.image_to_array", convert)
+    setup = Setup(cameras=("front", "rear"))
+    setup.serve([setup.receive(camera=0), setup.receive(camera=1, encoding="odd")])
+    assert setup.counts == {"processed": 1, "bad": 1}
+    assert setup.logger.lines == ["rear: frame skipped: MemoryError: no room"]
+
+
+def test_a_batch_that_fails_costs_only_the_guilty_frame():
+    setup = Setup(cameras=("front", "rear", "side"))
+    setup.segmenter.guilty = (6, 8)
+    sizes = [(4, 4), (6, 8), (5, 5)]
+    for _ in range(2):
+        setup.serve([setup.receive(camera=i, size=size) for i, size in enumerate(sizes)])
+    assert setup.segmenter.batches == [[(4, 4), (5, 5), (6, 8)], [(4, 4)], [(5, 5)], [(6, 8)]] * 2
+    assert setup.counts == {"processed": 4, "failed": 2}
+    assert setup.cameras[1].statistics.snapshot().counts["failed"] == 2
+    [line] = setup.logger.lines
+    assert line == (
+        "rear: frame of 8 x 6 pixels not segmented: the GPU's memory is full (CUDA out of memory)"
+    )

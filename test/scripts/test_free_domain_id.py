@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Domain ids are the caller's alone."""
 
-import importlib.util
 import socket
 import subprocess
 import sys
@@ -9,24 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from yolact_ros.ros import domain_id
+
 PROGRAM = Path(__file__).parents[2] / "scripts" / "free_domain_id.py"
 
 
 @pytest.fixture
-def module():
-    spec = importlib.util.spec_from_file_location("free_domain_id", PROGRAM)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.fixture
-def two_ids(module, monkeypatch, tmp_path):
+def two_ids(monkeypatch, tmp_path):
     """As if there were two domains, and nobody else on the machine who takes any."""
-    monkeypatch.setattr(module, "HIGHEST", 2)
-    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(module, "_nobody_listens", lambda domain_id: True)
-    return module
+    monkeypatch.setattr(domain_id, "HIGHEST", 2)
+    monkeypatch.setattr(domain_id.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(domain_id, "_nobody_listens", lambda number: True)
+    return domain_id
 
 
 def test_no_id_is_given_twice_at_a_time(two_ids):
@@ -38,14 +31,14 @@ def test_no_id_is_given_twice_at_a_time(two_ids):
         assert again in (1, 2)
 
 
-def test_a_domain_with_participants_is_not_free(module):
-    domain_id = next(number for number in range(1, 102) if module._nobody_listens(number))
+def test_a_domain_with_participants_is_not_free():
+    free = next(number for number in range(1, 102) if domain_id._nobody_listens(number))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
         # as DDS does, so that several participants of a machine hear the same multicast
         participant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        participant.bind(("", 7400 + 250 * domain_id))
-        assert not module._nobody_listens(domain_id)
-    assert module._nobody_listens(domain_id)
+        participant.bind(("", 7400 + 250 * free))
+        assert not domain_id._nobody_listens(free)
+    assert domain_id._nobody_listens(free)
 
 
 def _start(*command: str) -> subprocess.Popen:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.presets import preset_names
 
-from . import bench_losses
+from . import bench_losses, bench_node
 from .memory import parse_size
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ def register(commands: Any) -> None:
     )
     _add_arguments(parser)
     parser.add_argument(
+        "--engine",
+        default="torch",
+        help="torch, or onnxruntime: exports the network and measures it in both "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--baseline", action="store_true", help="measure the plain way along, and the ratio"
     )
     parser.add_argument("--no-overlay", action="store_true", help="do not measure drawing")
@@ -43,6 +49,7 @@ def register(commands: Any) -> None:
     parser.set_defaults(run=run)
     parts = parser.add_subparsers(title="parts", metavar="PART")
     bench_losses.register(parts)
+    bench_node.register(parts)
     growth = parts.add_parser(
         "growth",
         help="cost as instances, image size and batch grow",
@@ -165,6 +172,7 @@ def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
         warm_up=arguments.warm_up,
         box_area=arguments.box_area,
         compile=arguments.compile,
+        engine=arguments.engine,
         threads=arguments.threads,
         **others,
     )

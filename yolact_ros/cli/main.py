@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from yolact_ros import __version__
 
-from . import bench, dataset, memory, predict, presets, train, weights
+from . import bench, dataset, export, memory, predict, presets, train, weights
 from . import eval as eval_command
 
 
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (predict, train, eval_command, dataset, weights, presets, memory, bench):
+    for module in (predict, train, eval_command, dataset, weights, export, presets, memory, bench):
         module.register(commands)
     return parser
 

@@ -4,33 +4,24 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yolact_ros.presets import preset_names
 
 if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
+    Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
+
 
 def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
     """Adds the arguments that `build_segmenter` reads."""
     group = parser.add_argument_group("network")
+    add_weights_arguments(group, ", or with --engine onnxruntime an .onnx file")
     group.add_argument(
-        "--preset",
-        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
-        "for, or yolact_demo)",
-    )
-    group.add_argument(
-        "--weights",
-        metavar="FILE",
-        help=".pth or .safetensors file (default: those shipped or downloaded for the preset)",
-    )
-    group.add_argument(
-        "--class-names",
-        nargs="+",
-        default=(),
-        metavar="NAME",
-        help="the classes that the weights were trained on, if the file does not say",
+        "--engine",
+        default="torch",
+        help="torch, or onnxruntime for a file of `yolact-ros export` (default: %(default)s)",
     )
     group.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
@@ -49,6 +40,38 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: fl
         help="off, on or auto: torch.compile for the network, which takes about a minute at first "
         "(default: %(default)s)",
     )
+    add_detection_arguments(group, score_threshold)
+
+
+def add_weights_arguments(group: Arguments, further_files: str = "") -> None:
+    """Adds the arguments that name a network.
+
+    Args:
+        group: Gets them.
+        further_files: What `--weights` may be besides, for its help.
+    """
+    group.add_argument(
+        "--preset",
+        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
+        "for, or yolact_demo)",
+    )
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help=f".pth or .safetensors file{further_files} (default: those shipped or downloaded for "
+        "the preset)",
+    )
+    group.add_argument(
+        "--class-names",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="the classes that the weights were trained on, if the file does not say",
+    )
+
+
+def add_detection_arguments(group: Arguments, score_threshold: float) -> None:
+    """Adds the arguments that `detection_options` reads."""
     group.add_argument(
         "--score-threshold",
         type=float,
@@ -83,6 +106,18 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: fl
     )
 
 
+def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `SegmenterOptions`, which are arguments of `Segmenter`, too."""
+    return {
+        "score_threshold": arguments.score_threshold,
+        "max_instances": arguments.max_instances,
+        "nms": arguments.nms,
+        "nms_iou": arguments.nms_iou,
+        "classes": tuple(arguments.classes),
+        "rescoring": arguments.rescoring,
+    }
+
+
 def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """Loads the network that the arguments describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
@@ -91,14 +126,10 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
         preset=arguments.preset,
         weights=arguments.weights,
         class_names=arguments.class_names,
+        engine=arguments.engine,
         device=arguments.device,
         precision=arguments.precision,
         resize=arguments.resize,
         compile=arguments.compile,
-        score_threshold=arguments.score_threshold,
-        max_instances=arguments.max_instances,
-        nms=arguments.nms,
-        nms_iou=arguments.nms_iou,
-        classes=arguments.classes,
-        rescoring=arguments.rescoring,
+        **detection_options(arguments),
     )

@@ -188,7 +188,7 @@ def _entry(name: str, text: str) -> None:
 
 
 def _shipped(preset: Preset) -> Path | None:
-    from yolact_ros.inference.segmenter import shipped_weights
+    from yolact_ros.inference import shipped_weights
 
     return shipped_weights(preset)
 

@@ -14,7 +14,7 @@ import torch
 
 from yolact_ros import __version__
 
-_PACKAGES = ("torch", "torchvision", "triton", "numpy", "opencv-python-headless")
+_PACKAGES = ("torch", "torchvision", "onnxruntime", "triton", "numpy", "opencv-python-headless")
 _SIDES = {"cpu": 1536, "cuda": 8192}
 _REPEATS = 9
 

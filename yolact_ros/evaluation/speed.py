@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
+from yolact_ros.inference import Segmenter
 from yolact_ros.inference.device import resolve_precision
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import draw_overlay
@@ -57,18 +58,23 @@ def measure_speed(
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
         the same under `baseline` and the ratios of the medians; memory, arithmetic, machine,
-        versions and settings. `total` is the wall clock from images in host memory to instances
-        in host memory, for the whole batch.
+        versions and settings; with another engine than torch `in_torch`: network and total in
+        torch, in turns, too. `total` is the wall clock from images in host memory to instances in
+        host memory, for the whole batch.
     """
     with _arithmetic(settings.threads):
         bench = Bench(settings)
         around = surroundings(bench.images) if surroundings else None
-        ours, plain = Samples(settings.frames), Samples(settings.frames)
+        ours, plain, in_torch = (Samples(settings.frames) for _ in range(3))
         bench.segmenter.warm_up(settings.image_size, batch=settings.batch)
+        if bench.torch:
+            bench.torch.warm_up(settings.image_size, batch=settings.batch)
         for number in range(settings.warm_up):
             _time_ours(bench, around, number)
             if bench.plain:
                 _time_plain(bench, number)
+            if bench.torch:
+                _time_torch(bench.torch, bench.frames(number))
         bench.check()
         start = _held_memory(bench.segmenter.device)
         for number in range(settings.frames):
@@ -78,6 +84,8 @@ def measure_speed(
             ours.add(_time_ours(bench, around, number))
             if bench.plain and number % 2 == 0:
                 plain.add(_time_plain(bench, number))
+            if bench.torch:
+                in_torch.add(_time_torch(bench.torch, bench.frames(number)))
         end = _held_memory(bench.segmenter.device)
         result = _describe(bench, settings)
         result |= _summary(ours, settings)
@@ -85,6 +93,8 @@ def measure_speed(
         result["growth"] = {"start": start, "end": end}
         if compute:
             result["compute"] = _compute(bench, result, bench.segmenter.precision)
+        if bench.torch:
+            result["in_torch"] = {n: percentiles(in_torch.row(n)) for n in ("network", "total")}
         if bench.plain:
             result["baseline"] = baseline = _summary(plain, settings)
             baseline["memory"] = _peak_memory(bench.plain, bench)
@@ -134,6 +144,14 @@ def _time_ours(bench: Bench, around: Surroundings | None, number: int) -> dict[s
             around.publish(message)
         clock.stop("publish")
     return {**taken, **clock.milliseconds}
+
+
+def _time_torch(segmenter: Segmenter, images: list[Image]) -> dict[str, float]:
+    clock = _Clock()
+    clock.restart()
+    segmenter(images)
+    clock.stop("total")
+    return {"network": segmenter.timings["network"], **clock.milliseconds}
 
 
 def _time_plain(bench: Bench, number: int) -> dict[str, float]:
@@ -258,6 +276,7 @@ def _describe(bench: Bench, settings: SpeedSettings) -> dict[str, Any]:
             "device": str(bench.segmenter.device),
             "precision": bench.segmenter.precision,
             "compiled": bench.segmenter.compiled,
+            "providers": list(bench.segmenter.providers),
             "image_size": list(settings.image_size),
             "box_area": bench.box_area,
         },

@@ -43,7 +43,7 @@ def speed_picture(result: Mapping[str, Any]) -> bytes:
     handles = [Patch(color=_color(name)) for name in shown]
     figure.legend(handles, shown, loc="outside lower center", ncols=len(shown), fontsize=7,
                   frameon=False)  # fmt: skip
-    return _png(figure)
+    return figure_png(figure)
 
 
 def growth_picture(result: Mapping[str, Any]) -> bytes:
@@ -63,7 +63,7 @@ def growth_picture(result: Mapping[str, Any]) -> bytes:
         f"{settings['frames']} calls",
         fontsize=9,
     )
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _without(
@@ -118,7 +118,8 @@ def _color(stage: str) -> Any:
     return colormaps["tab10"](STAGE_ORDER.index(stage))
 
 
-def _png(figure: Figure) -> bytes:
+def figure_png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
     # The canvas by itself: pyplot keeps state and looks for a display.
     canvas = FigureCanvasAgg(figure)
     buffer = io.BytesIO()

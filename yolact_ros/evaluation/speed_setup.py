@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from yolact_ros.export import export_network
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.inference.engines import ENGINES
+from yolact_ros.inference.exported_file import PRECISIONS, SUFFIXES
+from yolact_ros.inference.onnx_network import OnnxNetwork
 from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
 from yolact_ros.presets import Preset, get_preset
-from yolact_ros.structures import Instances
+from yolact_ros.structures import Instances, RawPredictions
 
 from .baseline import PlainSegmenter
 from .fixed_work import FixedDetections, fix_detections
@@ -47,6 +53,7 @@ class SpeedSettings:
             without weights for 0.05.
         compile: "off", "on" or "auto": whether the network goes through `torch.compile`; the
             baseline's never does.
+        engine: "torch", or "onnxruntime": the network is exported for that and measured in both.
         threads: Of the CPU; None for torch's own number.
         overlay: Whether drawing is measured.
         seed: Of random weights, images and places of boxes.
@@ -67,6 +74,7 @@ class SpeedSettings:
     baseline: bool = False
     box_area: float | None = None
     compile: str = "off"
+    engine: str = "torch"
     threads: int | None = None
     overlay: bool = True
     seed: int = 0
@@ -75,6 +83,13 @@ class SpeedSettings:
         for name, least in (("instances", 0), ("batch", 1), ("frames", 1), ("warm_up", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
+        if self.weights is not None and self.weights.suffix in SUFFIXES:
+            raise ValueError(
+                f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
+                "is exported by this command itself"
+            )
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads: expected 1 or more, got {self.threads}")
         if self.box_area is not None and not 0 < self.box_area <= 1:
@@ -91,6 +106,7 @@ class Bench:
         settings: What is measured.
         segmenter: The fast way.
         plain: The plain way, or None.
+        torch: The fast way with the network in torch, if that in `segmenter` is elsewhere.
         images: That the calls take in turns.
         weights: The file they came from; None if they are random.
         box_area: As in the settings, with the default filled in.
@@ -99,7 +115,15 @@ class Bench:
 
     def __init__(self, settings: SpeedSettings) -> None:
         device = resolve_device(settings.device)
-        resolve_precision(settings.precision, device)
+        self._precision, _ = resolve_precision(settings.precision, device)
+        if settings.engine != "torch":
+            if settings.precision == "auto" and device.type == "cpu":
+                self._precision = "fp32"  # whatever torch would take
+            if self._precision not in PRECISIONS:
+                raise ValueError(
+                    f"precision: expected {' or '.join(PRECISIONS)} for an exported file, "
+                    f"got {self._precision!r}"
+                )
         preset, self.weights = _choose(settings)
         network = _build(preset, self.weights, settings.seed).to(device)
         self.images = make_images(settings)
@@ -113,6 +137,9 @@ class Bench:
         self._network = network
         self.settings = settings
         self.segmenter = self.make_segmenter(settings.compile)
+        self.torch: Segmenter | None = None
+        if settings.engine != "torch":
+            self.torch, self.segmenter = self.segmenter, self._make_exported()
         self.plain = plain if settings.baseline else None
 
     def make_segmenter(self, compile: str) -> Segmenter:
@@ -120,10 +147,19 @@ class Bench:
         return Segmenter(
             network=copy.deepcopy(self._network),
             device=self.settings.device,
-            precision=self.settings.precision,
+            precision=self._precision,
             compile=compile,
             **self._limits,
         )
+
+    def _make_exported(self) -> Segmenter:
+        """The fast way with the network in ONNX Runtime."""
+        plain = _build(self._network.preset, self.weights, self.settings.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "bench.onnx"
+            export_network(plain, path, precision=self._precision)
+            network = OnnxNetwork(path, device=self.settings.device)
+        return Segmenter(network=_Fixed(network, self.fixed), **self._limits)
 
     def _fix(
         self, network: Yolact, plain: PlainSegmenter, settings: SpeedSettings
@@ -155,6 +191,28 @@ class Bench:
                         f"{name}: expected {wanted} instances in every image, got {count}: "
                         "the two ways would not do the same work"
                     )
+
+
+class _Fixed:
+    """An exported network with the detections that its torch twin's hook gives.
+
+    Args:
+        network: The network.
+        fixed: The detections.
+    """
+
+    def __init__(self, network: OnnxNetwork, fixed: FixedDetections) -> None:
+        self._network = network
+        self._fixed = fixed
+        self.engine = network.engine
+        self.preset = network.preset
+        self.device = network.device
+        self.precision = network.precision
+        self.maskiou_net = network.maskiou_net
+        self.providers = network.providers
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        return self._fixed(self, (x,), self._network(x))
 
 
 def make_images(settings: SpeedSettings) -> list[Image]:

@@ -51,6 +51,10 @@ def speed_table(result: Mapping[str, Any]) -> str:
         if name in result:
             other = baseline and baseline.get(name)
             lines.append(_row(label, result[name], other, baseline and result["ratios"].get(name)))
+    for name, row in result.get("in_torch", {}).items():
+        own = result["stages"].get(name) or result[name]
+        ratio = row["p50_ms"] / own["p50_ms"]
+        lines.append(_row(f"{name} in torch", row, None, None) + f"   {ratio:.2f} times as long")
     rate = f"{'frames/s':<22}{result['frames_per_second']:10.1f}"
     if baseline:
         rate += f"{'':20}{baseline['frames_per_second']:12.1f}"
@@ -74,6 +78,7 @@ def describe_settings(result: Mapping[str, Any]) -> str:
         f"{machine['name']}"
         + (f", {machine['threads']} threads" if machine["device"] == "cpu" else "")
         + (", compiled" if settings["compiled"] else "")
+        + (f", {settings['engine']}" if settings.get("engine", "torch") != "torch" else "")
         + f"; {width}x{height}, batch {settings['batch']}, {settings['instances']} instances"
         + (" with boxes as found" if boxes is None else f" with boxes of {boxes:.0%} of the image")
     )

@@ -26,7 +26,15 @@ from .machine import device_name
 SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
 """COCO's size classes and the areas in pixels that end them."""
 
-_PACKAGES = ("torch", "torchvision", "pycocotools", "numpy", "opencv-python-headless", "matplotlib")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "onnxruntime",
+    "pycocotools",
+    "numpy",
+    "opencv-python-headless",
+    "matplotlib",
+)
 
 
 def summarize(evaluation: Evaluation) -> dict[str, Any]:
@@ -111,6 +119,7 @@ def describe_run(
         "machine": {
             "device": str(segmenter.device),
             "name": device_name(segmenter.device),
+            "engine": segmenter.engine,
             "precision": segmenter.precision,
             "threads": torch.get_num_threads(),
             "batch_size": batch_size,

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed
+from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
 from yolact_ros.structures import RawPredictions
 
 from .decode import CANDIDATE_THRESHOLD
 from .options import SegmenterOptions
+from .raw_network import MaskIou
 from .rescore import predict_mask_iou_of
 
 _SUPPRESS = {"fast": fast_nms_fixed, "cross_class": cross_class_fast_nms_fixed}
@@ -67,7 +67,7 @@ def detect_fixed(
     predictions: RawPredictions,
     limits: Tensor,
     options: SegmenterOptions,
-    mask_iou_net: MaskIouNet | None,
+    mask_iou_net: MaskIou | None,
 ) -> FixedDetections:
     """`detect` and `rescore` of all images of a batch; the same detections.
 
@@ -96,7 +96,7 @@ def detect_fixed(
 
 
 def _rescore(
-    net: MaskIouNet | None,
+    net: MaskIou | None,
     prototypes: Tensor,
     found: FixedDetections,
     options: SegmenterOptions,
@@ -104,18 +104,13 @@ def _rescore(
 ) -> FixedDetections:
     if net is None or options.rescoring == "class":
         return found
-    mask_scores = torch.stack(
-        [
-            predict_mask_iou_of(net, *of_image)
-            for of_image in zip(
-                prototypes, found.coefficients, found.boxes, found.class_ids, strict=True
-            )
-        ]
+    mask_scores = predict_mask_iou_of(
+        net, prototypes, found.coefficients, found.boxes, found.class_ids
     )
     if options.rescoring == "published":
         return found._replace(mask_scores=mask_scores.where(found.scores > 0, 0.0))
     products = (found.scores * mask_scores).where(found.scores > 0, -1.0)
-    products, order = products.sort(dim=1, descending=True, stable=True)
+    products, order = top_scores(products, threshold, products.shape[1])
     above = products > threshold
     return FixedDetections(
         boxes=_rows(found.boxes, order).where(above[..., None], 0.0),

@@ -19,16 +19,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from yolact_ros.network import Yolact
 from yolact_ros.ops.masks import PackedMasks, assemble_masks
-from yolact_ros.structures import Instances, RawPredictions
+from yolact_ros.structures import Instances
 
 from .assemble import download, pixel_boxes, split_masks
 from .buffers import Staging
 from .fixed_decode import detect_fixed, limits_of
 from .graph import Capture, FixedCall
 from .options import SegmenterOptions
-from .preprocess import Preprocessor
+from .preprocess import Preprocessor, channel_orders
+from .raw_network import RawNetwork
 from .timing import STAGES, Marks, StageClock
 
 _CAPTURE_AFTER = 2
@@ -64,7 +64,7 @@ class FixedStep:
         network: In evaluation mode.
         preprocessor: Of the network.
         sizes: (height, width) of each frame of the batch.
-        channel_order: Of the frames.
+        channel_order: Of all frames or one a frame.
         options: Those that decide on shapes are taken from here, the others from `limits`.
         device: Where it runs.
 
@@ -76,10 +76,10 @@ class FixedStep:
 
     def __init__(
         self,
-        network: Yolact,
+        network: RawNetwork,
         preprocessor: Preprocessor,
         sizes: Sequence[tuple[int, int]],
-        channel_order: str,
+        channel_order: str | Sequence[str],
         options: SegmenterOptions,
         device: torch.device,
     ) -> None:
@@ -102,7 +102,7 @@ class FixedStep:
     def __call__(self) -> FixedOutput:
         x = self._preprocessor.prepare(self._views, self._resizes)
         self.marks.record("preprocess")
-        predictions: RawPredictions = self._network(x)
+        predictions = self._network(x)
         self.marks.record("network")
         found = detect_fixed(predictions, self.limits, self._options, self._network.maskiou_net)
         output = FixedOutput(
@@ -144,7 +144,7 @@ class FixedPath:
 
     def __init__(
         self,
-        network: Yolact,
+        network: RawNetwork,
         preprocessor: Preprocessor,
         device: torch.device,
         capture: Capture[FixedOutput] | None,
@@ -159,7 +159,7 @@ class FixedPath:
     def segment(
         self,
         images: Sequence[npt.NDArray[np.uint8]],
-        channel_order: str,
+        channel_order: str | Sequence[str],
         options: SegmenterOptions,
         class_ids: tuple[int, ...],
         clock: StageClock,
@@ -170,14 +170,14 @@ class FixedPath:
 
         Args:
             images: (H, W, 3) uint8 each.
-            channel_order: "bgr" or "rgb".
+            channel_order: "bgr" or "rgb", of all images or one an image.
             options: Which detections are kept.
             class_ids: Those of `options.classes`.
             clock: Gets the time of each stage.
             capture_now: Whether to make the graph in this call.
         """
         sizes = [(image.shape[0], image.shape[1]) for image in images]
-        plan = self._plan(sizes, channel_order, options)
+        plan = self._plan(sizes, channel_orders(channel_order, len(sizes)), options)
         self._set_limits(plan, options, class_ids)
         plan.calls += 1
         if not plan.captured and (capture_now or plan.calls > _CAPTURE_AFTER):
@@ -211,7 +211,10 @@ class FixedPath:
         return instances
 
     def _plan(
-        self, sizes: list[tuple[int, int]], channel_order: str, options: SegmenterOptions
+        self,
+        sizes: list[tuple[int, int]],
+        channel_order: tuple[str, ...],
+        options: SegmenterOptions,
     ) -> _Plan:
         shapes = (options.nms, options.max_instances, options.rescoring)
         key = (tuple(sizes), channel_order, shapes)
@@ -279,7 +282,7 @@ def _instances(
     rectangles: npt.NDArray[np.int32],
     bits: npt.NDArray[np.uint8],
     image_size: tuple[int, int],
-    network: Yolact,
+    network: RawNetwork,
     options: SegmenterOptions,
 ) -> Instances:
     """One image's instances of its N places, those that are left taken out."""

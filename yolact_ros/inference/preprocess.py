@@ -35,6 +35,26 @@ def check_image(image: Any) -> npt.NDArray[np.uint8]:
     return image
 
 
+def channel_orders(channel_order: str | Sequence[str], count: int) -> tuple[str, ...]:
+    """The channel order of each of `count` images, given as one of all or as one an image.
+
+    Raises:
+        ValueError: One is neither "bgr" nor "rgb", or there are more or fewer than images.
+    """
+    if isinstance(channel_order, str):
+        orders: tuple[str, ...] = (channel_order,) * count
+    else:
+        orders = tuple(channel_order)
+    if len(orders) != count:
+        raise ValueError(f"channel_order: expected one or {count}, got {len(orders)}")
+    for order in orders:
+        if order not in CHANNEL_ORDERS:
+            raise ValueError(
+                f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {order!r}"
+            )
+    return orders
+
+
 class Preprocessor:
     """Resizes to the network's input, normalises, and puts channels in RGB order.
 
@@ -73,13 +93,15 @@ class Preprocessor:
             max(round(width * scale), _COARSEST_STRIDE),
         )
 
-    def __call__(self, images: Sequence[npt.NDArray[np.uint8]], channel_order: str) -> Tensor:
+    def __call__(
+        self, images: Sequence[npt.NDArray[np.uint8]], channel_order: str | Sequence[str]
+    ) -> Tensor:
         """Prepares a batch.
 
         Args:
             images: B arrays (H, W, 3) uint8, of any memory layout, and of any sizes that have the
                 same `input_size`.
-            channel_order: "bgr" or "rgb".
+            channel_order: "bgr" or "rgb", of all images or one an image.
 
         Returns:
             (B, 3, h, w), channels last in memory.
@@ -89,14 +111,11 @@ class Preprocessor:
         return self.prepare(frames, self.resizes(sizes, channel_order))
 
     def resizes(
-        self, sizes: Sequence[tuple[int, int]], channel_order: str
+        self, sizes: Sequence[tuple[int, int]], channel_order: str | Sequence[str]
     ) -> list[NormalizedResize]:
         """What resizes images of those (height, width); the last few are kept ready."""
-        if channel_order not in CHANNEL_ORDERS:
-            raise ValueError(
-                f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {channel_order!r}"
-            )
-        return [self._resize(size, channel_order) for size in sizes]
+        orders = channel_orders(channel_order, len(sizes))
+        return [self._resize(*image) for image in zip(sizes, orders, strict=True)]
 
     def prepare(self, frames: Sequence[Tensor], resizes: Sequence[NormalizedResize]) -> Tensor:
         """The network's input of images (H, W, 3) uint8 that are on the device."""

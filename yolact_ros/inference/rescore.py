@@ -6,15 +6,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import Detections
 
 from .options import SegmenterOptions
+from .raw_network import MaskIou
 
 
 def rescore(
-    mask_iou_net: MaskIouNet | None,
+    mask_iou_net: MaskIou | None,
     prototypes: Tensor,
     detections: Detections,
     options: SegmenterOptions,
@@ -42,39 +42,41 @@ def rescore(
     return kept._replace(scores=products[: len(order)]), mask_scores[order]
 
 
-def predict_mask_iou(
-    mask_iou_net: MaskIouNet, prototypes: Tensor, detections: Detections
-) -> Tensor:
+def predict_mask_iou(mask_iou_net: MaskIou, prototypes: Tensor, detections: Detections) -> Tensor:
     """The predicted mask IoU of each detection's own class, (N,) float32, not bounded by 1."""
     if len(detections.scores) == 0:
         return detections.scores.new_zeros(0)
     return predict_mask_iou_of(
         mask_iou_net,
-        prototypes,
-        detections.coefficients,
-        detections.boxes,
-        detections.class_ids,
-    )
+        prototypes[None],
+        detections.coefficients[None],
+        detections.boxes[None],
+        detections.class_ids[None],
+    )[0]
 
 
 def predict_mask_iou_of(
-    mask_iou_net: MaskIouNet,
+    mask_iou_net: MaskIou,
     prototypes: Tensor,
     coefficients: Tensor,
     boxes: Tensor,
     class_ids: Tensor,
 ) -> Tensor:
-    """As `predict_mask_iou`, of N >= 1 detections given by their parts, in fixed shapes.
+    """As `predict_mask_iou`, of N >= 1 detections in each of B images, in fixed shapes.
 
     Args:
         mask_iou_net: The net.
-        prototypes: (h, w, k) of the image, float32.
-        coefficients: (N, k) float32.
-        boxes: (N, 4) in corner form, as fractions of the image.
-        class_ids: (N,) int64.
+        prototypes: (B, h, w, k) float32.
+        coefficients: (B, N, k) float32.
+        boxes: (B, N, 4) in corner form, as fractions of the image.
+        class_ids: (B, N) int64.
+
+    Returns:
+        (B, N) float32.
     """
-    soft = torch.sigmoid(prototypes @ coefficients.t())
-    cropped = crop_masks(soft, boxes).permute(2, 0, 1)[:, None]  # (N, 1, h, w)
-    dtype = next(mask_iou_net.parameters()).dtype
-    per_class = mask_iou_net(cropped.to(dtype)).float()
-    return per_class.gather(1, class_ids[:, None])[:, 0]
+    _, height, width, _ = prototypes.shape
+    logits = prototypes.flatten(1, 2) @ coefficients.transpose(1, 2)  # (B, h * w, N)
+    soft = torch.sigmoid(logits).permute(1, 0, 2).reshape(height, width, -1)  # (h, w, B * N)
+    cropped = crop_masks(soft, boxes.reshape(-1, 4)).permute(2, 0, 1)[:, None]  # (B * N, 1, h, w)
+    per_class = mask_iou_net(cropped).float()
+    return per_class.gather(1, class_ids.reshape(-1, 1)).view(class_ids.shape)

@@ -5,36 +5,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
-from yolact_ros.network.download import find_weights
-from yolact_ros.network.folding import fold_batch_norms
-from yolact_ros.presets import Preset, get_preset, with_classes
-from yolact_ros.structures import Instances, RawPredictions
+from yolact_ros.network import Yolact
+from yolact_ros.presets import Preset
+from yolact_ros.structures import Instances
 
 from .assemble import assemble_instances
-from .compilation import compile_network, resolve_compile
 from .decode import detect
-from .device import resolve_device, resolve_precision
+from .engines import prepare_engine
 from .fixed_decode import FIXED_NMS_KINDS
 from .fixed_path import FixedPath
 from .graph import cuda_capture
 from .options import SegmenterOptions
-from .preprocess import Preprocessor, check_image
+from .preprocess import Preprocessor, channel_orders, check_image
+from .raw_network import EngineNetwork
 from .rescore import rescore
 from .timing import StageClock
-
-
-def shipped_weights(preset: Preset) -> Path | None:
-    """The weights that come with the package for this preset, if any do."""
-    path = resources.files("yolact_ros") / "weights" / f"{preset.name}.safetensors"
-    return Path(str(path)) if path.is_file() else None
 
 
 class Segmenter:
@@ -47,25 +38,32 @@ class Segmenter:
         preset: A preset or its name. None for the one that the weights were made for, or for
             `yolact_demo` if there are no weights either.
         weights: A `.pth` or `.safetensors` file; None for those that come with the package
-            (`yolact_demo` has some) or were downloaded (`yolact-ros weights download`).
-        network: A network that is at hand, instead of `preset` and `weights`. A copy is used: later
-            changes of its weights have no effect.
+            (`yolact_demo` has some) or were downloaded (`yolact-ros weights download`). For the
+            engine "onnxruntime" an `.onnx` file of `yolact-ros export`.
+        network: A network that is at hand, instead of `preset` and `weights`. A copy of a `Yolact`
+            is used: later changes of its weights have no effect. Another engine's is used itself,
+            on its own device.
+        engine: What runs the network: "torch" or "onnxruntime".
         class_names: Names of the classes that the weights were trained on, by class id, if neither
             the preset nor the file has them; empty otherwise.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (fp16 on CUDA, bf16 on a CPU with AMX, fp32 elsewhere), "fp32", "fp16" or
-            "bf16". Decoding, boxes and masks are always computed in fp32.
-        resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`.
+            "bf16". Decoding, boxes and masks are always computed in fp32. An exported file has its
+            own, which "auto" takes.
+        resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`. An
+            exported file takes "square" only.
         compile: Whether the network goes through `torch.compile`: "off" or False, "on" or True, or
             "auto", which is on where it wins and can work: on a CPU with a C++ compiler, in fp32.
             The first call with each input size then takes about a minute.
         cuda_graphs: Whether kernels that follow the same order in every call are started together,
             from the third call with the same image sizes on (`warm_up` does it at once). Takes GPU
-            memory for up to sixteen combinations of image sizes.
+            memory for up to sixteen combinations of image sizes. Other engines do without.
         score_threshold, max_instances, nms, nms_iou, classes, rescoring: See `SegmenterOptions`.
 
     Attributes:
         preset: The preset.
+        engine: What runs the network: "torch" or "onnxruntime".
+        providers: Names of ONNX Runtime's execution providers in use, the preferred one first.
         device: The torch device that it runs on.
         precision: "fp32", "fp16" or "bf16".
         compiled: Whether the network goes through `torch.compile`.
@@ -83,8 +81,9 @@ class Segmenter:
         *,
         preset: str | Preset | None = None,
         weights: str | Path | None = None,
-        network: Yolact | None = None,
+        network: Yolact | EngineNetwork | None = None,
         class_names: Sequence[str] = (),
+        engine: str = "torch",
         device: str = "auto",
         precision: str = "auto",
         resize: str = "square",
@@ -97,31 +96,36 @@ class Segmenter:
         classes: Sequence[str] = (),
         rescoring: str = "published",
     ) -> None:
-        if network is None:
-            chosen, path = _choose(preset, weights, class_names)
-        elif preset is not None or weights is not None or class_names:
-            raise ValueError("network: expected neither preset, weights nor class_names beside it")
-        else:
-            chosen = network.preset
-        self.preset = chosen
+        prepared = prepare_engine(
+            preset=preset,
+            weights=weights,
+            network=network,
+            class_names=class_names,
+            engine=engine,
+            device=device,
+            precision=precision,
+            resize=resize,
+            compile=compile,
+        )
+        self._network = prepared.network
+        self.preset = prepared.network.preset
+        self.engine = prepared.name
+        self.providers = prepared.providers
+        self.device = prepared.device
+        self.precision = prepared.precision
+        self.compiled = prepared.compiled
         self.options = SegmenterOptions(
             score_threshold, max_instances, nms, nms_iou, tuple(classes), rescoring
         )
-        self.device = resolve_device(device)
-        self.precision, dtype = resolve_precision(precision, self.device)
-        self.compiled = resolve_compile(compile, self.device, dtype)
-        network = fold_batch_norms(_load(chosen, path) if network is None else network)
-        network = network.to(device=self.device, dtype=dtype)
-        network = network.to(memory_format=torch.channels_last)
-        self._network = compile_network(network) if self.compiled else network
-        self._preprocessor = Preprocessor(self.preset, self.device, dtype, resize)
+        self._preprocessor = Preprocessor(self.preset, self.device, prepared.dtype, resize)
         self._fixed_path: FixedPath | None = None
         if self.device.type == "cuda":
+            captured = cuda_graphs and prepared.capturable
             self._fixed_path = FixedPath(
                 self._network,
                 self._preprocessor,
                 self.device,
-                cuda_capture(self.device) if cuda_graphs else None,
+                cuda_capture(self.device) if captured else None,
             )
         self.timings: dict[str, float] = {}
 
@@ -143,13 +147,13 @@ class Segmenter:
     def __call__(
         self,
         images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
-        channel_order: str = "bgr",
+        channel_order: str | Sequence[str] = "bgr",
     ) -> list[Instances]:
         """Segments a batch.
 
         Args:
             images: One (H, W, 3) uint8 array, or several, of any sizes.
-            channel_order: "bgr" or "rgb".
+            channel_order: "bgr" or "rgb", of all images or one an image.
 
         Returns:
             One `Instances` an image, best score first. Masks may be empty.
@@ -159,11 +163,12 @@ class Segmenter:
     def _call(
         self,
         images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
-        channel_order: str,
+        channel_order: str | Sequence[str],
         *,
         capture_now: bool = False,
     ) -> list[Instances]:
         batch = [images] if isinstance(images, np.ndarray) else list(images)
+        orders = channel_orders(channel_order, len(batch))
         groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
         for index, image in enumerate(batch):
             size = self._preprocessor.input_size(*check_image(image).shape[:2])
@@ -172,7 +177,8 @@ class Segmenter:
         clock = StageClock(self.device)
         for indices in groups.values():
             group = [batch[index] for index in indices]
-            instances = self._segment(group, channel_order, clock, capture_now)
+            order = tuple(orders[index] for index in indices)
+            instances = self._segment(group, order, clock, capture_now)
             found.update(zip(indices, instances, strict=True))
         self.timings = clock.milliseconds
         return [found[index] for index in range(len(batch))]
@@ -181,7 +187,7 @@ class Segmenter:
     def _segment(
         self,
         images: list[npt.NDArray[np.uint8]],
-        channel_order: str,
+        channel_order: tuple[str, ...],
         clock: StageClock,
         capture_now: bool,
     ) -> list[Instances]:
@@ -196,7 +202,7 @@ class Segmenter:
                 )
         x = self._preprocessor(images, channel_order)
         clock.record("preprocess")
-        predictions: RawPredictions = self._network(x)
+        predictions = self._network(x)
         clock.record("network")
         prototypes = predictions.prototypes.float()
         detections = [
@@ -236,27 +242,3 @@ class Segmenter:
         """
         grey = np.full((*image_size, 3), 128, dtype=np.uint8)
         self._call([grey] * batch, channel_order, capture_now=True)
-
-
-def _choose(
-    preset: str | Preset | None, weights: str | Path | None, class_names: Sequence[str]
-) -> tuple[Preset, Path]:
-    """The preset to build and the file to load."""
-    if weights is not None:
-        return choose_preset(weights, preset, class_names), Path(weights)
-    chosen = get_preset(preset or "yolact_demo") if not isinstance(preset, Preset) else preset
-    if class_names:
-        chosen = with_classes(chosen, class_names)
-    path = shipped_weights(chosen) or find_weights(chosen)
-    if path is None:
-        raise ValueError(
-            f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
-            f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
-        )
-    return chosen, path
-
-
-def _load(preset: Preset, path: Path) -> Yolact:
-    network = build_network(preset)
-    load_checkpoint(network, path)
-    return network.eval()

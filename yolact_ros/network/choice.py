@@ -38,12 +38,33 @@ def choose_preset(
         ValueError: There is no preset of that name.
     """
     described = preset_of(weights)
+    if described is not None:
+        return agree_on_preset(described, weights, preset, class_names)
+    if preset is None:
+        chosen = _only_fit(weights, len(class_names))
+    else:
+        chosen = get_preset(preset) if isinstance(preset, str) else preset
+    return with_classes(chosen, class_names) if class_names else chosen
+
+
+def agree_on_preset(
+    described: Preset,
+    weights: str | Path,
+    preset: str | Preset | None = None,
+    class_names: Sequence[str] = (),
+) -> Preset:
+    """As `choose_preset`, for a file that describes its preset.
+
+    Args:
+        described: By the file.
+        weights: The file.
+        preset: As in `choose_preset`.
+        class_names: As in `choose_preset`.
+    """
+    chosen = described
     if preset is not None:
         chosen = get_preset(preset) if isinstance(preset, str) else preset
-        if described is not None:
-            _check_agreement(chosen, described, weights, bool(class_names))
-    else:
-        chosen = described or _only_fit(weights, len(class_names))
+        _check_agreement(chosen, described, weights, bool(class_names))
     return with_classes(chosen, class_names) if class_names else chosen
 
 

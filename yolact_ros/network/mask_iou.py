@@ -32,8 +32,9 @@ class MaskIouNet(nn.Module):
         """Scores masks.
 
         Args:
-            masks: (N, 1, h, w) soft masks at prototype resolution, cropped by their boxes. Sides
-                under 63 pixels, which no published network has, are filled up with zeros.
+            masks: (N, 1, h, w) soft masks at prototype resolution, cropped by their boxes; of any
+                floating type. Sides under 63 pixels, which no published network has, are filled up
+                with zeros.
 
         Returns:
             (N, classes) predicted IoU, not below 0 and not bounded above.
@@ -42,5 +43,5 @@ class MaskIouNet(nn.Module):
         if height < _LEAST_SIDE or width < _LEAST_SIDE:
             right, bottom = max(0, _LEAST_SIDE - width), max(0, _LEAST_SIDE - height)
             masks = F.pad(masks, (0, right, 0, bottom))
-        scores: Tensor = self.maskiou_net(masks)
+        scores: Tensor = self.maskiou_net(masks.to(next(self.parameters()).dtype))
         return scores.amax(dim=(2, 3))

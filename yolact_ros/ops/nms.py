@@ -108,11 +108,11 @@ def fast_nms_fixed(
     """
     batch, priors, classes = class_scores.shape
     depth = min(per_class, priors)
-    scores, order = _top(class_scores.transpose(1, 2), score_floor, depth)  # (B, K, depth)
+    scores, order = top_scores(class_scores.transpose(1, 2), score_floor, depth)  # (B, K, depth)
     chosen = boxes.gather(1, order.reshape(batch, -1, 1).expand(-1, -1, 4))
     keep = _no_better_overlap(chosen.view(batch, classes, depth, 4), iou_threshold)
     scores = scores.where(keep, -1.0).view(batch, -1)
-    scores, flat = _top(scores, score_floor, min(places, scores.shape[1]))
+    scores, flat = top_scores(scores, score_floor, min(places, scores.shape[1]))
     found = scores > score_floor
     return FixedKept(
         candidates=order.view(batch, -1).gather(1, flat).where(found, 0),
@@ -131,9 +131,9 @@ def cross_class_fast_nms_fixed(
 ) -> FixedKept:
     """`cross_class_fast_nms` of a batch; args are those of `fast_nms_fixed`."""
     best, classes = class_scores.max(dim=2)
-    scores, order = _top(best, score_floor, min(candidates, best.shape[1]))  # (B, depth)
+    scores, order = top_scores(best, score_floor, min(candidates, best.shape[1]))  # (B, depth)
     keep = _no_better_overlap(boxes.gather(1, order[..., None].expand(-1, -1, 4)), iou_threshold)
-    scores, place = _top(scores.where(keep, -1.0), score_floor, min(places, scores.shape[1]))
+    scores, place = top_scores(scores.where(keep, -1.0), score_floor, min(places, scores.shape[1]))
     found = scores > score_floor
     kept = order.gather(1, place).where(found, 0)
     return FixedKept(
@@ -157,7 +157,7 @@ def exact_nms(
     return candidates[kept], classes[kept], scores[kept]
 
 
-def _top(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def top_scores(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The best scores above a floor along the last axis, the first of equal ones first.
 
     Args:
@@ -167,6 +167,10 @@ def _top(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Returns:
         Scores and indices, (..., count); score -1 and index 0 where nothing is left.
     """
+    if torch.onnx.is_in_onnx_export():
+        # ONNX has no shifts of signed numbers, but its TopK takes the first of equal ones itself.
+        values, index = scores.where(scores > floor, -1.0).topk(count, dim=-1)
+        return values, index.where(values >= 0, 0)
     # Bits of positive floats are ordered as their values, and the position makes each key unique.
     # A plain topk leaves the choice among equal scores to the device.
     last = scores.shape[-1] - 1

@@ -7,40 +7,53 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from ament_index_python.packages import get_package_prefix
 
+from yolact_ros.ros.parent import end_with_parent
 from yolact_ros.ros.transport import transport_settings
 
 PACKAGE = "yolact_ros"
 
 
-class Child:
-    """An executable of this package, running; its output goes to a file.
+class ChildProcess:
+    """A program, running; its output goes to a file. It ends with this process, however that ends.
 
     Args:
-        executable: Name as for `ros2 run`.
-        parameters: Start values by name; strings as YAML writes them.
+        name: For messages.
+        command: Program and arguments.
         log: File of its output, overwritten.
+        environment: Variables besides those of this process.
+        pipes: "stdin", "stdout" and "stderr" as for `subprocess.Popen`, instead of the file.
     """
 
-    def __init__(self, executable: str, parameters: Mapping[str, str], log: Path) -> None:
-        self.name = executable
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        **pipes: int,
+    ) -> None:
+        self.name = name
         self.log = log
-        command = [str(Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable)]
-        command.append("--ros-args")
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={value}"]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(
                 command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | transport_settings(),
+                stdin=pipes.get("stdin"),
+                stdout=pipes.get("stdout", output),
+                stderr=pipes.get("stderr", output),
+                env={**os.environ, **transport_settings(), **(environment or {})},
+                preexec_fn=end_with_parent(),
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -65,6 +78,33 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
+class Child(ChildProcess):
+    """An executable of this package.
+
+    Args:
+        executable: Name as for `ros2 run`.
+        parameters: Start values by name; strings as YAML writes them.
+        log: File of its output, overwritten.
+        arguments: ROS arguments besides, such as `-r NAME:=OTHER`.
+        environment: Variables besides those of this process.
+    """
+
+    def __init__(
+        self,
+        executable: str,
+        parameters: Mapping[str, str],
+        log: Path,
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        command = [str(Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable)]
+        command += ["--ros-args", *arguments]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        super().__init__(executable, command, log, environment)
+
+
 class Children:
     """Several children that end together when the `with` block ends.
 
@@ -74,13 +114,13 @@ class Children:
 
     def __init__(self, patience: float = 1.6) -> None:
         self._patience = patience
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
 
-    def add(self, child: Child) -> None:
+    def add(self, child: ChildProcess) -> None:
         """Takes over a running child."""
         self._children.append(child)
 
-    def ended(self) -> Child | None:
+    def ended(self) -> ChildProcess | None:
         """A child that has ended by itself, if any."""
         return next((child for child in self._children if child.exit_code is not None), None)
 

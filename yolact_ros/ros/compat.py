@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -27,7 +27,7 @@ def create_subscription_with_events(
     node: Node,
     message_type: type,
     topic: str,
-    callback: Callable[[Any], None],
+    callback: Callable[[Any, Mapping[str, Any] | None], None],
     qos: QoSProfile,
     *,
     message_lost: Callable[[Any], None],
@@ -36,9 +36,17 @@ def create_subscription_with_events(
     """Creates a subscription with event callbacks, without those the middleware cannot give.
 
     Args:
+        callback: Called with each message and what the middleware tells of it: "source_timestamp"
+            and "received_timestamp", ns, 0 where it does not know. None before Iron.
         message_lost: Called with a status whose `total_count_change` is the number of messages.
         incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
     """
+    receive: Callable[..., None] = callback
+    if not hasattr(Subscription, "CallbackType"):  # Humble
+
+        def receive(message: Any) -> None:
+            callback(message, None)
+
     wanted: list[dict[str, Any]] = [
         {"message_lost": message_lost, "incompatible_qos": incompatible_qos},
         {"incompatible_qos": incompatible_qos},
@@ -48,13 +56,13 @@ def create_subscription_with_events(
             return node.create_subscription(
                 message_type,
                 topic,
-                callback,
+                receive,
                 qos,
                 event_callbacks=SubscriptionEventCallbacks(**events),
             )
         except UnsupportedEventTypeError:
             continue
-    return node.create_subscription(message_type, topic, callback, qos)
+    return node.create_subscription(message_type, topic, receive, qos)
 
 
 def answer_refused_transitions(node: LifecycleNode) -> None:

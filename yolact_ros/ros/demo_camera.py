@@ -25,8 +25,6 @@ from yolact_ros.ros.truth import camera_info, truth_message
 FIRST_SEED = 2_000_000
 """Seed of the scene of `seed` 0: neither training nor evaluation uses seeds from here on."""
 
-FRAME_ID = "camera_optical_frame"
-
 SLOW_FRAMES = 5
 """Frames in a row that may take longer than their period before a warning says so."""
 
@@ -81,6 +79,12 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "rendered at the start and played to and fro, which costs next to nothing at any size.",
     ),
     ParameterSpec(
+        name="frame_id",
+        kind=STRING,
+        default="camera_optical_frame",
+        description="Frame of the images in their headers.",
+    ),
+    ParameterSpec(
         name="reliability",
         kind=STRING,
         default="reliable",
@@ -114,6 +118,7 @@ class DemoCamera(Node):
         self._log = ThrottledLog(self.get_logger())
         self._period = 1 / values["rate"]
         self._size = (values["width"], values["height"])
+        self._frame_id = values["frame_id"]
         self._seed = FIRST_SEED + values["seed"]
         self._scene_seconds = values["scene_seconds"]
         self._scene_number = 0
@@ -196,7 +201,7 @@ class DemoCamera(Node):
         begin = time.monotonic()
         frame = self._next_frame()
         # The stamp is that of the finished picture: a real camera has no rendering time.
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=FRAME_ID)
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
         for publisher, make in wanted:
             publisher.publish(make(frame, header))
         elapsed = time.monotonic() - begin

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,30 +23,40 @@ from yolact_ros.ros.truth_score import TruthScore
 Stamp = tuple[int, int]
 
 
-class DemoViewer(Node):
-    """Subscribes to the results of `yolact` and to the truth of `demo_camera`.
+class CameraView:
+    """Subscribes to the results of one camera and to its truth.
+
+    Args:
+        node: Whose subscriptions these are.
+        name: As in the parameter `cameras`; empty: the only camera.
 
     Attributes:
+        name: The name.
         results: Messages of `~/instances` by stamp, in the order they came.
         size: (width, height) of the images.
-        node_problem: Why the node could not be configured, by its diagnostics; empty: it could.
+        frame_ids: Of the results.
     """
 
-    def __init__(self) -> None:
-        super().__init__("demo_viewer")
+    def __init__(self, node: Node, name: str = "") -> None:
+        self.name = name
         self.results: dict[Stamp, InstanceArray] = {}
         self.size = (0, 0)
-        self.node_problem = ""
+        self.frame_ids: set[str] = set()
+        self._node = node
         self._truths: dict[Stamp, InstanceArray] = {}
         self._arrivals: list[float] = []
         self._ages: list[float] = []
         self._overlay: Image | None = None
         self._most_instances = 0
         self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
-        self.create_subscription(InstanceArray, "yolact/instances", self._on_result, _reliable(50))
-        self.create_subscription(InstanceArray, "truth", self._on_truth, _reliable(50))
-        self.create_subscription(Image, "yolact/overlay", self._on_overlay, _reliable(1))
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        prefix = f"{name}/" if name else ""
+        for message_type, topic, callback, depth in (
+            (InstanceArray, f"yolact/{prefix}instances", self._on_result, 50),
+            (InstanceArray, f"{prefix}truth", self._on_truth, 50),
+            (Image, f"yolact/{prefix}overlay", self._on_overlay, 1),
+        ):
+            qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+            node.create_subscription(message_type, topic, callback, qos)
 
     def live_line(self) -> str:
         """Describes the newest result and the last second."""
@@ -88,12 +99,20 @@ class DemoViewer(Node):
         """The overlay with the most instances, BGR; None: none came."""
         return None if self._overlay is None else image_to_array(self._overlay).pixels
 
+    def read_status(self, status: DiagnosticStatus) -> None:
+        """Takes over the counters of its camera."""
+        values = {item.key: item.value for item in status.values}
+        for name, meaning in COUNTERS.items():
+            if meaning in values:
+                self._counts[name] = int(values[meaning])
+
     def _on_result(self, message: InstanceArray) -> None:
         stamp = message.header.stamp
-        age = self.get_clock().now().nanoseconds * 1e-6 - stamp.sec * 1e3 - stamp.nanosec * 1e-6
-        self._ages.append(age)
+        now = self._node.get_clock().now().nanoseconds
+        self._ages.append(now * 1e-6 - stamp.sec * 1e3 - stamp.nanosec * 1e-6)
         self._arrivals.append(time.monotonic())
         self.size = (message.image_width, message.image_height)
+        self.frame_ids.add(message.header.frame_id)
         self.results[_stamp(message)] = message
 
     def _on_truth(self, message: InstanceArray) -> None:
@@ -105,18 +124,35 @@ class DemoViewer(Node):
         if self._overlay is None or count > self._most_instances:
             self._overlay, self._most_instances = message, count
 
+
+class DemoViewer(Node):
+    """Watches the node `yolact` and its cameras.
+
+    Args:
+        cameras: Names as in the parameter `cameras`; empty: the only camera.
+
+    Attributes:
+        views: One a camera.
+        node_problem: Why the node could not be configured, by its diagnostics; empty: it could.
+    """
+
+    def __init__(self, cameras: Sequence[str] = ()) -> None:
+        super().__init__("demo_viewer")
+        self.views = [CameraView(self, name) for name in cameras or ("",)]
+        self.node_problem = ""
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        by_meaning = {meaning: name for name, meaning in COUNTERS.items()}
+        views = {view.name or "segmentation": view for view in self.views}
         for status in message.status:
+            node, _, part = status.name.partition(": ")
+            if node != "yolact":
+                continue
+            if part in views:
+                views[part].read_status(status)
             values = {item.key: item.value for item in status.values}
-            for meaning in by_meaning.keys() & values.keys():
-                self._counts[by_meaning[meaning]] = int(values[meaning])
             if status.level == DiagnosticStatus.ERROR and values.get("state") == "unconfigured":
                 self.node_problem = status.message
-
-
-def _reliable(depth: int) -> QoSProfile:
-    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def _stamp(message: Any) -> Stamp:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's state as a diagnostic message."""
+"""The state of the node and of its cameras as a diagnostic message."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
@@ -10,93 +11,167 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from yolact_ros.ros.statistics import COUNTERS, Snapshot
 
+_SEGMENTING = "segmenting"
+_IDLE = "idle: nobody subscribes to a result"
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """What the diagnostics tell of one camera.
+
+    Attributes:
+        name: As in the parameter `cameras`; empty: the only one.
+        topic: Of its images; empty while the node is not active.
+        publishers: Publishers found on it.
+        reliable: Whether reliable delivery is asked for.
+        snapshot: Its counts and times.
+    """
+
+    name: str
+    topic: str
+    publishers: int
+    reliable: bool
+    snapshot: Snapshot
+
 
 @dataclass(frozen=True)
 class NodeState:
-    """What the diagnostics tell besides the statistics.
+    """What the diagnostics tell of the node as a whole.
 
     Attributes:
         name: The node's name.
         lifecycle: "unconfigured", "inactive", "active" or "finalized".
+        snapshot: Counts and times of all cameras together.
         problem: Why the last transition failed; empty if it did not.
         preset: Name of the preset; empty while unconfigured.
         device: Where the network runs; empty while unconfigured.
         precision: Arithmetic of the network; empty while unconfigured.
-        topic: The image topic.
-        publishers: Publishers found on it.
-        reliable: Whether reliable delivery is asked for.
+        cameras: Empty while unconfigured.
     """
 
     name: str
     lifecycle: str
+    snapshot: Snapshot
     problem: str = ""
     preset: str = ""
     device: str = ""
     precision: str = ""
-    topic: str = ""
-    publishers: int = 0
-    reliable: bool = False
+    cameras: Sequence[CameraState] = ()
 
 
 class Diagnostics:
-    """Makes one message a second, and remembers the last one's counts to judge by what changed."""
+    """Makes one message a second, and remembers the last one's counts to judge by what changed.
+
+    It has a status for the node as a whole, and with `cameras` one for each of them.
+    """
 
     def __init__(self) -> None:
-        self._previous: Snapshot | None = None
-        self._previous_time = 0.0
+        self._previous: dict[str, dict[str, int]] = {}
+        self._previous_time: float | None = None
 
-    def message(
-        self, state: NodeState, snapshot: Snapshot, now: float, stamp: Time
-    ) -> DiagnosticArray:
+    def message(self, state: NodeState, now: float, stamp: Time) -> DiagnosticArray:
         """Makes the message.
 
         Args:
             now: Monotonic time, s, for rates.
             stamp: Of the message.
         """
-        before = self._previous.counts if self._previous else dict.fromkeys(COUNTERS, 0)
-        # A cleaned-up node begins to count anew.
-        change = {name: max(0, value - before[name]) for name, value in snapshot.counts.items()}
-        elapsed = now - self._previous_time
-        level, summary = _judge(state, change)
-        values = {
+        elapsed = None if self._previous_time is None else now - self._previous_time
+        snapshots = {"": state.snapshot} | {item.name: item.snapshot for item in state.cameras}
+        changes = {name: self._change(name, item.counts) for name, item in snapshots.items()}
+        judged = {item.name: _judge(state, item, changes[item.name]) for item in state.cameras}
+        first = {
             "state": state.lifecycle,
             "preset": state.preset,
             "device": state.device,
             "precision": state.precision,
-            "image topic": state.topic,
-            "publishers": str(state.publishers),
-            "reliability": "reliable" if state.reliable else "best effort",
         }
-        if self._previous is not None and elapsed > 0:
-            values["rate received (Hz)"] = f"{change['received'] / elapsed:.1f}"
-            values["rate processed (Hz)"] = f"{change['processed'] / elapsed:.1f}"
-        for name, meaning in COUNTERS.items():
-            values[meaning] = str(snapshot.counts[name])
-        for stage, (median, worst) in snapshot.times.items():
-            values[f"{stage} p50 (ms)"] = f"{median:.2f}"
-            values[f"{stage} p95 (ms)"] = f"{worst:.2f}"
-        self._previous, self._previous_time = snapshot, now
-        message = DiagnosticArray(
-            status=[
-                DiagnosticStatus(
-                    level=level,
-                    name=f"{state.name}: segmentation",
-                    message=summary,
-                    hardware_id=state.device,
-                    values=[KeyValue(key=key, value=value) for key, value in values.items()],
-                )
-            ]
-        )
+        named = [item for item in state.cameras if item.name]
+        whole = first | _values(state.cameras, state.snapshot, changes[""], elapsed)
+        if named:
+            whole["frames in a batch (mean)"] = f"{state.snapshot.batch_size:.2f}"
+        statuses = [
+            _status(state, "segmentation", *_judge_whole(state, changes[""], judged), whole)
+        ]
+        for item in named:
+            values = {"state": state.lifecycle}
+            values |= _values([item], item.snapshot, changes[item.name], elapsed)
+            statuses.append(_status(state, item.name, *judged[item.name], values))
+        self._previous = {name: item.counts for name, item in snapshots.items()}
+        self._previous_time = now
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = stamp
         return message
 
+    def _change(self, name: str, counts: dict[str, int]) -> dict[str, int]:
+        before = self._previous.get(name, {})
+        # A cleaned-up node begins to count anew.
+        return {
+            counter: max(0, value - before.get(counter, 0)) for counter, value in counts.items()
+        }
 
-def _judge(state: NodeState, change: dict[str, int]) -> tuple[bytes, str]:
-    """The level and one line, from the worst that happened since the last message."""
+
+def _status(
+    state: NodeState, name: str, level: bytes, summary: str, values: dict[str, str]
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level,
+        name=f"{state.name}: {name}",
+        message=summary,
+        hardware_id=state.device,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def _values(
+    cameras: Sequence[CameraState],
+    snapshot: Snapshot,
+    change: dict[str, int],
+    elapsed: float | None,
+) -> dict[str, str]:
+    """What is told alike of a camera and of all together."""
+    values = {
+        "image topic": ", ".join(item.topic for item in cameras),
+        "publishers": str(sum(item.publishers for item in cameras)),
+        "reliability": ", ".join(
+            "reliable" if reliable else "best effort"
+            for reliable in sorted({item.reliable for item in cameras}) or [False]
+        ),
+    }
+    if elapsed:
+        values["rate received (Hz)"] = f"{change['received'] / elapsed:.1f}"
+        values["rate processed (Hz)"] = f"{change['processed'] / elapsed:.1f}"
+    for name, meaning in COUNTERS.items():
+        values[meaning] = str(snapshot.counts[name])
+    for stage, (median, worst) in snapshot.times.items():
+        values[f"{stage} p50 (ms)"] = f"{median:.2f}"
+        values[f"{stage} p95 (ms)"] = f"{worst:.2f}"
+    return values
+
+
+def _judge_whole(
+    state: NodeState, change: dict[str, int], cameras: dict[str, tuple[bytes, str]]
+) -> tuple[bytes, str]:
+    """The level and one line: the node's own trouble, or that of the cameras."""
     if state.problem:
         return DiagnosticStatus.ERROR, state.problem
     if state.lifecycle != "active":
+        return DiagnosticStatus.OK, f"node is {state.lifecycle}"
+    if change["failed"]:
+        return DiagnosticStatus.ERROR, f"{change['failed']} frames could not be segmented"
+    if len(cameras) == 1:
+        return next(iter(cameras.values()))
+    level = max((level for level, _ in cameras.values()), default=DiagnosticStatus.OK)
+    if level == DiagnosticStatus.OK:
+        busy = any(text == _SEGMENTING for _, text in cameras.values())
+        return level, _SEGMENTING if busy else _IDLE
+    texts = [f"{name}: {text}" for name, (own, text) in cameras.items() if own == level]
+    return level, "; ".join(texts)
+
+
+def _judge(state: NodeState, camera: CameraState, change: dict[str, int]) -> tuple[bytes, str]:
+    """The level and one line of a camera, from the worst that happened since the last message."""
+    if state.problem or state.lifecycle != "active":
         return DiagnosticStatus.OK, f"node is {state.lifecycle}"
     if change["failed"]:
         return DiagnosticStatus.ERROR, f"{change['failed']} frames could not be segmented"
@@ -112,9 +187,9 @@ def _judge(state: NodeState, change: dict[str, int]) -> tuple[bytes, str]:
     if warnings:
         return DiagnosticStatus.WARN, ", ".join(warnings)
     if not change["received"]:
-        if state.publishers == 0:
-            return DiagnosticStatus.WARN, f"waiting for images: nobody publishes {state.topic}"
-        return DiagnosticStatus.WARN, f"waiting for images: none came on {state.topic}"
+        if camera.publishers == 0:
+            return DiagnosticStatus.WARN, f"waiting for images: nobody publishes {camera.topic}"
+        return DiagnosticStatus.WARN, f"waiting for images: none came on {camera.topic}"
     if not change["processed"] and change["unwanted"]:
-        return DiagnosticStatus.OK, "idle: nobody subscribes to a result"
-    return DiagnosticStatus.OK, "segmenting"
+        return DiagnosticStatus.OK, _IDLE
+    return DiagnosticStatus.OK, _SEGMENTING

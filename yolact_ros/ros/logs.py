@@ -21,30 +21,41 @@ class ThrottledLog:
 
     Args:
         logger: An rclpy logger, or anything with `warning` and `error`.
+        prefix: Begins every line.
         period: Shortest time between two lines of one key, s.
         clock: Gives the time, s.
     """
 
     def __init__(
-        self, logger: Any, *, period: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self,
+        logger: Any,
+        *,
+        prefix: str = "",
+        period: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logger = logger
+        self._prefix = prefix
         self._period = period
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
-    def warning(self, key: Hashable, message: str) -> None:
-        """Logs a warning unless one of this key was logged within the period."""
+    def warning(self, key: Hashable, message: str | Callable[[], str]) -> None:
+        """Logs a warning unless one of this key was logged within the period.
+
+        Args:
+            message: The text, or what makes it, which is called only if it is logged.
+        """
         if (text := self._admit(key, message)) is not None:
             self._logger.warning(text)
 
-    def error(self, key: Hashable, message: str) -> None:
+    def error(self, key: Hashable, message: str | Callable[[], str]) -> None:
         """Logs an error unless one of this key was logged within the period."""
         if (text := self._admit(key, message)) is not None:
             self._logger.error(text)
 
-    def _admit(self, key: Hashable, message: str) -> str | None:
+    def _admit(self, key: Hashable, message: str | Callable[[], str]) -> str | None:
         now = self._clock()
         with self._lock:
             logged_at, held_back = self._seen.get(key, (float("-inf"), 0))
@@ -55,7 +66,8 @@ class ThrottledLog:
             self._seen.move_to_end(key)
             if len(self._seen) > _MOST_KEYS:
                 self._seen.popitem(last=False)
-        return f"{message} ({held_back} more like this before)" if held_back else message
+        text = self._prefix + (message if isinstance(message, str) else message())
+        return f"{text} ({held_back} more like this before)" if held_back else text
 
 
 class NodeLogHandler(logging.Handler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -16,9 +16,11 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from yolact_ros.ros import parameter_table
+from yolact_ros.ros.camera import Camera, make_cameras
 from yolact_ros.ros.compat import answer_refused_transitions, destroy_state_machine
-from yolact_ros.ros.diagnostics import Diagnostics, NodeState
+from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.openmp import wait_briefly
 from yolact_ros.ros.parameter_table import ParameterError
 from yolact_ros.ros.parameters import PARAMETERS, Settings
 from yolact_ros.ros.process import run_node
@@ -38,7 +40,7 @@ _SILENCE = 2.0
 
 
 class YolactNode(LifecycleNode):
-    """Segments the newest image of one camera.
+    """Segments the newest image of one camera, or of several in one batch.
 
     Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
@@ -60,9 +62,9 @@ class YolactNode(LifecycleNode):
         self._problem = ""
         self._statistics = Statistics()
         self._diagnostics = Diagnostics()
+        self._cameras: tuple[Camera, ...] = ()
         self._engine: Engine | None = None
-        self._subscription: ImageSubscription | None = None
-        self._last_image = 0.0
+        self._image_subscriptions: list[ImageSubscription] = []
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetBool, "~/enable", self._on_enable)
         # Not by the node's clock, which stands still in a simulation that pauses.
@@ -158,27 +160,26 @@ class YolactNode(LifecycleNode):
                 "weights is empty: using the demo's, which know only its synthetic objects"
             )
         self._statistics = Statistics()
+        self._cameras = make_cameras(settings.cameras, self._statistics, self.get_logger())
         self._engine = Engine(
             self,
+            cameras=self._cameras,
             settings=settings,
             statistics=self._statistics,
-            log=self._log,
             on_error=self._on_worker_error,
         )
 
     def _start(self) -> None:
         assert self._engine is not None
-        self._last_image = time.monotonic()
         self._engine.start()
-        self._subscription = ImageSubscription(
-            self,
-            transport=self._engine.settings.image_transport,
-            on_image=self._on_image,
-            statistics=self._statistics,
-            log=self._log,
-        )
+        for camera in self._cameras:
+            transport = self._engine.settings.image_transport
+            self._image_subscriptions.append(
+                ImageSubscription(self, camera=camera, transport=transport, on_image=self._on_image)
+            )
+        topics = ", ".join(subscription.topic for subscription in self._image_subscriptions)
         self.get_logger().info(
-            f"active: segmenting {self._subscription.topic} with {self._engine.preset} "
+            f"active: segmenting {topics} with {self._engine.preset} "
             f"on {self._engine.device} in {self._engine.precision}"
         )
 
@@ -189,12 +190,12 @@ class YolactNode(LifecycleNode):
         return _FAILURE
 
     def _pause(self) -> None:
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
+        for subscription in self._image_subscriptions:
+            subscription.close()
+        self._image_subscriptions = []
         if self._engine is not None and not self._engine.stop(timeout=_LONGEST_FRAME):
             self.get_logger().warning(
-                f"the frame being segmented takes longer than {_LONGEST_FRAME:g} s"
+                f"what is being segmented takes longer than {_LONGEST_FRAME:g} s and is dropped"
             )
 
     def _release(self) -> None:
@@ -202,20 +203,23 @@ class YolactNode(LifecycleNode):
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self._cameras = ()
 
     # Callbacks
 
-    def _on_image(self, message: Any) -> None:
-        self._last_image = time.monotonic()
+    def _on_image(self, camera: Camera, message: Any, info: Mapping[str, Any] | None) -> None:
         if self._engine is not None:
-            self._engine.offer(message)
+            self._engine.offer(camera, message, info)
 
-    def _on_worker_error(self, error: Exception) -> None:
+    def _on_worker_error(self, camera: Camera | None, error: Exception) -> None:
         if not self.context.ok():
             return  # publishing fails while the process ends
-        self._statistics.count("failed")
+        statistics, log = (
+            (self._statistics, self._log) if camera is None else (camera.statistics, camera.log)
+        )
+        statistics.count("failed")
         text = f"frame skipped: {type(error).__name__}: {error}"
-        self._log.error((type(error).__name__, str(error)), text)
+        log.error((type(error).__name__, str(error)), text)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
@@ -253,33 +257,39 @@ class YolactNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _every_second(self) -> None:
-        subscription = self._subscription
-        if subscription is not None:
+        for subscription in self._image_subscriptions:
             subscription.match()
-            if time.monotonic() - self._last_image > _SILENCE:
-                self._waiting_log.warning("waiting", subscription.describe_silence())
+            if time.monotonic() - subscription.last_image > _SILENCE:
+                self._waiting_log.warning(subscription.topic, subscription.describe_silence)
         engine = self._engine
         state = NodeState(
             name=self.get_name(),
             lifecycle=self._lifecycle,
+            snapshot=self._statistics.snapshot(),
             problem=self._problem,
             preset=engine.preset if engine else "",
             device=engine.device if engine else "",
             precision=engine.precision if engine else "",
+            cameras=[self._state_of(camera) for camera in self._cameras],
+        )
+        self._diagnostics_publisher.publish(
+            self._diagnostics.message(state, time.monotonic(), self.get_clock().now().to_msg())
+        )
+
+    def _state_of(self, camera: Camera) -> CameraState:
+        subscription = next(
+            (item for item in self._image_subscriptions if item.camera is camera), None
+        )
+        return CameraState(
+            name=camera.name,
             topic=subscription.topic if subscription else "",
             publishers=subscription.publisher_count if subscription else 0,
             reliable=subscription.reliable if subscription else False,
-        )
-        self._diagnostics_publisher.publish(
-            self._diagnostics.message(
-                state,
-                self._statistics.snapshot(),
-                time.monotonic(),
-                self.get_clock().now().to_msg(),
-            )
+            snapshot=camera.statistics.snapshot(),
         )
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is told to end, and ends the process."""
+    wait_briefly()
     run_node(YolactNode, args)

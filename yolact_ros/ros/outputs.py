@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topics that the node publishes for each image."""
+"""The topics that the node publishes for each image, and the class list."""
 
 from __future__ import annotations
 
@@ -86,31 +86,32 @@ _OUTPUTS = (
 
 
 class Outputs:
-    """The publishers of the results, and the latched class list.
+    """The publishers of one camera's results.
 
     Args:
         node: The topics are private to it.
+        prefix: What the topics' names begin with, such as "front/".
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, prefix: str = "") -> None:
         self._node = node
+        self._open = False
         self._publishers: dict[str, Publisher] = {
             output.topic: node.create_publisher(
                 output.type,
-                f"~/{output.topic}",
+                f"~/{prefix}{output.topic}",
                 QoSProfile(depth=output.depth, reliability=ReliabilityPolicy.RELIABLE),
             )
             for output in _OUTPUTS
         }
-        self._label_info = node.create_publisher(
-            LabelInfo,
-            "~/label_info",
-            QoSProfile(
-                depth=1,
-                reliability=ReliabilityPolicy.RELIABLE,
-                durability=DurabilityPolicy.TRANSIENT_LOCAL,
-            ),
-        )
+
+    def open(self) -> None:
+        """Lets results out, from now on."""
+        self._open = True
+
+    def shut(self) -> None:
+        """Lets no results out any more, whatever a thread may still be working on."""
+        self._open = False
 
     def wanted(self) -> frozenset[str]:
         """Names of the outputs that somebody subscribes to."""
@@ -134,19 +135,46 @@ class Outputs:
                 begin = time.perf_counter()
                 message = output.make(result)
                 made = time.perf_counter()
+                if not self._open:
+                    break
                 self._publishers[output.topic].publish(message)
                 sent = time.perf_counter()
                 times[output.stage] = times.get(output.stage, 0.0) + (made - begin) * 1000
                 times["publish"] = times.get("publish", 0.0) + (sent - made) * 1000
         return times
 
+    def close(self) -> None:
+        """Removes the publishers."""
+        self.shut()
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+        self._publishers = {}
+
+
+class ClassList:
+    """The latched class list, which all cameras share.
+
+    Args:
+        node: The topic is private to it.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(
+            LabelInfo,
+            "~/label_info",
+            QoSProfile(
+                depth=1,
+                reliability=ReliabilityPolicy.RELIABLE,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL,
+            ),
+        )
+
     def announce(self, class_names: tuple[str, ...], score_threshold: float) -> None:
         """Publishes the class list for present and future subscribers."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._label_info.publish(messages.label_info(class_names, score_threshold, header))
+        self._publisher.publish(messages.label_info(class_names, score_threshold, header))
 
     def close(self) -> None:
-        """Removes the publishers."""
-        for publisher in (*self._publishers.values(), self._label_info):
-            self._node.destroy_publisher(publisher)
-        self._publishers = {}
+        """Removes the publisher."""
+        self._node.destroy_publisher(self._publisher)

@@ -43,7 +43,7 @@ class ParameterSpec:
         maximum: Largest value allowed, for numbers; None: no limit.
         choices: Strings allowed; empty: any.
         expected: What `accepts` wants, in words.
-        accepts: A further test of a string; None: no test.
+        accepts: A further test of a string or of a tuple of strings; None: no test.
         at_run_time: Whether it may change while the node is configured.
     """
 
@@ -55,7 +55,7 @@ class ParameterSpec:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     expected: str = ""
-    accepts: Callable[[str], bool] | None = None
+    accepts: Callable[[Any], bool] | None = None
     at_run_time: bool = False
 
     @property

@@ -20,6 +20,7 @@ from yolact_ros.ros.parameter_table import (
 )
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_CAMERA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
@@ -46,6 +47,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         expected="a list of class names",
         description="The classes that the weights were trained on, in the order of their ids, if "
         "neither the preset nor the file says.",
+    ),
+    ParameterSpec(
+        name="engine",
+        kind=STRING,
+        default="torch",
+        choices=("torch", "onnxruntime"),
+        description="What runs the network; onnxruntime: `weights` is a file of `yolact-ros "
+        "export`.",
     ),
     ParameterSpec(
         name="device",
@@ -140,13 +149,45 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         "on `image/compressed`.",
     ),
     ParameterSpec(
+        name="cameras",
+        kind=STRINGS,
+        default=(),
+        expected="a list of different names of letters, digits and _ that begin with no digit",
+        accepts=lambda names: (
+            len(set(names)) == len(names) and all(_CAMERA.fullmatch(name) for name in names)
+        ),
+        description="Names of several cameras that share the network: `front` is read from "
+        "`front/image`, and its results are under `~/front/`; empty: one camera, on `image`.",
+    ),
+    ParameterSpec(
+        name="batch_wait",
+        kind=FLOAT,
+        default=0.005,
+        minimum=0.0,
+        maximum=10.0,
+        at_run_time=True,
+        description="With `cameras`: most that an image waits for those of other cameras that are "
+        "expected by then, to be segmented in one batch with them, s.",
+    ),
+    ParameterSpec(
+        name="max_batch",
+        kind=INTEGER,
+        default=0,
+        minimum=0,
+        maximum=1000,
+        at_run_time=True,
+        description="With `cameras`: most images in a batch, those that waited longest first; "
+        "0: one of each camera.",
+    ),
+    ParameterSpec(
         name="max_rate",
         kind=FLOAT,
         default=0.0,
         minimum=0.0,
         maximum=1000.0,
         at_run_time=True,
-        description="Most images taken in a second, Hz; 0: as fast as frames come.",
+        description="Most images taken of a camera in a second, Hz, which is with `cameras` the "
+        "most batches in a second; 0: as fast as frames come.",
     ),
     ParameterSpec(
         name="max_image_age",
@@ -211,6 +252,7 @@ class Settings:
     preset: str
     weights: str
     class_names: tuple[str, ...]
+    engine: str
     device: str
     precision: str
     resize: str
@@ -222,6 +264,9 @@ class Settings:
     rescoring: str
     classes: tuple[str, ...]
     image_transport: str
+    cameras: tuple[str, ...]
+    batch_wait: float
+    max_batch: int
     max_rate: float
     max_image_age: float
     max_image_pixels: int

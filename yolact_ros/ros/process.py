@@ -14,6 +14,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
 from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.memory import keep_freed_memory
 from yolact_ros.ros.signals import ignore_signals, leave_quietly
 
 LONGEST_END = 0.8
@@ -41,6 +42,7 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
         args: Command line; None: that of the process.
     """
     leave_quietly()
+    keep_freed_memory()
     code = 0
     node: Any = None
     finished = threading.Event()

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
@@ -11,9 +12,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from yolact_ros.ros.camera import Camera
 from yolact_ros.ros.compat import create_subscription_with_events
-from yolact_ros.ros.logs import ThrottledLog
-from yolact_ros.ros.statistics import Statistics
 
 _TYPE_NAMES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/CompressedImage"}
 
@@ -25,29 +25,35 @@ class ImageSubscription:
     loses nothing of theirs. Whoever owns it calls `match` about once a second, in the executor's
     thread, to follow publishers that come and go.
 
+    Attributes:
+        camera: Whose images these are.
+        topic: The full name.
+        publisher_count: Publishers found on it.
+        last_image: `time.monotonic()` when the last image came, or of the beginning.
+
     Args:
         node: Its names and remappings apply.
+        camera: Whose images these are; counts received and lost frames.
         transport: "raw" or "compressed".
-        on_image: Called in the executor's thread with each message.
-        statistics: Counts received and lost frames.
-        log: For losses and incompatible publishers.
+        on_image: Called in the executor's thread with the camera, each message and what the
+            middleware tells of it, or None.
     """
 
     def __init__(
         self,
         node: Node,
         *,
+        camera: Camera,
         transport: str,
-        on_image: Callable[[Any], None],
-        statistics: Statistics,
-        log: ThrottledLog,
+        on_image: Callable[[Camera, Any, Mapping[str, Any] | None], None],
     ) -> None:
+        self.camera = camera
+        self.last_image = time.monotonic()
         self._node = node
         self._on_image = on_image
-        self._statistics = statistics
-        self._log = log
         self._type = CompressedImage if transport == "compressed" else Image
-        base = node.resolve_topic_name("image")
+        self._relative = f"{camera.prefix}image"
+        base = node.resolve_topic_name(self._relative)
         self.topic = f"{base}/compressed" if transport == "compressed" else base
         self.publisher_count = 0
         self._reliability = ReliabilityPolicy.BEST_EFFORT
@@ -90,7 +96,8 @@ class ImageSubscription:
             return text + f"{count} publisher{'s' * (count > 1)} found, but no image comes"
         text += "nobody publishes there"
         if others := self._other_image_topics():
-            text += f"; published instead: {', '.join(others)} (remap `image` to one of them)"
+            text += f"; published instead: {', '.join(others)}"
+            text += f" (remap `{self._relative}` to one of them)"
         return text
 
     def _other_image_topics(self) -> list[str]:
@@ -127,13 +134,14 @@ class ImageSubscription:
             incompatible_qos=self._report_incompatible,
         )
 
-    def _receive(self, message: Any) -> None:
-        self._statistics.count("received")
-        self._on_image(message)
+    def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
+        self.last_image = time.monotonic()
+        self.camera.statistics.count("received")
+        self._on_image(self.camera, message, info)
 
     def _report_lost(self, status: Any) -> None:
-        self._statistics.count("lost", status.total_count_change)
-        self._log.warning(
+        self.camera.statistics.count("lost", status.total_count_change)
+        self.camera.log.warning(
             "lost",
             f"{status.total_count} frames on {self.topic} were lost in DDS before they reached "
             "this node. Large images need a larger shared-memory segment in the camera's process: "
@@ -143,7 +151,7 @@ class ImageSubscription:
 
     def _report_incompatible(self, status: Any) -> None:
         policy = getattr(status.last_policy_kind, "name", status.last_policy_kind)
-        self._log.warning(
+        self.camera.log.warning(
             "incompatible",
             f"a publisher on {self.topic} offers less than this node asked for ({policy}): the "
             "node subscribes anew with what it offers",

@@ -1,71 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One thread that always works on the newest frame."""
+"""Two threads: one works on the newest frames, the other finishes what that one hands over."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from yolact_ros.ros.scheduler import BatchScheduler
+
 Frame = TypeVar("Frame")
+Item = TypeVar("Item")
 
 
-class NewestFrameWorker(Generic[Frame]):
-    """A slot for one frame and a thread that empties it.
+class BatchWorker(Generic[Frame]):
+    """A thread that works on batches of the newest frame of each camera.
 
-    A frame that comes while another is being worked on waits in the slot; a newer one takes its
-    place. So no frame ever waits behind another, and a result is never older than one frame period
-    and the time that the work takes.
+    A frame that comes while others are being worked on waits; a newer one of the same camera takes
+    its place. So no frame ever waits behind another of its camera. `BatchScheduler` decides which
+    frames make a batch, and when.
 
     Args:
-        work: Called in the thread with each frame taken.
-        on_replaced: Called when a waiting frame makes room for a newer one.
+        cameras: Their names.
+        work: Called in the thread with each batch; returns whether it counts for `max_rate`.
+        on_replaced: Called with a camera's name when a waiting frame makes room for a newer one.
         on_error: Called in the thread with what `work` raised; the thread goes on.
-        max_rate: Most frames taken in a second; 0: as fast as they come.
+        batch_wait: Longest time that a frame is held back for those of other cameras, s.
+        max_batch: Most frames in a batch; 0: one of each camera.
+        max_rate: Most batches in a second; 0: any.
     """
 
     def __init__(
         self,
-        work: Callable[[Frame], None],
+        cameras: Sequence[str],
+        work: Callable[[list[Frame]], bool],
         *,
-        on_replaced: Callable[[], None],
+        on_replaced: Callable[[str], None],
         on_error: Callable[[Exception], None],
+        batch_wait: float = 0.0,
+        max_batch: int = 0,
         max_rate: float = 0.0,
     ) -> None:
         self._work = work
         self._on_replaced = on_replaced
         self._on_error = on_error
         self._changed = threading.Condition()
-        self._slot: Frame | None = None
+        self._scheduler: BatchScheduler[Frame] = BatchScheduler(
+            cameras, batch_wait=batch_wait, max_batch=max_batch, max_rate=max_rate
+        )
         self._running = False
         self._thread: threading.Thread | None = None
-        self._period = 0.0
-        self._next_start = 0.0
-        self.max_rate = max_rate
 
-    @property
-    def max_rate(self) -> float:
-        """Most frames taken in a second; 0: as fast as they come. May be set at any time."""
-        return 1 / self._period if self._period else 0.0
-
-    @max_rate.setter
-    def max_rate(self, rate: float) -> None:
+    def configure(self, *, batch_wait: float, max_batch: int, max_rate: float) -> None:
+        """Changes the settings, from the next batch on; may be called at any time."""
         with self._changed:
-            self._period = 1 / rate if rate else 0.0
-            self._next_start = 0.0
+            self._scheduler.batch_wait = batch_wait
+            self._scheduler.max_batch = max_batch
+            if max_rate != self._scheduler.max_rate:
+                self._scheduler.max_rate = max_rate
             self._changed.notify()
 
-    def offer(self, frame: Frame) -> None:
-        """Puts a frame into the slot, in place of the one that waits there; returns at once."""
+    def offer(self, camera: str, frame: Frame) -> None:
+        """Gives a camera's newest frame, which replaces the one that waits; returns at once."""
         with self._changed:
             if not self._running:
                 return
-            replaced = self._slot is not None
-            self._slot = frame
+            replaced = self._scheduler.offer(camera, frame, time.monotonic())
             self._changed.notify()
         if replaced:
-            self._on_replaced()
+            self._on_replaced(camera)
 
     def start(self) -> None:
         """Starts the thread; without effect while it runs."""
@@ -80,7 +85,7 @@ class NewestFrameWorker(Generic[Frame]):
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
-        """Ends the thread after the frame it is working on, and empties the slot.
+        """Ends the thread after the batch it is working on, and drops the frames that wait.
 
         Args:
             timeout: Longest wait, s.
@@ -90,35 +95,121 @@ class NewestFrameWorker(Generic[Frame]):
         """
         with self._changed:
             self._running = False
-            self._slot = None
+            self._scheduler.clear()
             self._changed.notify()
         if self._thread is None:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _take(self) -> Frame | None:
-        """Waits for the next frame that may be taken; None: this thread was told to end."""
+    def _take(self) -> list[Frame]:
+        """Waits for the next batch; empty: this thread was told to end."""
         with self._changed:
             while self._running and threading.current_thread() is self._thread:
                 now = time.monotonic()
-                if self._slot is not None and now >= self._next_start:
-                    frame, self._slot = self._slot, None
-                    # Counted from when it was due, so that frames that come a little late do not
-                    # lower the rate.
-                    on_time = now - self._next_start < self._period / 2
-                    self._next_start = (self._next_start if on_time else now) + self._period
-                    return frame
-                waiting = self._slot is not None
-                self._changed.wait(self._next_start - now if waiting else None)
-            return None
+                due = self._scheduler.due(now)
+                if due <= now:
+                    return self._scheduler.take(now)
+                self._changed.wait(None if math.isinf(due) else due - now)
+            return []
 
     def _run(self, predecessor: threading.Thread | None) -> None:
         if predecessor is not None:
             predecessor.join()  # `work` is never called from two threads at once
-        while (frame := self._take()) is not None:
+        while frames := self._take():
             try:
-                self._work(frame)
+                counts = self._work(frames)
+            except Exception as error:
+                counts = True
+                self._on_error(error)
+            if not counts:
+                with self._changed:
+                    self._scheduler.return_turn()
+            del frames  # their memory must not wait for the next ones
+
+
+class HandOver(Generic[Item]):
+    """A thread that takes things over from another, one after the other.
+
+    The giver waits until its thing has been taken up. So it is ahead by one thing at most, and
+    begins its next one with what is newest then.
+
+    Args:
+        work: Called in the thread with each thing.
+        on_error: Called in the thread with what `work` raised; the thread goes on.
+    """
+
+    def __init__(
+        self, work: Callable[[Item], None], *, on_error: Callable[[Exception], None]
+    ) -> None:
+        self._work = work
+        self._on_error = on_error
+        self._changed = threading.Condition()
+        self._item: Item | None = None
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    def give(self, item: Item) -> bool:
+        """Waits until the thread takes it; returns False if the thread has been stopped instead.
+
+        Only one thread may give.
+        """
+        with self._changed:
+            if not self._running:
+                return False
+            self._item = item
+            self._changed.notify_all()
+            while self._running and self._item is item:
+                self._changed.wait()
+            taken = self._item is not item
+            if not taken:
+                self._item = None
+            return taken
+
+    def start(self) -> None:
+        """Starts the thread; without effect while it runs."""
+        with self._changed:
+            if self._running:
+                return
+            self._running = True
+        self._thread = threading.Thread(
+            target=self._run, args=(self._thread,), name="yolact-publisher", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Ends the thread after the thing it is working on; what was not taken yet is dropped.
+
+        Args:
+            timeout: Longest wait, s.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        with self._changed:
+            self._running = False
+            self._changed.notify_all()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _take(self) -> Item | None:
+        with self._changed:
+            while self._running and threading.current_thread() is self._thread:
+                if self._item is not None:
+                    item, self._item = self._item, None
+                    self._changed.notify_all()
+                    return item
+                self._changed.wait()
+            return None
+
+    def _run(self, predecessor: threading.Thread | None) -> None:
+        if predecessor is not None:
+            predecessor.join()
+        while (item := self._take()) is not None:
+            try:
+                self._work(item)
             except Exception as error:
                 self._on_error(error)
-            del frame  # its memory must not wait for the next one
+            del item

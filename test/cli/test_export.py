@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.cli.main import main
+from yolact_ros.inference import Segmenter
+from yolact_ros.inference.exported_file import ExportedFile
+from yolact_ros.network import build_network, save_checkpoint
+from yolact_ros.presets import get_preset, with_classes
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+CLASSES = ("screw", "nut")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    network = build_network(with_classes(get_preset("yolact_demo"), CLASSES))
+    with torch.no_grad():
+        network.prediction_layers[0].conf_layer.bias.view(-1, 3)[:, 0] -= 1
+    save_checkpoint(network, path, {})
+    return str(path)
+
+
+def test_a_file_with_its_options_and_classes(tmp_path, weights, capfd):
+    out = tmp_path / "x.onnx"
+    command = ["export", "--weights", weights, "--out", str(out), "--nms", "cross_class"]
+    assert main([*command, "--max-instances", "7", "--score-threshold", "0.25"]) == 0
+    printed, noise = capfd.readouterr()
+    assert "yolact_demo, 320x320 pixels, 2 classes, fp32" in printed
+    assert "largest difference from torch in fp32" in printed and "prototypes" in printed
+    assert noise == ""
+    metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
+    file = ExportedFile.from_metadata(metadata, out)
+    assert file.preset.class_names == CLASSES
+    options = file.options
+    assert (options.nms, options.max_instances, options.score_threshold) == ("cross_class", 7, 0.25)
+    segmenter = Segmenter(weights=out, engine="onnxruntime", device="cpu")
+    assert segmenter.class_names == CLASSES and segmenter.options.max_instances == 100
+
+    before = out.read_bytes()
+    assert main(command) == 1
+    assert "x.onnx exists; --force replaces it" in capfd.readouterr().err
+    assert out.read_bytes() == before
+    assert main([*command, "--force", "--no-check"]) == 0
+    assert "difference" not in capfd.readouterr().out
+    assert out.read_bytes() != before
+    assert [file.name for file in tmp_path.iterdir()] == ["x.onnx"]
+
+
+def test_the_format_follows_from_the_name(tmp_path, weights, capsys):
+    out = tmp_path / "x.pt2"
+    assert main(["export", "--weights", weights, "--out", str(out), "--no-check"]) == 0
+    extra = {"metadata.json": ""}
+    torch.export.load(out, extra_files=extra)
+    assert json.loads(extra["metadata.json"])["class_names"] == '["screw", "nut"]'
+    wrong = ["export", "--weights", weights, "--out", str(tmp_path / "y.onnx"), "--format", "torch"]
+    assert main(wrong) == 1
+    assert "out: expected a name that ends in .pt2, got" in capsys.readouterr().err
+
+
+def test_predict_runs_an_exported_file(tmp_path, exported, capsys):
+    import cv2
+
+    from yolact_ros.data.synthetic import Scene
+
+    image = Scene.random(2_100_000, width=640, height=480).frame(0.0).image
+    cv2.imwrite(str(tmp_path / "image.png"), image[..., ::-1])
+    results = {}
+    for engine in ("torch", "onnxruntime"):
+        out = tmp_path / engine
+        command = ["predict", str(tmp_path / "image.png"), "--out", str(out), "--quiet"]
+        command += ["--engine", engine, "--device", "cpu", "--no-overlay"]
+        command += ["--precision", "fp32"]
+        if engine == "onnxruntime":
+            command += ["--weights", str(exported("yolact_demo").path)]
+        assert main(command) == 0
+        results[engine] = json.loads((out / "results.json").read_text())
+    one, other = results["torch"], results["onnxruntime"]
+    assert [r["category_id"] for r in one] == [r["category_id"] for r in other] != []
+    np.testing.assert_allclose([r["score"] for r in one], [r["score"] for r in other], atol=1e-4)
+    assert main([*command[:-1], "none.onnx"]) == 1
+    assert "expected an .onnx file, none at none.onnx" in capsys.readouterr().err

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of torch.export run where torch and torchvision are, without this package."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import torch
+
+from yolact_ros.export import export_network
+from yolact_ros.inference import SegmenterOptions
+from yolact_ros.inference.exported_file import ExportedFile
+from yolact_ros.network import build_network
+from yolact_ros.presets import ResNetSpec, get_preset
+
+_RUN = """
+import json, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "yolact_ros":
+            raise ImportError(name + " is blocked")
+
+sys.meta_path.insert(0, Blocker())
+import torch, torchvision
+
+file, images, results = sys.argv[1:]
+extra = {"metadata.json": ""}
+network = torch.export.load(file, extra_files=extra).module()
+outputs = [network(batch) for batch in torch.load(images)]
+torch.save((extra["metadata.json"], outputs), results)
+"""
+
+
+@pytest.fixture
+def network():
+    """A small YOLACT++: deformable convolutions and a mask-IoU net."""
+    torch.manual_seed(0)
+    preset = dataclasses.replace(
+        get_preset("yolact_demo"),
+        backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1),
+        input_size=128,
+        mask_iou=True,
+    )
+    network = build_network(preset).eval()
+    with torch.no_grad():
+        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
+        for name, parameter in network.named_parameters():
+            if "conv_offset_mask" in name:
+                parameter.normal_(0, 0.02)
+    return network
+
+
+def test_a_program_runs_without_this_package(tmp_path, network):
+    options = SegmenterOptions(0.1, 20)
+    differences = export_network(network, tmp_path / "x.pt2", format="torch", options=options)
+    assert max(differences.values()) < 1e-5
+    batches = [torch.randn(size, 3, 128, 128) for size in (1, 3)]
+    torch.save(batches, tmp_path / "images.pt")
+    paths = [tmp_path / name for name in ("x.pt2", "images.pt", "results.pt")]
+    result = subprocess.run([sys.executable, "-c", _RUN, *paths], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    text, outputs = torch.load(tmp_path / "results.pt")
+    file = ExportedFile.from_metadata(json.loads(text), "x.pt2")
+    assert file == ExportedFile(network.preset, "fp32", options)
+    for images, found in zip(batches, outputs, strict=True):
+        with torch.inference_mode():
+            raw = network(images)
+        for name, values in raw._asdict().items():
+            torch.testing.assert_close(found[name], values, rtol=0, atol=1e-4, msg=name)
+        assert found["boxes"].shape == (len(images), 20, 4)
+        assert (found["scores"] > 0.1).all()
+        assert set(found) == {
+            *raw._fields, "boxes", "scores", "class_ids", "detection_coefficients", "mask_scores",
+        }  # fmt: skip
+
+
+def test_the_file_holds_no_paths_of_this_machine(tmp_path, network):
+    export_network(network, tmp_path / "x.pt2", format="torch", check=False)
+    with zipfile.ZipFile(tmp_path / "x.pt2") as archive:
+        content = b"".join(map(archive.read, archive.namelist()))
+    for word in (b"yolact_ros/network", b"site-packages"):
+        assert word not in content

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The format "torch": a program of `torch.export` in a `.pt2` file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .exported_network import ExportedNetwork
+
+METADATA = "metadata.json"
+"""Name of the extra file in the archive."""
+
+_TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn")
+
+
+def write_torch(module: ExportedNetwork, images: Tensor, path: Path) -> None:
+    """Writes the file.
+
+    Args:
+        module: What is exported.
+        images: An example of its input, two or more.
+        path: The file.
+    """
+    program = trace(module, images)
+    for node in program.graph.nodes:
+        for name in _TRACES:  # paths of this machine
+            node.meta.pop(name, None)
+    torch.export.save(program, path, extra_files={METADATA: json.dumps(module.file.metadata())})
+
+
+def trace(module: ExportedNetwork, images: Tensor) -> torch.export.ExportedProgram:
+    """The module as a graph for any batch."""
+    batch = torch.export.Dim("batch", min=1)
+    with torch.no_grad():
+        return torch.export.export(module, (images,), dynamic_shapes=({0: batch},), strict=False)
+
+
+def run_torch(path: Path, images: Tensor) -> dict[str, Tensor]:
+    """Runs a file once."""
+    outputs: dict[str, Tensor] = torch.export.load(path).module()(images)
+    return outputs

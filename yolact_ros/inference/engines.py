@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can run the network behind a `Segmenter`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from yolact_ros.network import Yolact
+from yolact_ros.network.folding import fold_batch_norms
+from yolact_ros.presets import Preset
+
+from .compilation import compile_network, resolve_compile
+from .device import PRECISIONS, resolve_device, resolve_precision
+from .loading import load_network
+from .onnx_network import OnnxNetwork
+from .raw_network import EngineNetwork, RawNetwork
+
+ENGINES = ("torch", "onnxruntime")
+
+
+class Engine(NamedTuple):
+    """A network ready to run.
+
+    Attributes:
+        name: One of `ENGINES`, or what another network calls its own.
+        network: The network.
+        device: Where it takes its input and leaves its predictions.
+        precision: "fp32", "fp16" or "bf16": its arithmetic.
+        dtype: Of its input.
+        providers: Names of ONNX Runtime's execution providers; none in torch.
+        compiled: Whether it goes through `torch.compile`.
+        capturable: Whether a CUDA graph can hold it.
+    """
+
+    name: str
+    network: RawNetwork
+    device: torch.device
+    precision: str
+    dtype: torch.dtype
+    providers: tuple[str, ...] = ()
+    compiled: bool = False
+    capturable: bool = False
+
+
+def prepare_engine(
+    *,
+    preset: str | Preset | None,
+    weights: str | Path | None,
+    network: Yolact | EngineNetwork | None,
+    class_names: Sequence[str],
+    engine: str,
+    device: str,
+    precision: str,
+    resize: str,
+    compile: bool | str,
+) -> Engine:
+    """Loads what the arguments, which are those of `Segmenter`, describe.
+
+    Raises:
+        ValueError: A value is not among those expected, or not with this engine; weights that do
+            not fit raise its subclass `CheckpointError`.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+    if network is not None:
+        if preset is not None or weights is not None or class_names:
+            raise ValueError("network: expected neither preset, weights nor class_names beside it")
+        if isinstance(network, Yolact) and engine != "torch":
+            raise ValueError(f"engine: expected torch for a Yolact, got {engine!r}")
+    elif engine == "onnxruntime":
+        if weights is None or Path(weights).suffix != ".onnx":
+            raise ValueError(
+                "weights: expected an .onnx file of `yolact-ros export` for engine 'onnxruntime', "
+                f"got {'none' if weights is None else weights}"
+            )
+        network = OnnxNetwork(weights, device=device, preset=preset, class_names=class_names)
+    if network is not None and not isinstance(network, Yolact):
+        return _check_other(network, precision, resize, compile)
+    chosen_device = resolve_device(device)
+    name, dtype = resolve_precision(precision, chosen_device)
+    compiled = resolve_compile(compile, chosen_device, dtype)
+    if network is None:
+        network = load_network(preset, weights, class_names)
+    network = fold_batch_norms(network).to(device=chosen_device, dtype=dtype)
+    network = network.to(memory_format=torch.channels_last)
+    if compiled:
+        network = compile_network(network)
+    return Engine(engine, network, chosen_device, name, dtype, compiled=compiled, capturable=True)
+
+
+def _check_other(
+    network: EngineNetwork, precision: str, resize: str, compile: bool | str
+) -> Engine:
+    """The engine of another network than torch's, if the rest goes with it."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision not in ("auto", network.precision):
+        raise ValueError(
+            f"precision: expected auto or {network.precision}, which the exported file has, "
+            f"got {precision!r}"
+        )
+    if resize == "fit":
+        raise ValueError(
+            "resize: expected square, as an exported file takes one size of input, got 'fit'"
+        )
+    if compile is True or compile == "on":
+        raise ValueError("compile: expected off or auto with another engine than torch, got on")
+    resolve_compile(compile, network.device, torch.float32)
+    return Engine(
+        network.engine,
+        network,
+        network.device,
+        network.precision,
+        torch.float32,
+        network.providers,
+    )

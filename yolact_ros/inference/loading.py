@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a user says of a network to the network with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
+from yolact_ros.network.download import find_weights
+from yolact_ros.presets import Preset, get_preset, with_classes
+
+from .exported_file import SUFFIXES
+
+
+def shipped_weights(preset: Preset) -> Path | None:
+    """The weights that come with the package for this preset, if any do."""
+    path = resources.files("yolact_ros") / "weights" / f"{preset.name}.safetensors"
+    return Path(str(path)) if path.is_file() else None
+
+
+def load_network(
+    preset: str | Preset | None = None,
+    weights: str | Path | None = None,
+    class_names: Sequence[str] = (),
+) -> Yolact:
+    """Builds a network and loads its weights; in evaluation mode, on the CPU, in fp32.
+
+    The arguments are those of `Segmenter`.
+
+    Raises:
+        ValueError: There are no weights, or they do not fit (`CheckpointError`).
+    """
+    chosen, path = _choose(preset, weights, class_names)
+    network = build_network(chosen)
+    load_checkpoint(network, path)
+    return network.eval()
+
+
+def _choose(
+    preset: str | Preset | None, weights: str | Path | None, class_names: Sequence[str]
+) -> tuple[Preset, Path]:
+    """The preset to build and the file to load."""
+    if weights is not None:
+        if Path(weights).suffix in SUFFIXES:
+            raise ValueError(
+                f"weights: expected a .pth or .safetensors file, got the exported {weights}, whose "
+                "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
+            )
+        return choose_preset(weights, preset, class_names), Path(weights)
+    chosen = get_preset(preset or "yolact_demo") if not isinstance(preset, Preset) else preset
+    if class_names:
+        chosen = with_classes(chosen, class_names)
+    path = shipped_weights(chosen) or find_weights(chosen)
+    if path is None:
+        raise ValueError(
+            f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
+            f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
+        )
+    return chosen, path

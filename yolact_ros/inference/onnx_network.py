@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An exported network in ONNX Runtime, in the place of the torch one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yolact_ros.network.checkpoint import CheckpointError
+from yolact_ros.network.choice import agree_on_preset
+from yolact_ros.network.priors import level_sizes, make_priors
+from yolact_ros.presets import Preset
+from yolact_ros.structures import RawPredictions
+
+from .device import resolve_device
+from .exported_file import (
+    INPUT,
+    MASK_IOU_INPUT,
+    MASK_IOU_OUTPUT,
+    RAW_OUTPUTS,
+    ExportedFile,
+)
+from .raw_network import MaskIou
+
+_CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_CPU = "CPUExecutionProvider"
+
+
+class OnnxNetwork:
+    """The network of an `.onnx` file of `yolact-ros export`.
+
+    Decoding and suppression of the file are left out, so that their options may still change: the
+    graph is cut at the raw predictions, since ONNX Runtime computes all of it whatever outputs are
+    asked for. The mask-IoU net is a part by itself.
+
+    Args:
+        path: The file.
+        device: "auto" (CUDA if both torch and ONNX Runtime have it), "cpu", "cuda" or "cuda:N". On
+            a CPU it takes as many threads as torch has when this is called. On CUDA it runs in
+            TensorRT what that can, where ONNX Runtime has it.
+        preset: A preset or its name that the file must be for; None for whatever it is for.
+        class_names: Other names for its classes; empty for those in the file.
+
+    Attributes:
+        engine: "onnxruntime".
+        preset: As in the file.
+        precision: "fp32" or "fp16": its arithmetic. It takes and gives fp32.
+        device: The torch device of inputs and outputs.
+        maskiou_net: Scores assembled masks (YOLACT++); None without one.
+        providers: Names of ONNX Runtime's execution providers in use, the preferred one first.
+
+    Raises:
+        ValueError: onnxruntime or onnx is not installed, or has no provider for the device.
+        CheckpointError: No file of `yolact-ros export`, or not for the preset.
+    """
+
+    engine = "onnxruntime"
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        preset: str | Preset | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        onnx, runtime = _packages()
+        self.device = _resolve_device(device, runtime)
+        model = _read(onnx, path)
+        described = ExportedFile.from_metadata(
+            {entry.key: entry.value for entry in model.metadata_props}, path
+        )
+        classes = len(described.preset.class_names)
+        if len(class_names) not in (0, classes):
+            raise CheckpointError(
+                f"class_names: expected {classes} names for {path}, got {len(class_names)}"
+            )
+        self.preset = agree_on_preset(described.preset, path, preset, class_names)
+        self.precision = described.precision
+        cut = onnx.utils.Extractor(model)
+        self._raw = _Part(runtime, cut.extract_model([INPUT], [*RAW_OUTPUTS]), self.device)
+        self.providers = tuple(self._raw.providers)
+        self.maskiou_net: MaskIou | None = None
+        if self.preset.mask_iou:
+            net = _Part(
+                runtime, cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT]), self.device
+            )
+            self.maskiou_net = lambda masks: net(masks)[0]
+        side = (self.preset.input_size, self.preset.input_size)
+        cells = level_sizes(side, len(self.preset.prior_sizes))
+        self._priors = make_priors(self.preset, side, cells).to(self.device)
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        """Runs the network.
+
+        Args:
+            x: (B, 3, S, S) normalised RGB on the device; S is the preset's input size.
+        """
+        side = self.preset.input_size
+        if x.shape[1:] != (3, side, side):
+            raise ValueError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
+        found = dict(zip(RAW_OUTPUTS, self._raw(x), strict=True))
+        return RawPredictions(**found, priors=self._priors)
+
+
+class _Part:
+    """A session on tensors of one device, which neither inputs nor outputs leave.
+
+    Args:
+        runtime: The module onnxruntime.
+        model: With one input and outputs whose first axis alone is dynamic, and equals the input's.
+        device: Where it runs.
+    """
+
+    def __init__(self, runtime: ModuleType, model: Any, device: torch.device) -> None:
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3  # errors; warnings are about its own choice of kernels
+        options.intra_op_num_threads = torch.get_num_threads()
+        # Threads that wait for the next call would burn the processor that decoding and ROS need:
+        # at 30 calls a second of yolact_demo 47 ms of it a call instead of 28, for 5 % of the time.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        try:
+            self._session = runtime.InferenceSession(
+                model.SerializeToString(), options, providers=_providers(runtime, device)
+            )
+        except Exception as error:  # ONNX Runtime's own errors share no base class
+            raise CheckpointError(
+                f"weights: onnxruntime {runtime.__version__} cannot load them: {error}; YOLACT++ "
+                "needs a version with DeformConv, 1.25 or later"
+            ) from error
+        self.providers = self._session.get_providers()
+        if device.type == "cuda" and _CUDA not in self.providers:
+            raise ValueError(
+                f"device: expected ONNX Runtime to reach {device}, got its providers "
+                f"{', '.join(self.providers)}; its messages above say why"
+            )
+        self._device = device
+        [self._input] = self._session.get_inputs()
+        self._outputs = self._session.get_outputs()
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        x = x.float().contiguous()
+        binding = self._session.io_binding()
+        place = (self._device.type, self._device.index or 0)
+        binding.bind_input(self._input.name, *place, np.float32, tuple(x.shape), x.data_ptr())
+        results = []
+        for output in self._outputs:
+            shape = (len(x), *output.shape[1:])
+            result = torch.empty(shape, dtype=torch.float32, device=self._device)
+            binding.bind_output(output.name, *place, np.float32, shape, result.data_ptr())
+            results.append(result)
+        if self._device.type == "cuda":
+            # Its stream is not torch's: the input must be there before, and it waits for the end.
+            torch.cuda.current_stream(self._device).synchronize()
+        self._session.run_with_iobinding(binding)
+        return results
+
+
+def _providers(runtime: ModuleType, device: torch.device) -> list[Any]:
+    """In order of preference, those that this ONNX Runtime was built with."""
+    if device.type == "cpu":
+        return [_CPU]
+    index = {"device_id": device.index or 0}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    wanted: list[Any] = [
+        # Building its engine takes minutes: once for each file and batch.
+        (_TENSORRT, {
+            **index,
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": str(cache / "yolact_ros" / "tensorrt"),
+        }),
+        (_CUDA, {**index, "use_tf32": int(torch.backends.cudnn.allow_tf32)}),
+    ]  # fmt: skip
+    present = runtime.get_available_providers()
+    return [provider for provider in wanted if provider[0] in present] + [_CPU]
+
+
+def _resolve_device(name: str, runtime: ModuleType) -> torch.device:
+    device = resolve_device(name)
+    present = runtime.get_available_providers()
+    if device.type == "cpu" or _CUDA in present:
+        return device
+    if name == "auto":
+        return torch.device("cpu")
+    raise ValueError(
+        f"device: expected one that ONNX Runtime has a provider for, got {name!r} with "
+        f"{', '.join(present)}; the package onnxruntime-gpu has {_CUDA}"
+    )
+
+
+def _packages() -> tuple[ModuleType, ModuleType]:
+    try:
+        import onnx.utils
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(
+            "engine: expected the packages onnxruntime and onnx for 'onnxruntime' (pip install "
+            f"onnxruntime onnx), got: {error}"
+        ) from error
+    return onnx, onnxruntime
+
+
+def _read(onnx: ModuleType, path: str | Path) -> Any:
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"weights: expected an .onnx file, none at {path}")
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's own errors
+        raise CheckpointError(f"weights: cannot read {path} as ONNX: {error}") from error

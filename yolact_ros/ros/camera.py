@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts of the node know of one camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera's name, and what is counted and logged of it.
+
+    Attributes:
+        name: As in the parameter `cameras`; empty: the only camera of a node without that.
+        statistics: Its own counts and times.
+        log: Its own, so that a camera that sends rubbish hides no other's lines.
+    """
+
+    name: str
+    statistics: Statistics
+    log: ThrottledLog
+
+    @property
+    def prefix(self) -> str:
+        """What its topics' names begin with."""
+        return f"{self.name}/" if self.name else ""
+
+
+def make_cameras(names: tuple[str, ...], statistics: Statistics, logger: Any) -> tuple[Camera, ...]:
+    """The cameras of those names, or the one without a name.
+
+    Args:
+        names: Of the parameter `cameras`.
+        statistics: Of the whole node; that of the only camera is the same.
+        logger: The node's.
+    """
+    if not names:
+        return (Camera("", statistics, ThrottledLog(logger)),)
+    return tuple(
+        Camera(name, Statistics(total=statistics), ThrottledLog(logger, prefix=f"{name}: "))
+        for name in names
+    )

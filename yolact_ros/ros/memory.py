@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the memory of one image for the next one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+LARGEST_KEPT = 32 << 20
+"""Bytes from which a block is given back to the system when it is freed: glibc's own limit."""
+MOST_KEPT = 256 << 20
+"""Free bytes at the end of the heap that are not given back."""
+
+_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
+    """Makes malloc keep freed blocks as large as images instead of returning them to the system.
+
+    By default large images get fresh pages, and that the system hands them out zeroed, one fault
+    each, costs more than all copies of the image: at 1920x1080, 16 ms from the stamp to the
+    callback instead of 9 ms, on two cores.
+
+    Returns:
+        Whether it is so now: not with another C library than glibc, nor if the user has made
+        settings of malloc.
+    """
+    if any(environment.get(name) for name in _VARIABLES):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, MOST_KEPT))
