@@ -167,8 +167,8 @@ def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames:
             break
         now = time.monotonic()
         for i, view in enumerate(viewer.views):
-            if len(view.results) != counts[i]:
-                counts[i], last_change[i] = len(view.results), now
+            if view.comparable != counts[i]:
+                counts[i], last_change[i] = view.comparable, now
         if now >= next_line:
             next_line += 1
             for view in viewer.views:

@@ -87,6 +87,11 @@ class CameraView:
         """Frames dropped in DDS and in the node, by the node's own diagnostics."""
         return f"dropped {self._counts['lost']} in DDS, {self._counts['replaced']} in the node"
 
+    @property
+    def comparable(self) -> int:
+        """Results whose truth has come, too: the first ones' may have found no subscriber yet."""
+        return len(self.results.keys() & self._truths.keys())
+
     def score(self) -> TruthScore:
         """Compares every result with the truth of the same stamp."""
         score = TruthScore()

@@ -15,7 +15,66 @@ Frame = TypeVar("Frame")
 Item = TypeVar("Item")
 
 
-class BatchWorker(Generic[Frame]):
+class _Worker:
+    """A thread that serves until it is stopped, and can be started again.
+
+    Args:
+        name: Of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the thread; without effect while it runs."""
+        with self._changed:
+            if self._running:
+                return
+            self._running = True
+        # A daemon: a process that was told to end does not wait for a network that is stuck.
+        self._thread = threading.Thread(
+            target=self._run, args=(self._thread,), name=self._name, daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Ends the thread after what it is working on, and drops what waits.
+
+        Args:
+            timeout: Longest wait, s.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        with self._changed:
+            self._running = False
+            self._drop()
+            self._changed.notify_all()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _goes_on(self) -> bool:
+        """Whether the current thread is still to serve; the condition is held."""
+        return self._running and threading.current_thread() is self._thread
+
+    def _run(self, predecessor: threading.Thread | None) -> None:
+        if predecessor is not None:
+            predecessor.join()  # nothing is ever worked on by two threads at once
+        self._serve()
+
+    def _serve(self) -> None:
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """Drops what waits; the condition is held."""
+
+
+class BatchWorker(_Worker, Generic[Frame]):
     """A thread that works on batches of the newest frame of each camera.
 
     A frame that comes while others are being worked on waits; a newer one of the same camera takes
@@ -43,15 +102,13 @@ class BatchWorker(Generic[Frame]):
         max_batch: int = 0,
         max_rate: float = 0.0,
     ) -> None:
+        super().__init__("yolact-worker")
         self._work = work
         self._on_replaced = on_replaced
         self._on_error = on_error
-        self._changed = threading.Condition()
         self._scheduler: BatchScheduler[Frame] = BatchScheduler(
             cameras, batch_wait=batch_wait, max_batch=max_batch, max_rate=max_rate
         )
-        self._running = False
-        self._thread: threading.Thread | None = None
 
     def configure(self, *, batch_wait: float, max_batch: int, max_rate: float) -> None:
         """Changes the settings, from the next batch on; may be called at any time."""
@@ -72,40 +129,10 @@ class BatchWorker(Generic[Frame]):
         if replaced:
             self._on_replaced(camera)
 
-    def start(self) -> None:
-        """Starts the thread; without effect while it runs."""
-        with self._changed:
-            if self._running:
-                return
-            self._running = True
-        # A daemon: a process that was told to end does not wait for a network that is stuck.
-        self._thread = threading.Thread(
-            target=self._run, args=(self._thread,), name="yolact-worker", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self, timeout: float) -> bool:
-        """Ends the thread after the batch it is working on, and drops the frames that wait.
-
-        Args:
-            timeout: Longest wait, s.
-
-        Returns:
-            Whether the thread has ended.
-        """
-        with self._changed:
-            self._running = False
-            self._scheduler.clear()
-            self._changed.notify()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
     def _take(self) -> list[Frame]:
         """Waits for the next batch; empty: this thread was told to end."""
         with self._changed:
-            while self._running and threading.current_thread() is self._thread:
+            while self._goes_on():
                 now = time.monotonic()
                 due = self._scheduler.due(now)
                 if due <= now:
@@ -113,9 +140,10 @@ class BatchWorker(Generic[Frame]):
                 self._changed.wait(None if math.isinf(due) else due - now)
             return []
 
-    def _run(self, predecessor: threading.Thread | None) -> None:
-        if predecessor is not None:
-            predecessor.join()  # `work` is never called from two threads at once
+    def _drop(self) -> None:
+        self._scheduler.clear()
+
+    def _serve(self) -> None:
         while frames := self._take():
             try:
                 counts = self._work(frames)
@@ -128,7 +156,7 @@ class BatchWorker(Generic[Frame]):
             del frames  # their memory must not wait for the next ones
 
 
-class HandOver(Generic[Item]):
+class HandOver(_Worker, Generic[Item]):
     """A thread that takes things over from another, one after the other.
 
     The giver waits until its thing has been taken up. So it is ahead by one thing at most, and
@@ -142,12 +170,10 @@ class HandOver(Generic[Item]):
     def __init__(
         self, work: Callable[[Item], None], *, on_error: Callable[[Exception], None]
     ) -> None:
+        super().__init__("yolact-publisher")
         self._work = work
         self._on_error = on_error
-        self._changed = threading.Condition()
         self._item: Item | None = None
-        self._running = False
-        self._thread: threading.Thread | None = None
 
     def give(self, item: Item) -> bool:
         """Waits until the thread takes it; returns False if the thread has been stopped instead.
@@ -166,37 +192,9 @@ class HandOver(Generic[Item]):
                 self._item = None
             return taken
 
-    def start(self) -> None:
-        """Starts the thread; without effect while it runs."""
-        with self._changed:
-            if self._running:
-                return
-            self._running = True
-        self._thread = threading.Thread(
-            target=self._run, args=(self._thread,), name="yolact-publisher", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self, timeout: float) -> bool:
-        """Ends the thread after the thing it is working on; what was not taken yet is dropped.
-
-        Args:
-            timeout: Longest wait, s.
-
-        Returns:
-            Whether the thread has ended.
-        """
-        with self._changed:
-            self._running = False
-            self._changed.notify_all()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
     def _take(self) -> Item | None:
         with self._changed:
-            while self._running and threading.current_thread() is self._thread:
+            while self._goes_on():
                 if self._item is not None:
                     item, self._item = self._item, None
                     self._changed.notify_all()
@@ -204,9 +202,7 @@ class HandOver(Generic[Item]):
                 self._changed.wait()
             return None
 
-    def _run(self, predecessor: threading.Thread | None) -> None:
-        if predecessor is not None:
-            predecessor.join()
+    def _serve(self) -> None:
         while (item := self._take()) is not None:
             try:
                 self._work(item)
