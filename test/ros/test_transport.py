@@ -49,9 +49,8 @@ def test_frames_arrive_with_the_profile_on_the_sender(start, width, height, say)
 
 @pytest.mark.timeout(150)
 def test_results_stay_young_when_the_camera_is_faster(start, peer, weights, say):
-    camera = start(
-        "demo_camera", rate=RATE, loop_frames=30, width=1280, height=720, reliability="best_effort"
-    )
+    rate = 120.0  # faster than two cores with AMX are
+    camera = start("demo_camera", rate=rate, loop_frames=30, reliability="best_effort")
     node = start("yolact_node", **weights)
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
     node.wait_for("active: ")
@@ -66,14 +65,14 @@ def test_results_stay_young_when_the_camera_is_faster(start, peer, weights, say)
     camera.wait_for("filming")
     peer.until(lambda: len(ages) >= 10, what="results")
     ages.clear()
-    peer.spin(60)
+    peer.spin(30)
     values = {item.key: item.value for item in diagnostics[-1].status[0].values}
     counts = {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
     usual, processing = (float(values[f"processing {which} (ms)"]) for which in ("p50", "p95"))
     middle, worst = np.percentile(ages, [50, 95])
-    limit = 1.5 * processing + 1000 / RATE
+    limit = 1.5 * processing + 1000 / rate
     say(
-        f"{len(ages)} results in 60 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
+        f"{len(ages)} results in 30 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
         f"p50 {usual:.0f} ms, p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
     )
     assert worst < limit
