@@ -205,7 +205,7 @@ def test_under_overload_no_camera_gets_old_and_a_killed_one_is_not_missed(
     start, peer, weights, say
 ):
     """Each camera's p95 age stays under two batches, its own period and the transport."""
-    rates = {"front": 30.0, "rear": 15.0, "side": 10.0}
+    rates = {"front": 90.0, "rear": 60.0, "side": 20.0}
     sizes = {"front": (640, 480), "rear": (320, 240), "side": (1280, 720)}
     node = start("yolact_node", cameras="[front,rear,side]", **weights)
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
