@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import struct
 import sys
 import threading
@@ -117,7 +118,8 @@ def _type(name: str) -> Any:
 def _serve(viewer: BenchViewer) -> None:
     for line in sys.stdin:
         viewer.answer(json.loads(line))
-    rclpy.try_shutdown()
+    # Not by shutting rclpy down: the main thread may be doing so, and each then waits for the other.
+    os._exit(0)
 
 
 def main(args: Sequence[str] | None = None) -> None:
