@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from yolact_ros.ros import process_use
 from yolact_ros.ros.bench_counts import Arrivals, CameraRun, counts_of, is_settled, stages_of
 from yolact_ros.ros.bench_helper import Helper
 from yolact_ros.ros.bench_settings import TOPICS, NodeBenchSettings, SetUp, Stream
+from yolact_ros.ros.bench_statuses import Status, StatusBoard
 from yolact_ros.ros.children import Child, ChildProcess, Children
 
 _START = 900.0
@@ -33,8 +33,6 @@ _PATIENCE = 4.0
 """Seconds that the processes have to end before they are killed."""
 _ERROR = 2
 """DiagnosticStatus.ERROR."""
-
-Status = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,45 +64,6 @@ class Run:
     gpu_memory_mb: float | None
     gpu_memory_by: str
     nice: int
-
-
-class StatusBoard:
-    """The newest statuses of `/diagnostics`; every method may be called from every thread."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._statuses: dict[tuple[str, str], list[Status]] = {}
-
-    def take(self, line: Mapping[str, Any]) -> bool:
-        """Takes statuses from a line of the subscriber; returns whether it held any."""
-        if "statuses" not in line:
-            return False
-        with self._changed:
-            for status in line["statuses"]:
-                key = (status["name"], status["values"].get("image topic", ""))
-                self._statuses.setdefault(key, []).append(status)
-        return True
-
-    def forget(self) -> None:
-        """Forgets what came so far."""
-        with self._changed:
-            self._statuses.clear()
-
-    def of_topic(self, topic: str) -> list[Status]:
-        """All statuses since the last `forget` of the camera that publishes this alone."""
-        with self._changed:
-            return next(
-                (list(found) for (_, image), found in self._statuses.items() if image == topic), []
-            )
-
-    def of_nodes(self) -> list[list[Status]]:
-        """All statuses of each node as a whole."""
-        with self._changed:
-            return [
-                list(found)
-                for (name, _), found in self._statuses.items()
-                if name.endswith(": segmentation")
-            ]
 
 
 def run_once(
