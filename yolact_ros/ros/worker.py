@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -15,7 +16,7 @@ Frame = TypeVar("Frame")
 Item = TypeVar("Item")
 
 
-class _Worker:
+class _Worker(ABC):
     """A thread that serves until it is stopped, and can be started again.
 
     Args:
@@ -67,10 +68,11 @@ class _Worker:
             predecessor.join()  # nothing is ever worked on by two threads at once
         self._serve()
 
+    @abstractmethod
     def _serve(self) -> None:
-        raise NotImplementedError
+        """Works on one thing after the other until `_goes_on` is false."""
 
-    def _drop(self) -> None:
+    def _drop(self) -> None:  # noqa: B027 - there need not be any
         """Drops what waits; the condition is held."""
 
 
