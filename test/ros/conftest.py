@@ -42,6 +42,25 @@ def domain_id():
         yield domain_id
 
 
+class Descendant:
+    """A process that another one started."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def is_running(self):
+        fields = _fields_of(Path(f"/proc/{self.pid}/stat"))
+        return fields is not None and fields[0] != "Z"
+
+
+def _fields_of(stat):
+    """State, parent and what follows, from Linux's own file; None: the process is gone."""
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 class Program:
     """A running process whose output is read as it comes."""
 
@@ -73,6 +92,14 @@ class Program:
             assert time.monotonic() < deadline, f"no {pattern!r} within {timeout} s:\n{self.output}"
             time.sleep(0.02)
         return found[-1]
+
+    def children(self):
+        """The processes that it started."""
+        return [
+            Descendant(int(stat.parent.name))
+            for stat in Path("/proc").glob("[0-9]*/stat")
+            if (fields := _fields_of(stat)) is not None and int(fields[1]) == self.process.pid
+        ]
 
     def interrupt(self, with_signal=signal.SIGINT, timeout=10.0):
         """Sends Ctrl-C; returns the exit code and the seconds that the end took."""

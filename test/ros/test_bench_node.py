@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from yolact_ros.msg import InstanceArray
@@ -135,13 +134,13 @@ def test_one_node_is_compared_with_one_for_each_camera(bench, peer, tmp_path):
 def test_nothing_is_left_when_it_is_ended(bench, by, moment, code):
     run = bench("--seconds", 60, "--warm-up", 1)
     run.wait_for(moment)
-    children = children_of(run.process.pid)
+    children = run.children()
     assert len(children) >= (3 if moment == "measuring" else 2)
     assert run.interrupt(by)[0] == code
     deadline = time.monotonic() + 10
-    while any(map(is_running, children)) and time.monotonic() < deadline:
+    while any(child.is_running() for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(map(is_running, children))
+    assert not any(child.is_running() for child in children)
     assert "Traceback" not in run.output
 
 
@@ -150,7 +149,7 @@ def test_a_node_that_cannot_work_ends_it_in_one_line(bench, peer, tmp_path):
     finish(run, peer, code=1)
     [line] = run.lines("yolact-ros: ")
     assert "none.pth" in line
-    assert not children_of(run.process.pid)
+    assert not run.children()
 
 
 def test_an_unknown_parameter_ends_it_before_it_begins(bench, peer):
@@ -159,26 +158,3 @@ def test_an_unknown_parameter_ends_it_before_it_begins(bench, peer):
     [line] = run.output.splitlines()
     assert line.startswith("yolact-ros: parameter: expected one of preset, weights, ")
     assert line.endswith("got max_instance")
-
-
-def children_of(pid):
-    """Ids of the processes that a process started."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        fields = fields_of(stat)
-        if fields is not None and int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
-
-
-def is_running(pid):
-    fields = fields_of(Path(f"/proc/{pid}/stat"))
-    return fields is not None and fields[0] != "Z"
-
-
-def fields_of(stat):
-    """State, parent and what follows; None: the process is gone."""
-    try:
-        return stat.read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None

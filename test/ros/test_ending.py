@@ -77,29 +77,7 @@ def test_node_without_configuration(start):
 def test_demo(start, tmp_path):
     demo = start("yolact_ros.ros.demo", "--output", tmp_path / "overlay.png")
     demo.wait_for(r"\d+ frames|waiting for the first result", timeout=60)
-    children = children_of(demo.process.pid)
+    children = demo.children()
     assert len(children) == 2
     assert_ended(demo, *demo.interrupt())
-    assert not any(is_running(child) for child in children)
-
-
-def children_of(pid):
-    """Ids of the processes that a process started, from Linux's own files."""
-    return [
-        int(stat.parent.name)
-        for stat in Path("/proc").glob("[0-9]*/stat")
-        if (fields := fields_of(stat)) is not None and int(fields[1]) == pid
-    ]
-
-
-def is_running(pid):
-    fields = fields_of(Path(f"/proc/{pid}/stat"))
-    return fields is not None and fields[0] != "Z"
-
-
-def fields_of(stat):
-    """State, parent and what follows; None: the process is gone."""
-    try:
-        return stat.read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    assert not any(child.is_running() for child in children)
