@@ -118,7 +118,7 @@ def _type(name: str) -> Any:
 def _serve(viewer: BenchViewer) -> None:
     for line in sys.stdin:
         viewer.answer(json.loads(line))
-    # Not by shutting rclpy down: the main thread may be doing so, and each then waits for the other.
+    # Not by rclpy's shutdown: the main thread may be in it, and each would wait for the other.
     os._exit(0)
 
 
