@@ -2,6 +2,7 @@
 """The C++ decoder: its own tests, the comparison with the Python one, and a consumer's build."""
 
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def test_a_consumer_builds_against_the_installed_package(tmp_path, cpp_program):
     program = tmp_path / "downstream"
     assert subprocess.check_output([program], text=True) == "7,0 9,0 "
 
-    linked = subprocess.check_output(["ldd", program], text=True)
+    # names alone: the addresses beside them are random digits
+    lines = subprocess.check_output(["ldd", program], text=True).splitlines()
+    linked = {Path(line.split()[0]).name.partition(".so")[0] for line in lines}
     assert "libstdc++" in linked
-    for library in ("torch", "opencv", "c10"):
-        assert library not in linked
+    assert not [name for name in linked if re.match(r"lib(torch|opencv|c10)", name)]

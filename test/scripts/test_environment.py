@@ -2,6 +2,7 @@
 """`. scripts/environment.bash` makes a shell use what was built, and keeps its options."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def test_the_built_package_is_found(source):
     variables = source()
     assert str(ROOT / "install" / "yolact_ros") in variables["AMENT_PREFIX_PATH"].split(":")
     assert f"{ROOT}/install/yolact_ros/" in variables["PYTHONPATH"]
+
+
+def test_the_command_is_found_by_its_name(source):
+    program = shutil.which("yolact-ros", path=source()["PATH"])
+    assert program == str(ROOT / "install" / "yolact_ros" / "bin" / "yolact-ros")
 
 
 def test_ros_keeps_to_this_machine(source):
