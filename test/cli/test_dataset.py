@@ -13,8 +13,8 @@ import pytest
 from yolact_ros import __version__
 from yolact_ros.cli.main import main
 from yolact_ros.data.coco import read_dataset
-from yolact_ros.data.objects import EXTRA_KINDS
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.objects import EXTRA_KINDS
 
 
 def test_synth_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

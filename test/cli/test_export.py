@@ -69,7 +69,7 @@ def test_the_format_follows_from_the_name(tmp_path, weights, capsys):
 def test_predict_runs_an_exported_file(tmp_path, exported, capsys):
     import cv2
 
-    from yolact_ros.data.synthetic import Scene
+    from yolact_ros.scenes.scene import Scene
 
     image = Scene.random(2_100_000, width=640, height=480).frame(0.0).image
     cv2.imwrite(str(tmp_path / "image.png"), image[..., ::-1])

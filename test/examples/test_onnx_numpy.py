@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.inference import Segmenter
+from yolact_ros.scenes.scene import Scene
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_numpy.py"
 

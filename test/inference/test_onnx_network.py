@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.fixed_path import FixedPath
 from yolact_ros.inference.onnx_network import OnnxNetwork, _providers, _resolve_device
 from yolact_ros.network import CheckpointError, save_checkpoint
 from yolact_ros.presets import get_preset
+from yolact_ros.scenes.scene import Scene
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from yolact_ros.data.coco import read_dataset
-from yolact_ros.data.synth_set import SynthSet
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.fixed_path import FixedPath
 from yolact_ros.presets import get_preset
+from yolact_ros.scenes.synth_set import SynthSet
 
 pytestmark = pytest.mark.skipif(
     shipped_weights(get_preset("yolact_demo")) is None,

@@ -9,9 +9,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.ros.demo_camera import FIRST_SEED
 from yolact_ros.ros.masks import instance_map
+from yolact_ros.scenes.scene import Scene
 
 pytestmark = pytest.mark.timeout(60)
 TOPICS = {"image": Image, "depth": Image, "camera_info": CameraInfo, "truth": InstanceArray}

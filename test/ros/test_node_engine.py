@@ -8,9 +8,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.ros.images import array_to_image
 from yolact_ros.ros.masks import full_mask
+from yolact_ros.scenes.scene import Scene
 
 FRAMES = 5
 pytestmark = pytest.mark.timeout(240)

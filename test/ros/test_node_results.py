@@ -10,10 +10,10 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.inference import Segmenter
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.ros.images import array_to_image
+from yolact_ros.scenes.scene import Scene
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 
 COUNT = 50

@@ -4,11 +4,11 @@ import pytest
 from std_msgs.msg import Header
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.ros.masks import full_mask, instance_map
 from yolact_ros.ros.messages import instance_message
 from yolact_ros.ros.truth import camera_info, truth_message
 from yolact_ros.ros.truth_score import TruthScore
+from yolact_ros.scenes.scene import Scene
 from yolact_ros.structures import PackedMask
 
 

@@ -184,7 +184,7 @@ def _register_synth(actions: Any) -> None:
 def run_synth(arguments: argparse.Namespace) -> int:
     """Runs `dataset synth`."""
     from yolact_ros import __version__
-    from yolact_ros.data.synth_set import SynthSet, default_workers
+    from yolact_ros.scenes.synth_set import SynthSet, default_workers
 
     wanted = SynthSet(
         images=arguments.images,

@@ -120,8 +120,8 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
 
-    from yolact_ros.data.synthetic import Scene
     from yolact_ros.ros.images import append_bytes, array_to_image
+    from yolact_ros.scenes.scene import Scene
 
     height, width = settings["size"]
     scene = Scene.random(FIRST_SEED + settings["seed"], width=width, height=height)

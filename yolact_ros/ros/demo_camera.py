@@ -13,7 +13,6 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from yolact_ros.data.synthetic import Scene, SceneFrame
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros import parameter_table
 from yolact_ros.ros.images import array_to_image
@@ -21,6 +20,7 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameter_table import BOOLEAN, FLOAT, INTEGER, STRING, ParameterSpec
 from yolact_ros.ros.process import run_node
 from yolact_ros.ros.truth import camera_info, truth_message
+from yolact_ros.scenes.scene import Scene, SceneFrame
 
 FIRST_SEED = 2_000_000
 """Seed of the scene of `seed` 0: neither training nor evaluation uses seeds from here on."""

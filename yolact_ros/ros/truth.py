@@ -8,9 +8,9 @@ import math
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from yolact_ros.data.synthetic import CameraIntrinsics, SceneFrame
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.messages import instance_message
+from yolact_ros.scenes.scene import CameraIntrinsics, SceneFrame
 from yolact_ros.structures import PackedMask
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.data.coco import dataset_from_content, decode_segmentation, read_dataset
-from yolact_ros.data.synth_set import SynthSet, frame_annotations, render_scene
-from yolact_ros.data.synthetic import SCENE_CLASSES
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.scene import SCENE_CLASSES
+from yolact_ros.scenes.synth_set import SynthSet, frame_annotations, render_scene
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

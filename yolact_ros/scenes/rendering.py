@@ -9,10 +9,10 @@ from math import ceil, floor
 import cv2
 import numpy as np
 
-from yolact_ros.data.camera import CameraIntrinsics, CameraPose
-from yolact_ros.data.layout import PosedBody
-from yolact_ros.data.shading import Light, shade
-from yolact_ros.data.shapes import Hits, Rays
+from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose
+from yolact_ros.scenes.layout import PosedBody
+from yolact_ros.scenes.shading import Light, shade
+from yolact_ros.scenes.shapes import Hits, Rays
 
 _NEAR = 0.05
 _PIXEL = np.dtype("V12")  # three float32, moved at once

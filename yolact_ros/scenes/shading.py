@@ -9,9 +9,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from yolact_ros.data.layout import PosedBody
-from yolact_ros.data.shapes import Face, Torus
-from yolact_ros.data.solids import Solid
+from yolact_ros.scenes.layout import PosedBody
+from yolact_ros.scenes.shapes import Face, Torus
+from yolact_ros.scenes.solids import Solid
 
 Vector = tuple[np.ndarray, ...]
 

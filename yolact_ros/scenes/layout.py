@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolact_ros.data.solids import Solid
+from yolact_ros.scenes.solids import Solid
 
 _SWEEP = np.linspace(-1, 1, 5)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from yolact_ros.data.layout import Body, collides, place, rotation_about
-from yolact_ros.data.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
-from yolact_ros.data.synthetic import Scene
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.layout import Body, collides, place, rotation_about
+from yolact_ros.scenes.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
+from yolact_ros.scenes.scene import Scene
 
 
 @pytest.mark.parametrize("kind", [*DEMO_CLASSES, *CLUTTER_KINDS, *EXTRA_KINDS])

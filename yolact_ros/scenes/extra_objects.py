@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolact_ros.data import textures
-from yolact_ros.data.shapes import Band, Disk, Piece
-from yolact_ros.data.solids import Solid, TextureStack, of_revolution
+from yolact_ros.scenes import textures
+from yolact_ros.scenes.shapes import Band, Disk, Piece
+from yolact_ros.scenes.solids import Solid, TextureStack, of_revolution
 
 
 def dumbbell(rng: np.random.Generator) -> Solid:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from yolact_ros.data import textures
+from yolact_ros.scenes import textures
 
 
 def _ramp(field: np.ndarray, first: tuple[float, ...], last: tuple[float, ...]) -> np.ndarray:

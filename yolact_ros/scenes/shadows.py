@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from yolact_ros.data.layout import PosedBody
-from yolact_ros.data.shading import Light
-from yolact_ros.data.shapes import Torus
+from yolact_ros.scenes.layout import PosedBody
+from yolact_ros.scenes.shading import Light
+from yolact_ros.scenes.shapes import Torus
 
 _NEAR = 0.05
 

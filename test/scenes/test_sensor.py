@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from yolact_ros.data.sensor import Sensor
+from yolact_ros.scenes.sensor import Sensor
 
 SENSOR = Sensor(
     gain=np.array([1.0, 0.5, 1.2]),

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from yolact_ros.data.shapes import Band, Disk, Face, Hits, Piece, Rays, Torus
+from yolact_ros.scenes.shapes import Band, Disk, Face, Hits, Piece, Rays, Torus
 
 
 def depths(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from yolact_ros.data import surfaces
-from yolact_ros.data.camera import CameraIntrinsics, CameraPose, plane_homography
-from yolact_ros.data.layout import PosedBody
-from yolact_ros.data.rendering import Canvas
-from yolact_ros.data.shading import Light
-from yolact_ros.data.shadows import shadow_maps
+from yolact_ros.scenes import surfaces
+from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
+from yolact_ros.scenes.layout import PosedBody
+from yolact_ros.scenes.rendering import Canvas
+from yolact_ros.scenes.shading import Light
+from yolact_ros.scenes.shadows import shadow_maps
 
 _TEXTURE_SIDE = 1024
 _FLOOR_SIDE = 512

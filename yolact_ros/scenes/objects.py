@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from yolact_ros.data import extra_objects, textures
-from yolact_ros.data.shapes import Band, Disk, Piece, Torus
-from yolact_ros.data.solids import Solid, TextureStack, cuboid, of_revolution
+from yolact_ros.scenes import extra_objects, textures
+from yolact_ros.scenes.shapes import Band, Disk, Piece, Torus
+from yolact_ros.scenes.solids import Solid, TextureStack, cuboid, of_revolution
 
 _METAL = (186, 188, 192)
 

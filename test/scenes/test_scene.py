@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.data.objects import CLUTTER_KINDS
-from yolact_ros.data.synthetic import SCENE_CLASSES, Scene, SceneFrame
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.objects import CLUTTER_KINDS
+from yolact_ros.scenes.scene import SCENE_CLASSES, Scene, SceneFrame
 
 
 def points_of(frame: SceneFrame, number: int) -> np.ndarray:

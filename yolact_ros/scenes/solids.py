@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from yolact_ros.data.shapes import Band, Disk, Face, Piece, Torus
+from yolact_ros.scenes.shapes import Band, Disk, Face, Piece, Torus
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from yolact_ros.data.layout import place
-from yolact_ros.data.objects import make_solid
-from yolact_ros.data.shading import Light
-from yolact_ros.data.shadows import shadow_maps
+from yolact_ros.scenes.layout import place
+from yolact_ros.scenes.objects import make_solid
+from yolact_ros.scenes.shading import Light
+from yolact_ros.scenes.shadows import shadow_maps
 
 
 def test_a_lying_dumbbells_shadow_is_thin_between_its_weights() -> None:

@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.data.run_lengths import encode_mask
-from yolact_ros.data.synthetic import Scene, SceneFrame
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.scene import Scene, SceneFrame
 
 SCENE_DURATION = 60.0
 """Scenes are looked at between 0 and this many seconds."""

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from yolact_ros.data.camera import CameraIntrinsics, CameraPose, plane_homography
+from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
 
 INTRINSICS = CameraIntrinsics(640, 480, 600.0, 600.0, 319.5, 239.5)
 
