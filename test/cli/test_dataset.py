@@ -12,7 +12,7 @@ import pytest
 
 from yolact_ros import __version__
 from yolact_ros.cli.main import main
-from yolact_ros.data.coco import read_dataset
+from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.objects import EXTRA_KINDS
 

@@ -93,7 +93,7 @@ def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
 
 
 def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
-    from yolact_ros.data.coco import read_dataset
+    from yolact_ros.datasets.coco import read_dataset
 
     copy = tmp_path / "copy"
     shutil.copytree(scenes, copy)

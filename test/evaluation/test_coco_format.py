@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco_format import (
     encode_packed_rle,
     instances_to_coco_results,

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco import dataset_from_content, decode_segmentation
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.coco import dataset_from_content, decode_segmentation
+from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import coco_metrics
 from yolact_ros.evaluation.dataset import segment_dataset
 from yolact_ros.structures import Instances, PackedMask

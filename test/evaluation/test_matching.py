@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco import dataset_from_content
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.coco import dataset_from_content
+from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.evaluate import OperatingPoint
 from yolact_ros.evaluation.matching import confusion_matrix, match_dataset, worst_matches
 

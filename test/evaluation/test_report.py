@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from yolact_ros.data.coco import dataset_from_content
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.coco import dataset_from_content
+from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
 from yolact_ros.evaluation.dataset import SegmentedDataset
 from yolact_ros.evaluation.evaluate import evaluate_results

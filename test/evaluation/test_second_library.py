@@ -9,7 +9,7 @@ import faster_coco_eval
 import numpy as np
 import pytest
 
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
 
 SEEDS = range(6)

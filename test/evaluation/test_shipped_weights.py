@@ -3,7 +3,7 @@
 
 import pytest
 
-from yolact_ros.data.coco import read_dataset
+from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.evaluation.evaluate import evaluate
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.network import read_metadata

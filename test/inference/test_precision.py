@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from yolact_ros.data.coco import read_dataset
+from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.fixed_path import FixedPath
 from yolact_ros.presets import get_preset

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from yolact_ros.data.target import Target
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.structures import TrainingPredictions
+from yolact_ros.training.data.target import Target
 from yolact_ros.training.losses import MultiBoxLoss
 
 QUARTERS = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]

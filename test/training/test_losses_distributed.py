@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from yolact_ros.data.target import Target
+from yolact_ros.training.data.target import Target
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from yolact_ros.data.augmentation import augmentation_named
-from yolact_ros.data.coco import read_dataset
-from yolact_ros.data.training_set import TrainingSet, collate
+from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
+from yolact_ros.training.data.augmentation import augmentation_named
+from yolact_ros.training.data.training_set import TrainingSet, collate
 from yolact_ros.training.losses import MultiBoxLoss
 from yolact_ros.training.module import TrainingError, TrainingModule
 from yolact_ros.training.recipe import RECIPES

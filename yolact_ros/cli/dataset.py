@@ -52,10 +52,10 @@ def _register_check(actions: Any) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Runs `dataset check`."""
-    from yolact_ros.data.coco import dataset_from_content
-    from yolact_ros.data.dataset_statistics import statistics_of
-    from yolact_ros.data.dataset_warnings import find_warnings
-    from yolact_ros.data.problems import examine, read_content
+    from yolact_ros.datasets.coco import dataset_from_content
+    from yolact_ros.datasets.problems import examine, read_content
+    from yolact_ros.datasets.statistics import statistics_of
+    from yolact_ros.datasets.warnings import find_warnings
 
     from .dataset_page import PAGES, PICTURES, write_page
     from .dataset_text import headline, problem_lines, statistics_lines, verdict
@@ -110,8 +110,8 @@ def run_split(arguments: argparse.Namespace) -> int:
     """Runs `dataset split`."""
     import json
 
-    from yolact_ros.data.problems import DatasetError, find_problems, read_content
-    from yolact_ros.data.split import split_content
+    from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
+    from yolact_ros.datasets.split import split_content
 
     from .dataset_text import split_lines
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from yolact_ros.data.coco import CocoDataset, CocoImage
-from yolact_ros.data.dataset_statistics import DatasetStatistics
-from yolact_ros.data.problems import Problem
-from yolact_ros.data.samples import choose_samples, truth_instances
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.samples import choose_samples, truth_instances
+from yolact_ros.datasets.statistics import DatasetStatistics
 from yolact_ros.evaluation.page_style import STYLE
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit_size

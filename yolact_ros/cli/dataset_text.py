@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from yolact_ros.data.coco import CocoDataset
-from yolact_ros.data.dataset_statistics import DatasetStatistics
-from yolact_ros.data.problems import Problem
+from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.statistics import DatasetStatistics
 
 COLUMNS = ("class", "objects", "images", "small", "medium", "large", "median side", "crowds")
 

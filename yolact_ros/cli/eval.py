@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .options import add_segmenter_arguments, build_segmenter
 
 if TYPE_CHECKING:
-    from yolact_ros.data.coco import CocoDataset
+    from yolact_ros.datasets.coco import CocoDataset
     from yolact_ros.evaluation.evaluate import Evaluation
     from yolact_ros.inference import Segmenter
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(
             f"eval: expected the training requirements to be installed, got: {error}"
         ) from error
-    from yolact_ros.data.coco import read_dataset
+    from yolact_ros.datasets.coco import read_dataset
     from yolact_ros.evaluation.evaluate import evaluate
     from yolact_ros.evaluation.summary import describe_run
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from yolact_ros.data.coco import CocoDataset, CocoImage
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.structures import Instances
 
 from .coco_format import instances_to_coco_results

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from yolact_ros.data.coco import CocoDataset
+from yolact_ros.datasets.coco import CocoDataset
 
 from .coco import CocoMetrics, PrecisionRecall, coco_evaluation
 from .dataset import InstanceSegmenter, SegmentedDataset, segment_dataset

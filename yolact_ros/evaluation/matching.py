@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
-from yolact_ros.data.run_lengths import encode_mask
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.datasets.run_lengths import encode_mask
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 

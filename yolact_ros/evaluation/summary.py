@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from yolact_ros import __version__
-from yolact_ros.data.coco import CocoDataset, CocoObject
+from yolact_ros.datasets.coco import CocoDataset, CocoObject
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import read_metadata
 from yolact_ros.network.conversion import file_sha256

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import lightning
 from torch.utils.data import DataLoader, Sampler
 
-from yolact_ros.data.coco import CocoDataset, CocoImage
-from yolact_ros.data.training_set import Sample, TrainingSet, collate, prepare_worker
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.training.data.training_set import Sample, TrainingSet, collate, prepare_worker
 
 
 class StepSampler(Sampler[list[int]]):

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from yolact_ros.data.target import Target
 from yolact_ros.evaluation.memory import peak_memory, reset_peak_memory
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.network.priors import level_sizes, make_priors
@@ -21,6 +20,7 @@ from yolact_ros.ops.boxes import center_to_corners, encode_boxes
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.presets import Preset
 from yolact_ros.structures import TrainingPredictions
+from yolact_ros.training.data.target import Target
 
 from .losses import MultiBoxLoss
 from .mask_targets import resize_masks

@@ -10,10 +10,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yolact_ros.data.target import Target
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.structures import TrainingPredictions
+from yolact_ros.training.data.target import Target
 
 from .class_loss import focal_loss, hard_negative_loss
 from .mask_iou_loss import mask_iou_loss

@@ -13,12 +13,12 @@ import torch.distributed
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from yolact_ros.data.coco import CocoDataset, CocoImage
-from yolact_ros.data.target import Target
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.evaluation.coco import coco_metrics
 from yolact_ros.evaluation.dataset import coco_results_of, segmenter_categories
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import Yolact
+from yolact_ros.training.data.target import Target
 from yolact_ros.training.losses import MultiBoxLoss
 from yolact_ros.training.recipe import Recipe
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolact_ros.data.coco import CocoDataset
+from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.network.conversion import file_sha256
 
 

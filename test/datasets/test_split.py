@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolact_ros.data.split import split_content, split_images
+from yolact_ros.datasets.split import split_content, split_images
 
 IMAGES = st.lists(st.sets(st.integers(1, 6), max_size=4), min_size=4, max_size=60)
 SHARES = st.lists(st.floats(0.05, 20), min_size=2, max_size=4)

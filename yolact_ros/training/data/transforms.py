@@ -17,7 +17,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from yolact_ros.data.augmentation import Augmentation
+from yolact_ros.training.data.augmentation import Augmentation
 
 _MEAN_COLOR = (124, 117, 104)
 """RGB, of ImageNet: what becomes nearly 0 in the network."""

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import median
 
-from yolact_ros.data.coco import CocoDataset
+from yolact_ros.datasets.coco import CocoDataset
 
 SMALL, MEDIUM = 32**2, 96**2
 """COCO's bounds of areas in pixels: small below the first, large from the second on."""

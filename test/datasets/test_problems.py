@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco import read_dataset
-from yolact_ros.data.problems import DatasetError, find_problems, read_content
+from yolact_ros.datasets.coco import read_dataset
+from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
 
 SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
 MISSING = object()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject
-from yolact_ros.data.image_checks import is_cut_off
-from yolact_ros.data.problems import Problem
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.datasets.image_checks import is_cut_off
+from yolact_ros.datasets.problems import Problem
 
 TINY_AREA = 16
 """Objects of fewer pixels are called tiny."""

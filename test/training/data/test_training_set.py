@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from torch.utils.data import DataLoader
 
-from yolact_ros.data import transforms
-from yolact_ros.data.augmentation import Augmentation, augmentation_named
-from yolact_ros.data.coco import dataset_from_content
-from yolact_ros.data.training_set import TrainingSet, collate, prepare_worker
+from yolact_ros.datasets.coco import dataset_from_content
 from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.presets import Normalization
+from yolact_ros.training.data import transforms
+from yolact_ros.training.data.augmentation import Augmentation, augmentation_named
+from yolact_ros.training.data.training_set import TrainingSet, collate, prepare_worker
 
 NONE = augmentation_named("none")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
 from yolact_ros.structures import Instances, PackedMask
 
 

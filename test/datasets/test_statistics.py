@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject
-from yolact_ros.data.dataset_statistics import ClassStatistics, statistics_of
-from yolact_ros.data.samples import choose_samples
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.datasets.samples import choose_samples
+from yolact_ros.datasets.statistics import ClassStatistics, statistics_of
 
 
 def thing(number: int, class_id: int, side: float, *, crowd: bool = False) -> CocoObject:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from yolact_ros.data.problems import DatasetError, find_problems, read_content
+from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
 
 Segmentation = Sequence[Sequence[float] | npt.NDArray[np.float64]] | Mapping[str, Any]
 """Polygons (x1, y1, x2, y2, ... in pixels), or run lengths, compressed or not."""

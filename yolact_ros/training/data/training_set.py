@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from yolact_ros.data import bit_planes
-from yolact_ros.data.augmentation import Augmentation
-from yolact_ros.data.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
-from yolact_ros.data.target import Target
-from yolact_ros.data.transforms import geometry_of, photometric_of, recolor
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.training.data import bit_planes
+from yolact_ros.training.data.augmentation import Augmentation
+from yolact_ros.training.data.target import Target
+from yolact_ros.training.data.transforms import geometry_of, photometric_of, recolor
 
 # First numbers of the seeds of unrelated random streams.
 _ORDER, _SAMPLE = 0, 1

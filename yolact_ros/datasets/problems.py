@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from yolact_ros.data.annotation_checks import box_fault, brief, segmentation_fault
-from yolact_ros.data.image_checks import file_fault
+from yolact_ros.datasets.annotation_checks import box_fault, brief, segmentation_fault
+from yolact_ros.datasets.image_checks import file_fault
 
 _SHOWN = 5
 _LISTS = ("images", "annotations", "categories")

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from yolact_ros.data import bit_planes
-from yolact_ros.data.augmentation import AUGMENTATIONS, Augmentation, augmentation_named
-from yolact_ros.data.transforms import WindowCrop, geometry_of, photometric_of, recolor
+from yolact_ros.training.data import bit_planes
+from yolact_ros.training.data.augmentation import AUGMENTATIONS, Augmentation, augmentation_named
+from yolact_ros.training.data.transforms import WindowCrop, geometry_of, photometric_of, recolor
 
 
 def parts_of(height, width, boxes):

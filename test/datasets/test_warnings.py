@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco import dataset_from_content
-from yolact_ros.data.dataset_warnings import find_warnings
-from yolact_ros.data.problems import Problem
+from yolact_ros.datasets.coco import dataset_from_content
+from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.warnings import find_warnings
 
 SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
 CORNER = {"size": [30, 40], "counts": [0, 5, 25, 5, 25, 5, 25, 5, 1105]}  # 4 columns of 5 rows

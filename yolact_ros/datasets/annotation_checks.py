@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from yolact_ros.data.run_lengths import counts_of
+from yolact_ros.datasets.run_lengths import counts_of
 
 _NUMBERS = {int, float}
 _FAR = 10
