@@ -13,7 +13,7 @@ from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
 from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.data.training_set import TrainingSet, collate
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 from yolact_ros.training.module import TrainingError, TrainingModule
 from yolact_ros.training.recipe import RECIPES
 

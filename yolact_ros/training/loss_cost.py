@@ -21,9 +21,8 @@ from yolact_ros.ops.masks import crop_masks
 from yolact_ros.presets import Preset
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.data.target import Target
-
-from .losses import MultiBoxLoss
-from .mask_targets import resize_masks
+from yolact_ros.training.losses.mask_targets import resize_masks
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 Terms = dict[str, Tensor]
 

@@ -19,7 +19,7 @@ from yolact_ros.evaluation.dataset import coco_results_of, segmenter_categories
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import Yolact
 from yolact_ros.training.data.target import Target
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 from yolact_ros.training.recipe import Recipe
 
 Batch = tuple[np.ndarray[Any, Any], list[Target]]

@@ -21,12 +21,12 @@ from yolact_ros.inference.device import cpu_multiplies_bf16
 from yolact_ros.network import Yolact, build_network, read_metadata
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
 from yolact_ros.training.data.augmentation import augmentation_named
+from yolact_ros.training.data.loading import TrainingData
 from yolact_ros.training.data.training_set import TrainingSet
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_weights
 from .curve import draw_curve
-from .loading import TrainingData
-from .losses import MultiBoxLoss
 from .module import TrainingError, TrainingModule
 from .options import TrainingOptions
 from .provenance import provenance

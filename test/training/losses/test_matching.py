@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
 from yolact_ros.ops.boxes import center_to_corners
-from yolact_ros.training import matching
-from yolact_ros.training.matching import Matches, assign_each_object, match_priors
+from yolact_ros.training.losses import matching
+from yolact_ros.training.losses.matching import Matches, assign_each_object, match_priors
 
 
 def square(x, y=0.5, side=0.2):

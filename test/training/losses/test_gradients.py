@@ -7,8 +7,8 @@ import torch
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.data.target import Target
-from yolact_ros.training.losses import MultiBoxLoss
-from yolact_ros.training.mask_loss import Crops, Positives, mask_loss
+from yolact_ros.training.losses.mask_loss import Crops, Positives, mask_loss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 SIDE, CLASSES, PROTOTYPES = 8, 3, 2
 

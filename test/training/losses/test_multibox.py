@@ -10,7 +10,7 @@ import torch
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.data.target import Target
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 QUARTERS = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
 LN2, LN3 = math.log(2), math.log(3)

@@ -6,7 +6,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolact_ros.training.loading import StepSampler
+from yolact_ros.training.data.loading import StepSampler
 
 
 @given(

@@ -13,7 +13,7 @@ from yolact_ros.training.loss_cost import (
     random_predictions,
     random_target,
 )
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 SMALL = dataclasses.replace(get_preset("yolact_demo"), input_size=128)
 CPU = torch.device("cpu")

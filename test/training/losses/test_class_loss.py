@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from yolact_ros.training.class_loss import choose_negatives, focal_loss, hard_negative_loss
+from yolact_ros.training.losses.class_loss import choose_negatives, focal_loss, hard_negative_loss
 
 
 def test_the_hardest_negatives_are_chosen():

@@ -16,9 +16,9 @@ from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions
-from yolact_ros.training.class_loss import choose_negatives
 from yolact_ros.training.data.target import Target
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.class_loss import choose_negatives
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 # Of each case's synthetic predictions: preset, input size, classes with background, sides of the

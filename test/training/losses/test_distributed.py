@@ -21,7 +21,7 @@ from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.loss_cost import random_predictions, random_target
-from yolact_ros.training.losses import MultiBoxLoss
+from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 PRESET = dataclasses.replace(get_preset("yolact_demo"), input_size=128)
 
