@@ -14,10 +14,10 @@ import faster_coco_eval
 import numpy as np
 import pytest
 
+from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
 from yolact_ros.evaluation.coco import FIGURES
 from yolact_ros.inference import shipped_weights
-from yolact_ros.network import read_metadata
 from yolact_ros.presets import DEMO_CLASSES, get_preset
 from yolact_ros.scenes.synth_set import SynthSet
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
+from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
-from yolact_ros.network import build_network, save_checkpoint
+from yolact_ros.network import build_network
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from yolact_ros.checkpoints import load_checkpoint, preset_of, read_metadata
+from yolact_ros.checkpoints.checkpoint import read_checkpoint
+from yolact_ros.checkpoints.download import find_weights, weights_folder
 from yolact_ros.cli.main import main
-from yolact_ros.network import build_network, load_checkpoint, preset_of, read_metadata
-from yolact_ros.network.checkpoint import read_checkpoint
-from yolact_ros.network.download import find_weights, weights_folder
+from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_classes
 
 OWN = ("screw", "nut", "bolt")

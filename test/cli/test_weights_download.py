@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+from yolact_ros.checkpoints.download import DownloadError, download_weights, find_weights
 from yolact_ros.cli import weights as weights_command
 from yolact_ros.cli.main import main
 from yolact_ros.network import build_network
-from yolact_ros.network.download import DownloadError, download_weights, find_weights
 from yolact_ros.presets import Published, get_preset
 
 NAME = "yolact_demo_54_800000.pth"

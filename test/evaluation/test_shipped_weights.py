@@ -3,10 +3,10 @@
 
 import pytest
 
+from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.evaluation.evaluate import evaluate
 from yolact_ros.inference import Segmenter, shipped_weights
-from yolact_ros.network import read_metadata
 from yolact_ros.presets import get_preset
 from yolact_ros.scenes.synth_set import SynthSet
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.checkpoints import CheckpointError, save_checkpoint
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.fixed_path import FixedPath
 from yolact_ros.inference.onnx_network import OnnxNetwork, _providers, _resolve_device
-from yolact_ros.network import CheckpointError, save_checkpoint
 from yolact_ros.presets import get_preset
 from yolact_ros.scenes.scene import Scene
 

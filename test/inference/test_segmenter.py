@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.inference.device import resolve_device, resolve_precision
-from yolact_ros.network import build_network, save_checkpoint
+from yolact_ros.network import build_network
 
 
 @pytest.fixture(scope="module")

@@ -221,7 +221,8 @@ def weights(tmp_path_factory):
         return {}
     import torch
 
-    from yolact_ros.network import build_network, save_checkpoint
+    from yolact_ros.checkpoints import save_checkpoint
+    from yolact_ros.network import build_network
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"

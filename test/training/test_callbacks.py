@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import torch
 
-from yolact_ros.network import build_network, read_metadata
-from yolact_ros.network.checkpoint import read_checkpoint
+from yolact_ros.checkpoints import read_metadata
+from yolact_ros.checkpoints.checkpoint import read_checkpoint
+from yolact_ros.network import build_network
 from yolact_ros.training.callbacks import FIGURES, BestWeights
 
 

@@ -8,7 +8,8 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from yolact_ros.network import CheckpointError, build_network, save_checkpoint
+from yolact_ros.checkpoints import CheckpointError, save_checkpoint
+from yolact_ros.network import build_network
 from yolact_ros.presets import Normalization, get_preset, with_classes
 from yolact_ros.training.starting_weights import (
     imagenet_name,

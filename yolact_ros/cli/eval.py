@@ -134,8 +134,8 @@ def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:
 
 def _weights(arguments: argparse.Namespace, segmenter: Segmenter) -> Path:
     """The file that the network was loaded from."""
+    from yolact_ros.checkpoints.download import find_weights
     from yolact_ros.inference import shipped_weights
-    from yolact_ros.network.download import find_weights
 
     path = arguments.weights or shipped_weights(segmenter.preset) or find_weights(segmenter.preset)
     assert path is not None  # or there were no segmenter

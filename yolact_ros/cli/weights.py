@@ -70,7 +70,7 @@ def register(commands: Any) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Prints the table of presets."""
-    from yolact_ros.network.download import find_weights, published_file, weights_folder
+    from yolact_ros.checkpoints.download import find_weights, published_file, weights_folder
 
     folder = arguments.out or weights_folder()
     rows = [("preset", "classes", "input", "tensors", "published file", "here")]
@@ -99,7 +99,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_download(arguments: argparse.Namespace) -> int:
     """Fetches files one after the other."""
     presets = [get_preset(name) for name in arguments.names]  # a wrong name before any download
-    from yolact_ros.network.download import download_weights
+    from yolact_ros.checkpoints.download import download_weights
 
     for preset in presets:
         path = download_weights(
@@ -115,7 +115,7 @@ def run_download(arguments: argparse.Namespace) -> int:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Writes the safetensors file."""
-    from yolact_ros.network.conversion import convert_checkpoint
+    from yolact_ros.checkpoints.conversion import convert_checkpoint
 
     if arguments.target.exists() and not arguments.force:
         raise ValueError(f"OUT: {arguments.target} exists; --force replaces it")
@@ -136,7 +136,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Prints what is in a file."""
-    from yolact_ros.network.checkpoint import (
+    from yolact_ros.checkpoints.checkpoint import (
         DEFINITION_KEY,
         PRESET_KEY,
         is_obsolete,
@@ -144,7 +144,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
         read_checkpoint,
         read_metadata,
     )
-    from yolact_ros.network.fitting import (
+    from yolact_ros.checkpoints.fitting import (
         class_count,
         compare_shapes,
         describe_fits,
@@ -194,7 +194,7 @@ def _shipped(preset: Preset) -> Path | None:
 
 
 def _tensor_bytes(preset: Preset) -> int:
-    from yolact_ros.network.fitting import expected_shapes
+    from yolact_ros.checkpoints.fitting import expected_shapes
 
     # Counters of batches are int64, all else float32.
     return sum(math.prod(shape) * (4 if shape else 8) for shape in expected_shapes(preset).values())

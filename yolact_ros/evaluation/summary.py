@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from yolact_ros import __version__
+from yolact_ros.checkpoints import read_metadata
+from yolact_ros.checkpoints.conversion import file_sha256
 from yolact_ros.datasets.coco import CocoDataset, CocoObject
 from yolact_ros.inference import Segmenter
-from yolact_ros.network import read_metadata
-from yolact_ros.network.conversion import file_sha256
 
 from .evaluate import MATCHING_IOU, Evaluation
 from .machine import device_name

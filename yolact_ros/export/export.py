@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from yolact_ros.checkpoints.checkpoint import publish
 from yolact_ros.inference.exported_file import RAW_OUTPUTS
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
-from yolact_ros.network.checkpoint import publish
 
 from .exported_network import ExportedNetwork
 from .onnx_format import run_onnx, write_onnx

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_ros import __version__
-from yolact_ros.network.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
+from yolact_ros.checkpoints.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
 from yolact_ros.presets import Preset, preset_from_json
 
 from .decode import CANDIDATE_THRESHOLD

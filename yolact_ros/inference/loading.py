@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from yolact_ros.network import Yolact, build_network, choose_preset, load_checkpoint
-from yolact_ros.network.download import find_weights
+from yolact_ros.checkpoints import choose_preset, load_checkpoint
+from yolact_ros.checkpoints.download import find_weights
+from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, with_classes
 
 from .exported_file import SUFFIXES

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolact_ros.network.checkpoint import CheckpointError
-from yolact_ros.network.choice import agree_on_preset
+from yolact_ros.checkpoints.checkpoint import CheckpointError
+from yolact_ros.checkpoints.choice import agree_on_preset
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
 from yolact_ros.structures import RawPredictions

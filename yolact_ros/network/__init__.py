@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network and its weights."""
 
-from .checkpoint import (
+from yolact_ros.checkpoints.checkpoint import (
     CheckpointError,
     load_checkpoint,
     preset_of,
     read_metadata,
     save_checkpoint,
 )
-from .choice import choose_preset
+from yolact_ros.checkpoints.choice import choose_preset
+
 from .yolact import Yolact, build_network
 
 __all__ = [

@@ -13,7 +13,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
-from yolact_ros.network import Yolact, save_checkpoint
+from yolact_ros.checkpoints import save_checkpoint
+from yolact_ros.network import Yolact
 
 FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
 

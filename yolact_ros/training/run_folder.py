@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.checkpoints.conversion import file_sha256
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.network.conversion import file_sha256
 
 
 class RunError(ValueError):

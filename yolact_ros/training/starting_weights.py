@@ -11,8 +11,9 @@ from pathlib import Path
 import torchvision
 from torch import Tensor
 
-from yolact_ros.network import CheckpointError, Yolact, choose_preset
-from yolact_ros.network.checkpoint import is_obsolete, read_checkpoint
+from yolact_ros.checkpoints import CheckpointError, choose_preset
+from yolact_ros.checkpoints.checkpoint import is_obsolete, read_checkpoint
+from yolact_ros.network import Yolact
 from yolact_ros.presets import Preset, ResNetSpec, TorchvisionSpec
 
 _HEAD = "prediction_layers.0.conf_layer."

@@ -16,9 +16,10 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset, read_dataset
 from yolact_ros.inference.device import cpu_multiplies_bf16
-from yolact_ros.network import Yolact, build_network, read_metadata
+from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
 from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.data.loading import TrainingData

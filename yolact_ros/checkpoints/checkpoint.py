@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from yolact_ros.network.yolact import Yolact
 from yolact_ros.presets import (
     Preset,
     get_preset,
@@ -28,7 +29,6 @@ from yolact_ros.presets import (
 )
 
 from .fitting import compare_shapes, describe_fits, fitting_presets, listing
-from .yolact import Yolact
 
 # What the authors' own loader drops: aliases of the backbone's stages, and pyramid levels beyond
 # P7, both in files of version 1.0.

@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from yolact_ros.network import CheckpointError, choose_preset
-from yolact_ros.network.checkpoint import describe_preset
-from yolact_ros.network.fitting import class_count, expected_shapes, fitting_presets
+from yolact_ros.checkpoints import CheckpointError, choose_preset
+from yolact_ros.checkpoints.checkpoint import describe_preset
+from yolact_ros.checkpoints.fitting import class_count, expected_shapes, fitting_presets
 from yolact_ros.presets import get_preset, preset_names, with_classes
 
 OWN = ("screw", "nut", "bolt")

@@ -6,15 +6,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from yolact_ros.network import (
+from yolact_ros.checkpoints import (
     CheckpointError,
-    build_network,
     load_checkpoint,
     preset_of,
     read_metadata,
     save_checkpoint,
 )
-from yolact_ros.network.fitting import expected_shapes
+from yolact_ros.checkpoints.fitting import expected_shapes
+from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_backbone, with_classes
 
 
@@ -91,7 +91,7 @@ def test_writing_leaves_nothing_behind_and_never_half_a_file(network, tmp_path, 
             file.write(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("yolact_ros.network.checkpoint.save_file", full_disk)
+    monkeypatch.setattr("yolact_ros.checkpoints.checkpoint.save_file", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(network, path, {"version": "new"})
     assert list(tmp_path.iterdir()) == [path]

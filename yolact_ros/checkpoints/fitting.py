@@ -11,9 +11,8 @@ from types import MappingProxyType
 
 import torch
 
+from yolact_ros.network.yolact import build_network
 from yolact_ros.presets import Preset, get_preset, preset_names, with_classes
-
-from .yolact import build_network
 
 Shapes = Mapping[str, tuple[int, ...]]
 _LISTED = 5
