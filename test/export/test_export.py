@@ -17,7 +17,7 @@ from yolact_ros.inference.decode import detect
 from yolact_ros.inference.exported_file import ExportedFile
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
-from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed
+from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed
 from yolact_ros.presets import get_preset, preset_from_json
 
 onnx = pytest.importorskip("onnx")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.ops.boxes import decode_boxes, encode_boxes
-from yolact_ros.ops.nms import cross_class_fast_nms
+from yolact_ros.ops.suppression import cross_class_fast_nms
 from yolact_ros.structures import RawPredictions
 
 _SCORES = (0.99, 0.5)

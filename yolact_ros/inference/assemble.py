@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from yolact_ros.ops.masks import assemble_masks
+from yolact_ros.ops.masks.crop import assemble_masks
 from yolact_ros.structures import Detections, Instances, PackedMask
 
 
@@ -82,7 +82,7 @@ def download(
 def split_masks(
     rectangles: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8]
 ) -> tuple[PackedMask, ...]:
-    """The masks of `yolact_ros.ops.masks.PackedMasks` on the host, as views of its buffer.
+    """The masks of `yolact_ros.ops.masks.crop.PackedMasks` on the host, as views of its buffer.
 
     Raises:
         ValueError: A mask did not fit into the buffer.

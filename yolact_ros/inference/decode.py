@@ -6,7 +6,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_fast_nms, exact_nms, fast_nms
+from yolact_ros.ops.suppression import cross_class_fast_nms, exact_nms, fast_nms
 from yolact_ros.structures import Detections, RawPredictions
 
 from .options import SegmenterOptions

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
+from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
 from yolact_ros.structures import RawPredictions
 
 from .decode import CANDIDATE_THRESHOLD

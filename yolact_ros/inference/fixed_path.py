@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from yolact_ros.ops.masks import PackedMasks, assemble_masks
+from yolact_ros.ops.masks.crop import PackedMasks, assemble_masks
 from yolact_ros.structures import Instances
 
 from .assemble import download, pixel_boxes, split_masks

@@ -17,7 +17,7 @@ class SegmenterOptions:
     Attributes:
         score_threshold: Detections with a score above this are kept; 0 to 1.
         max_instances: At most so many, the best ones; 1 or more.
-        nms: "fast" (published), "cross_class" or "exact"; see `yolact_ros.ops.nms`.
+        nms: "fast" (published), "cross_class" or "exact"; see `yolact_ros.ops.suppression`.
         nms_iou: Box IoU above which the worse of two detections falls; 0 to 1.
         classes: Names of the classes to keep; empty for all.
         rescoring: What a network with a mask-IoU net (YOLACT++) does with the predicted mask IoU;

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from yolact_ros.ops.masks import crop_masks
+from yolact_ros.ops.masks.crop import crop_masks
 from yolact_ros.structures import Detections
 
 from .options import SegmenterOptions

@@ -17,7 +17,7 @@ from yolact_ros.evaluation.memory import peak_memory, reset_peak_memory
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.ops.boxes import center_to_corners, encode_boxes
-from yolact_ros.ops.masks import crop_masks
+from yolact_ros.ops.masks.crop import crop_masks
 from yolact_ros.presets import Preset
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.data.target import Target

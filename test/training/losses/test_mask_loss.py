@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from yolact_ros.ops.masks import crop_masks
+from yolact_ros.ops.masks.crop import crop_masks
 from yolact_ros.training.losses import mask_loss as mask_loss_module
 from yolact_ros.training.losses.mask_iou_loss import mask_iou_loss
 from yolact_ros.training.losses.mask_loss import Crops, Positives, mask_loss

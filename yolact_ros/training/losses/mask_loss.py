@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from yolact_ros.ops.masks import CROP_PADDING, crop_bounds
+from yolact_ros.ops.masks.crop import CROP_PADDING, crop_bounds
 
 _CUT_COST = 100.0
 """Cost of a true pixel that the crop cuts off: -log 0, which PyTorch limits to this."""
@@ -55,7 +55,7 @@ class Crops(NamedTuple):
 
     @classmethod
     def around(cls, boxes: Tensor, size: tuple[int, int]) -> Crops:
-        """As `yolact_ros.ops.masks.crop_masks` crops masks of this (height, width)."""
+        """As `yolact_ros.ops.masks.crop.crop_masks` crops masks of this (height, width)."""
         kept = []
         for axis, pixels in ((1, size[0]), (0, size[1])):
             first, last = crop_bounds(boxes[:, axis], boxes[:, axis + 2], pixels, CROP_PADDING)

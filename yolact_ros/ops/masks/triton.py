@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .mask_device import Regions, no_bounds
+from .torch import Regions, no_bounds
 
 try:
     import triton

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from .masks import MASK_THRESHOLD, PackedMasks, crop_ranges
+from .crop import MASK_THRESHOLD, PackedMasks, crop_ranges
 
 CHUNK_BYTES = 1 << 18
 """Packed bytes that the torch version computes at a time; it holds some 100 values a byte."""
@@ -68,7 +68,7 @@ def assemble_on_device(
     capacity: int | None = None,
     steps: MaskSteps | None = None,
 ) -> PackedMasks:
-    """As `yolact_ros.ops.masks.assemble_masks`, on the device of the prototypes.
+    """As `yolact_ros.ops.masks.crop.assemble_masks`, on the device of the prototypes.
 
     Args:
         prototypes, coefficients, boxes, image_size, capacity: See there.
@@ -91,7 +91,7 @@ def assemble_on_device(
 def device_steps(device_type: str) -> MaskSteps:
     """Triton's kernels on CUDA where Triton is installed, else torch operations."""
     if device_type == "cuda" and importlib.util.find_spec("triton") is not None:
-        from .mask_kernel import TritonSteps
+        from .triton import TritonSteps
 
         return TritonSteps()
     return TorchSteps()

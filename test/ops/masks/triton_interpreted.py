@@ -5,8 +5,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.ops.mask_device import TorchSteps, assemble_on_device
-from yolact_ros.ops.mask_kernel import TritonSteps
+from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device
+from yolact_ros.ops.masks.triton import TritonSteps
 
 NAN = float("nan")
 

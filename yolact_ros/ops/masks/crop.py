@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mask_packing import Axis, crop_logits, pack_mask
+from .cpu import Axis, crop_logits, pack_mask
 
 MASK_THRESHOLD = 0.5
 CROP_PADDING = 1
@@ -118,7 +118,7 @@ def assemble_masks(
         N packed masks, in the order of the boxes, on the device of the prototypes.
     """
     if prototypes.is_cuda:
-        from .mask_device import assemble_on_device
+        from .torch import assemble_on_device
 
         return assemble_on_device(prototypes, coefficients, boxes, image_size, capacity=capacity)
     return _assemble_on_cpu(prototypes, coefficients, boxes, image_size)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.ops.boxes import box_iou
-from yolact_ros.ops.nms import cross_class_fast_nms, exact_nms, fast_nms
+from yolact_ros.ops.suppression import cross_class_fast_nms, exact_nms, fast_nms
 
 # Boxes of width 10 on one line: neighbours 2 apart have IoU 8/12, 4 apart 6/14.
 CHAIN = torch.tensor([[0.0, 0, 10, 1], [2.0, 0, 12, 1], [4.0, 0, 14, 1]])

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.inference.assemble import split_masks
-from yolact_ros.ops import mask_device
-from yolact_ros.ops.mask_device import TorchSteps, assemble_on_device, device_steps, mask_regions
-from yolact_ros.ops.masks import assemble_masks
+from yolact_ros.ops.masks import torch as mask_device
+from yolact_ros.ops.masks.crop import assemble_masks
+from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device, device_steps, mask_regions
 
 NAN = float("nan")
 
@@ -122,8 +122,8 @@ def test_steps_without_triton_are_torch_operations():
         "import sys; sys.modules['triton'] = None\n"
         "import importlib.util as util; find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'triton' else find(name, *rest)\n"
-        "from yolact_ros.ops.mask_device import TorchSteps, device_steps\n"
-        "import yolact_ros.inference.assemble, yolact_ros.ops.mask_kernel\n"
+        "from yolact_ros.ops.masks.torch import TorchSteps, device_steps\n"
+        "import yolact_ros.inference.assemble, yolact_ros.ops.masks.triton\n"
         "assert isinstance(device_steps('cuda'), TorchSteps)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
