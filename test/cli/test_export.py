@@ -8,7 +8,7 @@ import torch
 from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.exported_file import ExportedFile
+from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_classes
 

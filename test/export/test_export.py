@@ -14,7 +14,7 @@ from torch import nn
 from yolact_ros.export import export, export_network
 from yolact_ros.inference import SegmenterOptions
 from yolact_ros.inference.decode import detect
-from yolact_ros.inference.exported_file import ExportedFile
+from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
 from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed

@@ -12,7 +12,7 @@ import torch
 
 from yolact_ros.export import export_network
 from yolact_ros.inference import SegmenterOptions
-from yolact_ros.inference.exported_file import ExportedFile
+from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.network import build_network
 from yolact_ros.presets import ResNetSpec, get_preset
 

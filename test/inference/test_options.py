@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.compilation import resolve_compile
-from yolact_ros.inference.fixed_path import FixedPath
+from yolact_ros.inference.engines.compilation import resolve_compile
+from yolact_ros.inference.gpu.path import FixedPath
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
 

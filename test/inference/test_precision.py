@@ -6,7 +6,7 @@ import torch
 
 from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.inference import Segmenter, shipped_weights
-from yolact_ros.inference.fixed_path import FixedPath
+from yolact_ros.inference.gpu.path import FixedPath
 from yolact_ros.presets import get_preset
 from yolact_ros.scenes.synth_set import SynthSet
 

@@ -19,9 +19,9 @@ from yolact_ros.checkpoints import choose_preset, load_checkpoint
 from yolact_ros.export import export_network
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.device import resolve_device, resolve_precision
-from yolact_ros.inference.engines import ENGINES
-from yolact_ros.inference.exported_file import PRECISIONS, SUFFIXES
-from yolact_ros.inference.onnx_network import OnnxNetwork
+from yolact_ros.inference.engines.exported_file import PRECISIONS, SUFFIXES
+from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
+from yolact_ros.inference.engines.prepare import ENGINES
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset
 from yolact_ros.structures import Instances, RawPredictions

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import publish
-from yolact_ros.inference.exported_file import RAW_OUTPUTS
+from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from yolact_ros.inference.device import resolve_precision
-from yolact_ros.inference.exported_file import (
+from yolact_ros.inference.engines.exported_file import (
     DECODED_OUTPUTS,
     MASK_IOU_INPUT,
     MASK_IOU_OUTPUT,
@@ -16,7 +16,7 @@ from yolact_ros.inference.exported_file import (
     RAW_OUTPUTS,
     ExportedFile,
 )
-from yolact_ros.inference.fixed_decode import FIXED_NMS_KINDS, detect_fixed, limits_of
+from yolact_ros.inference.gpu.decode import FIXED_NMS_KINDS, detect_fixed, limits_of
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros import __version__
-from yolact_ros.inference.exported_file import INPUT, MASK_IOU_INPUT, MASK_IOU_OUTPUT
+from yolact_ros.inference.engines.exported_file import INPUT, MASK_IOU_INPUT, MASK_IOU_OUTPUT
 
 from .exported_network import ExportedNetwork
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
 from yolact_ros.checkpoints.download import find_weights
+from yolact_ros.inference.engines.exported_file import SUFFIXES
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, with_classes
-
-from .exported_file import SUFFIXES
 
 
 def shipped_weights(preset: Preset) -> Path | None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from yolact_ros.inference.engines.protocol import MaskIou
 from yolact_ros.ops.masks.crop import crop_masks
 from yolact_ros.structures import Detections
 
 from .options import SegmenterOptions
-from .raw_network import MaskIou
 
 
 def rescore(

@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from yolact_ros.inference.engines.prepare import prepare_engine
+from yolact_ros.inference.engines.protocol import EngineNetwork
+from yolact_ros.inference.gpu.decode import FIXED_NMS_KINDS
+from yolact_ros.inference.gpu.graph import cuda_capture
+from yolact_ros.inference.gpu.path import FixedPath
 from yolact_ros.network import Yolact
 from yolact_ros.presets import Preset
 from yolact_ros.structures import Instances
 
 from .assemble import assemble_instances
 from .decode import detect
-from .engines import prepare_engine
-from .fixed_decode import FIXED_NMS_KINDS
-from .fixed_path import FixedPath
-from .graph import cuda_capture
 from .options import SegmenterOptions
 from .preprocess import Preprocessor, channel_orders, check_image
-from .raw_network import EngineNetwork
 from .rescore import rescore
 from .timing import StageClock
 

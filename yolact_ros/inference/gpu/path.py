@@ -19,17 +19,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from yolact_ros.inference.assemble import download, pixel_boxes, split_masks
+from yolact_ros.inference.engines.protocol import RawNetwork
+from yolact_ros.inference.options import SegmenterOptions
+from yolact_ros.inference.preprocess import Preprocessor, channel_orders
+from yolact_ros.inference.timing import STAGES, Marks, StageClock
 from yolact_ros.ops.masks.crop import PackedMasks, assemble_masks
 from yolact_ros.structures import Instances
 
-from .assemble import download, pixel_boxes, split_masks
 from .buffers import Staging
-from .fixed_decode import detect_fixed, limits_of
+from .decode import detect_fixed, limits_of
 from .graph import Capture, FixedCall
-from .options import SegmenterOptions
-from .preprocess import Preprocessor, channel_orders
-from .raw_network import RawNetwork
-from .timing import STAGES, Marks, StageClock
 
 _CAPTURE_AFTER = 2
 """Calls of the same sizes that run eagerly first: a graph for a size seen once is not worth it."""

@@ -9,14 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from yolact_ros.inference.decode import CANDIDATE_THRESHOLD
+from yolact_ros.inference.engines.protocol import MaskIou
+from yolact_ros.inference.options import SegmenterOptions
+from yolact_ros.inference.rescore import predict_mask_iou_of
 from yolact_ros.ops.boxes import decode_boxes
 from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
 from yolact_ros.structures import RawPredictions
-
-from .decode import CANDIDATE_THRESHOLD
-from .options import SegmenterOptions
-from .raw_network import MaskIou
-from .rescore import predict_mask_iou_of
 
 _SUPPRESS = {"fast": fast_nms_fixed, "cross_class": cross_class_fast_nms_fixed}
 FIXED_NMS_KINDS = tuple(_SUPPRESS)

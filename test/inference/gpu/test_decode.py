@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.inference.decode import detect
-from yolact_ros.inference.fixed_decode import FIXED_NMS_KINDS, detect_fixed, limits_of
+from yolact_ros.inference.gpu.decode import FIXED_NMS_KINDS, detect_fixed, limits_of
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network.mask_iou import MaskIouNet

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.fixed_path import FixedPath
+from yolact_ros.inference.gpu.path import FixedPath
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
 
@@ -187,7 +187,7 @@ def test_a_capture_that_fails_is_logged_once_and_nothing_stops(network, caplog):
 
 
 def test_masks_without_room_are_made_again(network, monkeypatch):
-    from yolact_ros.inference import fixed_path
+    from yolact_ros.inference.gpu import path as fixed_path
 
     calls = []
     assemble = fixed_path.assemble_masks

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import CheckpointError
 from yolact_ros.checkpoints.choice import agree_on_preset
+from yolact_ros.inference.device import resolve_device
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
 from yolact_ros.structures import RawPredictions
 
-from .device import resolve_device
 from .exported_file import (
     INPUT,
     MASK_IOU_INPUT,
@@ -27,7 +27,7 @@ from .exported_file import (
     RAW_OUTPUTS,
     ExportedFile,
 )
-from .raw_network import MaskIou
+from .protocol import MaskIou
 
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"

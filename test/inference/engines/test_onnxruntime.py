@@ -13,8 +13,8 @@ import torch
 
 from yolact_ros.checkpoints import CheckpointError, save_checkpoint
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.fixed_path import FixedPath
-from yolact_ros.inference.onnx_network import OnnxNetwork, _providers, _resolve_device
+from yolact_ros.inference.engines.onnxruntime import OnnxNetwork, _providers, _resolve_device
+from yolact_ros.inference.gpu.path import FixedPath
 from yolact_ros.presets import get_preset
 from yolact_ros.scenes.scene import Scene
 

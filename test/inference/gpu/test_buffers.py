@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.inference.buffers import Staging
+from yolact_ros.inference.gpu.buffers import Staging
 
 CPU = torch.device("cpu")
 

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import torch
 
+from yolact_ros.inference.device import PRECISIONS, resolve_device, resolve_precision
+from yolact_ros.inference.loading import load_network
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import Preset
 
 from .compilation import compile_network, resolve_compile
-from .device import PRECISIONS, resolve_device, resolve_precision
-from .loading import load_network
-from .onnx_network import OnnxNetwork
-from .raw_network import EngineNetwork, RawNetwork
+from .onnxruntime import OnnxNetwork
+from .protocol import EngineNetwork, RawNetwork
 
 ENGINES = ("torch", "onnxruntime")
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from yolact_ros import __version__
 from yolact_ros.checkpoints.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
+from yolact_ros.inference.decode import CANDIDATE_THRESHOLD
+from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.presets import Preset, preset_from_json
-
-from .decode import CANDIDATE_THRESHOLD
-from .options import SegmenterOptions
 
 SUFFIXES = (".onnx", ".pt2")
 PRECISIONS = ("fp32", "fp16")
