@@ -15,12 +15,12 @@ from pycocotools.coco import COCO
 from yolact_ros.datasets.coco import dataset_from_content
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
-from yolact_ros.evaluation.dataset import SegmentedDataset
 from yolact_ros.evaluation.evaluate import evaluate_results
-from yolact_ros.evaluation.matching import match_dataset
+from yolact_ros.evaluation.operating_point import match_dataset
 from yolact_ros.evaluation.pictures import compare, describe_faults
 from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
+from yolact_ros.evaluation.segment_dataset import SegmentedDataset
 
 HEIGHT, WIDTH = 120, 160
 NASTY = "nut <b>&\"' $\\frac$"

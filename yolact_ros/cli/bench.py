@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from yolact_ros.evaluation.speed import SpeedSettings, Surroundings
+    from yolact_ros.bench.stages import SpeedSettings, Surroundings
 
 
 def register(commands: Any) -> None:
@@ -62,8 +62,8 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bench` without a part."""
-    from yolact_ros.evaluation.speed import measure_speed  # torch
-    from yolact_ros.evaluation.speed_text import speed_table
+    from yolact_ros.bench.stages import measure_speed  # torch
+    from yolact_ros.bench.text import speed_table
 
     settings = _settings(arguments, baseline=arguments.baseline, overlay=not arguments.no_overlay)
     with ExitStack() as stack:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(speed_table(result))
     _write_json(arguments.json, result)
     if arguments.picture:
-        from yolact_ros.evaluation.speed_plot import speed_picture  # matplotlib
+        from yolact_ros.bench.plot import speed_picture  # matplotlib
 
         _write(arguments.picture, speed_picture(result))
     return 0
@@ -91,12 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_growth(arguments: argparse.Namespace) -> int:
     """Runs `bench growth`."""
-    from yolact_ros.evaluation.growth import measure_growth  # torch
+    from yolact_ros.bench.growth import measure_growth  # torch
 
     result = measure_growth(_settings(arguments, overlay=False), on_point=print)
     _write_json(arguments.json, result)
     if arguments.picture:
-        from yolact_ros.evaluation.speed_plot import growth_picture  # matplotlib
+        from yolact_ros.bench.plot import growth_picture  # matplotlib
 
         _write(arguments.picture, growth_picture(result))
     return 0
@@ -158,7 +158,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
-    from yolact_ros.evaluation.speed import SpeedSettings  # torch
+    from yolact_ros.bench.stages import SpeedSettings  # torch
 
     return SpeedSettings(
         preset=arguments.preset,

@@ -146,8 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
     # Not before: what this process maps of torch would count as shared with the nodes.
     import torch
 
-    from yolact_ros.evaluation.machine import describe_machine, describe_versions
-    from yolact_ros.evaluation.node_speed_text import node_speed_table
+    from yolact_ros.bench.machine import describe_machine, describe_versions
+    from yolact_ros.bench.node_text import node_speed_table
 
     result["machine"] = describe_machine(torch.device(result["device"]))
     result["versions"] = describe_versions() | _middleware()
@@ -155,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _write(arguments.json, _json(result).encode())
     if arguments.picture:
-        from yolact_ros.evaluation.node_speed_plot import node_speed_picture  # matplotlib
+        from yolact_ros.bench.node_plot import node_speed_picture  # matplotlib
 
         _write(arguments.picture, node_speed_picture(result))
     return 0

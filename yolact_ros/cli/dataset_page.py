@@ -15,9 +15,9 @@ from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.datasets.problems import Problem
 from yolact_ros.datasets.samples import choose_samples, truth_instances
 from yolact_ros.datasets.statistics import DatasetStatistics
-from yolact_ros.evaluation.page_style import STYLE
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit_size
+from yolact_ros.web.style import STYLE
 
 from .dataset_text import COLUMNS, class_rows, grouped, headline
 

@@ -118,7 +118,7 @@ def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:
 
     Other classes would take places among the instances that an image may have.
     """
-    from yolact_ros.evaluation.dataset import unknown_classes
+    from yolact_ros.evaluation.segment_dataset import unknown_classes
 
     asked = segmenter.options.classes or segmenter.class_names
     unknown = unknown_classes(asked, dataset)

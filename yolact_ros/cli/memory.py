@@ -41,7 +41,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    from yolact_ros.evaluation.memory import measure_peak_memory  # torch
+    from yolact_ros.bench.memory import measure_peak_memory  # torch
 
     size = parse_size(arguments.image_size)
     peak = measure_peak_memory(

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def presets_markdown(presets: list[Preset]) -> str:
     """One row a preset, as the README has them."""
-    from yolact_ros.evaluation.complexity import count_complexity  # torch
+    from yolact_ros.bench.complexity import count_complexity  # torch
 
     lines = [
         "| preset | backbone | input | mask AP | fps | source | parameters (M) | GFLOPs |",

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from yolact_ros.datasets.coco import CocoDataset
 
 from .coco import CocoMetrics, PrecisionRecall, coco_evaluation
-from .dataset import InstanceSegmenter, SegmentedDataset, segment_dataset
-from .matching import ImageMatch, confusion_matrix, match_dataset
+from .operating_point import ImageMatch, confusion_matrix, match_dataset
+from .segment_dataset import InstanceSegmenter, SegmentedDataset, segment_dataset
 
 MATCHING_IOU = 0.5
 """Mask IoU from which on an instance is of an object, at the operating score."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .page_style import STYLE
+from yolact_ros.web.style import STYLE
+
 from .pictures import Comparison
 
 _PAGE = """<!DOCTYPE html>

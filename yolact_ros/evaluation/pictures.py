@@ -15,7 +15,7 @@ from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 
-from .matching import FoundInstance, ImageMatch
+from .operating_point import FoundInstance, ImageMatch
 
 _LONGEST_SIDE = 720
 _JPEG_QUALITY = 85

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .evaluate import Evaluation
-from .matching import worst_matches
+from .operating_point import worst_matches
 from .page import render_page
 from .pictures import compare
 from .plots import confusion_plot, precision_recall_plot

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from yolact_ros import __version__
+from yolact_ros.bench.machine import device_name
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.checkpoints.conversion import file_sha256
 from yolact_ros.datasets.coco import CocoDataset, CocoObject
 from yolact_ros.inference import Segmenter
 
 from .evaluate import MATCHING_IOU, Evaluation
-from .machine import device_name
 
 SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
 """COCO's size classes and the areas in pixels that end them."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from yolact_ros.evaluation.memory import peak_memory, reset_peak_memory
+from yolact_ros.bench.memory import peak_memory, reset_peak_memory
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.ops.boxes import center_to_corners, encode_boxes

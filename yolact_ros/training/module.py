@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.evaluation.coco import coco_metrics
-from yolact_ros.evaluation.dataset import coco_results_of, segmenter_categories
+from yolact_ros.evaluation.segment_dataset import coco_results_of, segmenter_categories
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import Yolact
 from yolact_ros.training.data.target import Target

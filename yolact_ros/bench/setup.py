@@ -27,7 +27,7 @@ from yolact_ros.presets import Preset, get_preset
 from yolact_ros.structures import Instances, RawPredictions
 
 from .baseline import PlainSegmenter
-from .fixed_work import FixedDetections, fix_detections
+from .constant_detections import FixedDetections, fix_detections
 
 _DIFFERENT_IMAGES = 4
 _WITHOUT_WEIGHTS_BOX_AREA = 0.05

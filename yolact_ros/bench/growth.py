@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .speed import SpeedSettings, measure_speed
+from .stages import SpeedSettings, measure_speed
 
 INSTANCES = (0, 1, 2, 5, 10, 20, 50, 100)
 IMAGE_SIZES = ((240, 320), (480, 640), (720, 1280), (1080, 1920), (1440, 2560), (2160, 3840))

@@ -8,7 +8,7 @@ import pytest
 from yolact_ros.datasets.coco import dataset_from_content, decode_segmentation
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import coco_metrics
-from yolact_ros.evaluation.dataset import segment_dataset
+from yolact_ros.evaluation.segment_dataset import segment_dataset
 from yolact_ros.structures import Instances, PackedMask
 
 HEIGHT, WIDTH = 48, 64

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from .node_speed_text import STAGE_SUMS, describe_node_settings, ordered_stages
-from .speed_plot import figure_png
+from .node_text import STAGE_SUMS, describe_node_settings, ordered_stages
+from .plot import figure_png
 
 _FATES = {
     "processed": ("processed", "tab:green"),

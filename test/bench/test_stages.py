@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.evaluation import speed
-from yolact_ros.evaluation.fixed_work import fix_detections, spread_boxes
-from yolact_ros.evaluation.growth import growth_series, measure_growth
-from yolact_ros.evaluation.samples import Samples, percentiles, ratio_of
-from yolact_ros.evaluation.speed import Bench, SpeedSettings, measure_speed, ratios
-from yolact_ros.evaluation.speed_plot import growth_picture, speed_picture
-from yolact_ros.evaluation.speed_text import speed_table
+from yolact_ros.bench import stages as speed
+from yolact_ros.bench.constant_detections import fix_detections, spread_boxes
+from yolact_ros.bench.growth import growth_series, measure_growth
+from yolact_ros.bench.plot import growth_picture, speed_picture
+from yolact_ros.bench.stages import Bench, SpeedSettings, measure_speed, ratios
+from yolact_ros.bench.text import speed_table
+from yolact_ros.bench.timings import Samples, percentiles, ratio_of
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
@@ -232,9 +232,9 @@ def test_series_change_one_thing_each():
 
 
 def test_growth_is_measured_and_drawn(monkeypatch):
-    monkeypatch.setattr("yolact_ros.evaluation.growth.INSTANCES", (0, 2))
-    monkeypatch.setattr("yolact_ros.evaluation.growth.BATCHES", (1, 2))
-    monkeypatch.setattr("yolact_ros.evaluation.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
+    monkeypatch.setattr("yolact_ros.bench.growth.INSTANCES", (0, 2))
+    monkeypatch.setattr("yolact_ros.bench.growth.BATCHES", (1, 2))
+    monkeypatch.setattr("yolact_ros.bench.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
     lines = []
     base = dataclasses.replace(SMALL, frames=1, box_area=0.05, overlay=False)
     result = measure_growth(base, lines.append)

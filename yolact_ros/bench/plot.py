@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .speed_text import STAGE_ORDER, describe_settings
+from .text import STAGE_ORDER, describe_settings
 
 _DPI = 120
 _SMALL = 0.04

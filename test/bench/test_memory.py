@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from yolact_ros.bench.memory import measure_peak_memory
 from yolact_ros.cli.main import main
-from yolact_ros.evaluation.memory import measure_peak_memory
 from yolact_ros.presets import get_preset
 
 DEMO = get_preset("yolact_demo")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from yolact_ros.evaluation.complexity import _deformable_flops, count_complexity
+from yolact_ros.bench.complexity import _deformable_flops, count_complexity
 from yolact_ros.network.deformable import DeformableConv2d
 from yolact_ros.presets import get_preset
 

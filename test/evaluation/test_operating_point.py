@@ -9,7 +9,7 @@ import pytest
 from yolact_ros.datasets.coco import dataset_from_content
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.evaluate import OperatingPoint
-from yolact_ros.evaluation.matching import confusion_matrix, match_dataset, worst_matches
+from yolact_ros.evaluation.operating_point import confusion_matrix, match_dataset, worst_matches
 
 NUT, BOLT = 3, 7  # category ids; class ids 0 and 1
 

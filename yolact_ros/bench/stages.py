@@ -21,9 +21,9 @@ from .baseline import draw_plainly
 from .complexity import count_complexity
 from .machine import describe_machine, describe_versions, measure_gemm
 from .memory import held_memory, peak_memory, reset_peak_memory
-from .samples import Samples, percentiles, ratio_of
-from .speed_setup import Bench, Image, SpeedSettings
-from .speed_text import STAGE_ORDER
+from .setup import Bench, Image, SpeedSettings
+from .text import STAGE_ORDER
+from .timings import Samples, percentiles, ratio_of
 
 _AFTER_NETWORK = ("decode", "masks", "download")
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.evaluation.node_speed_plot import node_speed_picture
-from yolact_ros.evaluation.node_speed_text import (
+from yolact_ros.bench.node_plot import node_speed_picture
+from yolact_ros.bench.node_text import (
     describe_node_settings,
     node_speed_table,
     ordered_stages,
