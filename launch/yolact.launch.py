@@ -18,7 +18,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from yolact_ros.ros.transport import transport_settings
+from yolact_ros.ros.fastdds_profile import transport_settings
 
 PACKAGE = "yolact_ros"
 PASSED_ON = ("preset", "weights", "engine", "device")

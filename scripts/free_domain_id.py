@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from yolact_ros.ros.domain_id import take
+from yolact_ros.ros.processes.domain_id import take
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ ROS_MODULES = ("rclpy", "cv_bridge", "builtin_interfaces", "rcl_interfaces", "st
 WITHOUT_TORCH = [
     "yolact_ros.structures",
     "yolact_ros.presets",
-    "yolact_ros.ros.masks",
+    "yolact_ros.masks",
     "yolact_ros.msg",
 ]
 
@@ -127,7 +127,7 @@ def _import_with_blocked(modules: list[str], blocked: list[str]) -> None:
 
 def test_everything_but_the_node_imports_without_ros():
     modules = [_module_name(file) for file in _files()]
-    modules = [name for name in modules if _part(name) != "ros"] + ["yolact_ros.ros.masks"]
+    modules = [name for name in modules if _part(name) != "ros"] + ["yolact_ros.masks"]
     assert len(modules) > 20
     _import_with_blocked(modules, [*ROS_MODULES, "*_msgs", "yolact_ros.msg"])
 
@@ -154,7 +154,7 @@ def test_consumers_of_messages_need_neither_torch_nor_opencv():
 
 
 def test_the_mask_decoder_needs_numpy_alone():
-    _import_with_blocked(["yolact_ros.ros.masks"], ["torch", "cv2", *ROS_MODULES, "*_msgs"])
+    _import_with_blocked(["yolact_ros.masks"], ["torch", "cv2", *ROS_MODULES, "*_msgs"])
 
 
 def test_the_synthetic_scenes_need_no_torch():

@@ -3,7 +3,7 @@
 /// Decodes the masks of yolact_ros/msg/InstanceArray, for whoever subscribes to them.
 ///
 /// Header only, C++17, needs the generated message headers and the standard library. The Python
-/// twin is yolact_ros.ros.masks. In a CMakeLists.txt:
+/// twin is yolact_ros.masks. In a CMakeLists.txt:
 ///
 ///     find_package(yolact_ros REQUIRED)
 ///     target_link_libraries(my_node PRIVATE yolact_ros::mask_decoder ${yolact_ros_TARGETS})

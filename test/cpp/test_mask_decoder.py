@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yolact_ros.ros.masks import decode_mask, instance_map
+from yolact_ros.masks import decode_mask, instance_map
 from yolact_ros.structures import PackedMask
 
 HERE = Path(__file__).parent

@@ -6,8 +6,8 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from yolact_ros.ros.counters import COUNTERS, WINDOW, Statistics
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
-from yolact_ros.ros.statistics import COUNTERS, WINDOW, Statistics
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

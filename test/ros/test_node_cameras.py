@@ -19,9 +19,9 @@ from std_srvs.srv import SetBool
 from yolact_ros.msg import InstanceArray
 
 from yolact_ros.inference import Segmenter
-from yolact_ros.ros.images import array_to_image
-from yolact_ros.ros.masks import decode_mask
-from yolact_ros.ros.statistics import COUNTERS
+from yolact_ros.masks import decode_mask
+from yolact_ros.ros.conversion.images import array_to_image
+from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.scenes.scene import Scene
 
 OVERLOAD_SECONDS = float(os.environ.get("YOLACT_OVERLOAD_SECONDS", "10"))

@@ -8,8 +8,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.ros.images import array_to_image
-from yolact_ros.ros.masks import full_mask
+from yolact_ros.masks import full_mask
+from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.scenes.scene import Scene
 
 FRAMES = 5

@@ -11,8 +11,8 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.ros.images import array_to_image
-from yolact_ros.ros.statistics import COUNTERS
+from yolact_ros.ros.conversion.images import array_to_image
+from yolact_ros.ros.counters import COUNTERS
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -12,7 +12,7 @@ from yolact_ros.msg import InstanceArray
 
 from yolact_ros.inference import Segmenter
 from yolact_ros.presets import DEMO_CLASSES
-from yolact_ros.ros.images import array_to_image
+from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.scenes.scene import Scene
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from yolact_ros.ros import engine
+from yolact_ros.ros import runtime as engine
 from yolact_ros.ros.openmp import wait_briefly
-from yolact_ros.ros.parameters import PARAMETERS, Settings
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 
 SETTINGS = Settings.from_values({spec.name: spec.default for spec in PARAMETERS})
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from yolact_ros.ros import messages
-from yolact_ros.ros.images import ImageArray
+from yolact_ros.ros.conversion import instances as messages
+from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.outputs import ClassList, Outputs, Result
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle

@@ -12,10 +12,10 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from yolact_ros.ros.camera import make_cameras
-from yolact_ros.ros.images import image_to_array
-from yolact_ros.ros.parameters import PARAMETERS, Settings
+from yolact_ros.ros.conversion.images import image_to_array
+from yolact_ros.ros.counters import Statistics
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.pipeline import Pipeline
-from yolact_ros.ros.statistics import Statistics
 from yolact_ros.structures import Instances, PackedMask
 
 

@@ -8,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.ros.statistics import COUNTERS
+from yolact_ros.ros.counters import COUNTERS
 
 RATE = 30.0
 SECONDS = 5.0

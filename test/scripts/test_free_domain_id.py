@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from yolact_ros.ros import domain_id
+from yolact_ros.ros.processes import domain_id
 
 PROGRAM = Path(__file__).parents[2] / "scripts" / "free_domain_id.py"
 

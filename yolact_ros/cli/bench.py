@@ -181,7 +181,7 @@ def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
 def _message_frames() -> Any:
     """The class of the messages around; None where there is no ROS 2 that has ours."""
     try:
-        from yolact_ros.ros.bench_frame import MessageFrames
+        from yolact_ros.ros.bench.frame import MessageFrames
     except ImportError:
         return None
     return MessageFrames

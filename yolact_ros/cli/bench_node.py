@@ -114,7 +114,7 @@ def register(parts: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bench node`."""
-    from yolact_ros.ros.bench_settings import NodeBenchSettings, cameras_of
+    from yolact_ros.ros.bench.settings import NodeBenchSettings, cameras_of
 
     settings = NodeBenchSettings(
         cameras=cameras_of(
@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"bench node: expected a sourced ROS 2 with this package built in it, found no "
                 f"{module}"
             )
-    from yolact_ros.ros.bench_node import measure_node
+    from yolact_ros.ros.bench.measure import measure_node
 
     with _sigterm_as_interrupt():
         result: dict[str, Any] = {"command": arguments.command_line}

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from yolact_ros.ros.counters import Statistics
 from yolact_ros.ros.logs import ThrottledLog
-from yolact_ros.ros.statistics import Statistics
 
 
 @dataclass(frozen=True)

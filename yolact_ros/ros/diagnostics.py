@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from yolact_ros.ros.statistics import COUNTERS, Snapshot
+from yolact_ros.ros.counters import COUNTERS, Snapshot
 
 _SEGMENTING = "segmenting"
 _IDLE = "idle: nobody subscribes to a result"

@@ -15,22 +15,22 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from yolact_ros.ros import parameter_table
 from yolact_ros.ros.camera import Camera, make_cameras
 from yolact_ros.ros.compat import answer_refused_transitions, destroy_state_machine
+from yolact_ros.ros.counters import Statistics
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
 from yolact_ros.ros.openmp import wait_briefly
-from yolact_ros.ros.parameter_table import ParameterError
-from yolact_ros.ros.parameters import PARAMETERS, Settings
-from yolact_ros.ros.process import run_node
-from yolact_ros.ros.statistics import Statistics
+from yolact_ros.ros.parameters import reading as parameter_table
+from yolact_ros.ros.parameters.reading import ParameterError
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings
+from yolact_ros.ros.run import run_node
 from yolact_ros.ros.subscription import ImageSubscription
 
 if TYPE_CHECKING:
     # It needs torch, which takes seconds to import: the node is there, and says what is wrong with
     # its parameters, before that.
-    from yolact_ros.ros.engine import Engine
+    from yolact_ros.ros.runtime import Engine
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LONGEST_FRAME = 5.0
@@ -153,7 +153,7 @@ class YolactNode(LifecycleNode):
         return _SUCCESS
 
     def _load(self, settings: Settings) -> None:
-        from yolact_ros.ros.engine import Engine
+        from yolact_ros.ros.runtime import Engine
 
         if settings.preset in ("", "yolact_demo") and not settings.weights:
             self.get_logger().warning(

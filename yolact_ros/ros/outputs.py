@@ -16,8 +16,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from yolact_ros.msg import InstanceArray
-from yolact_ros.ros import messages
-from yolact_ros.ros.images import ImageArray
+from yolact_ros.ros.conversion import instances as messages
+from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import OverlayStyle
 

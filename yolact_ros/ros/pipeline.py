@@ -14,10 +14,15 @@ from sensor_msgs.msg import CompressedImage
 
 from yolact_ros.inference import Segmenter
 from yolact_ros.ros.camera import Camera
-from yolact_ros.ros.images import ImageArray, ImageError, compressed_to_array, image_to_array
+from yolact_ros.ros.conversion.images import (
+    ImageArray,
+    ImageError,
+    compressed_to_array,
+    image_to_array,
+)
+from yolact_ros.ros.counters import Statistics
 from yolact_ros.ros.outputs import Outputs, Result
-from yolact_ros.ros.parameters import Settings
-from yolact_ros.ros.statistics import Statistics
+from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import OverlayStyle
 

@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.ros.masks import full_mask, instance_map
+from yolact_ros.masks import full_mask, instance_map
 
 
 def main():

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`yolact-ros bench node` as users run it, and what somebody else counts meanwhile."""
+
+import json
+import re
+import signal
+import time
+
+import pytest
+from yolact_ros.msg import InstanceArray
+
+from yolact_ros.ros.bench.counts import OUTCOMES
+
+pytestmark = pytest.mark.timeout(180)
+CLI = "yolact_ros.cli.main"
+SMALL = ["--image-size", "96x128", "240x320", "--seconds", "3", "--warm-up", "1"]
+
+
+@pytest.fixture
+def bench(start, domain_id, weights):
+    """Starts `yolact-ros bench node` in the test's domain."""
+    files = [part for name, path in weights.items() for part in (f"--{name}", path)]
+    own = ["bench", "node", "--domain-id", domain_id, "--device", "cpu", *files]
+    return lambda *arguments: start(CLI, *map(str, own), *map(str, arguments))
+
+
+class Counter:
+    """Somebody who knows nothing of the bench but a topic's name."""
+
+    def __init__(self, peer, topic):
+        self.messages = peer.collect(InstanceArray, topic)
+
+    def count(self, window):
+        first, last = window
+        stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in self.messages]
+        return sum(first <= stamp <= last for stamp in stamps)
+
+
+def finish(bench, peer, code=0):
+    while bench.process.poll() is None:
+        peer.spin(0.2)
+    assert bench.process.returncode == code, bench.output
+    assert "Traceback" not in bench.output
+    return bench.output
+
+
+def row_of(output, camera):
+    """The first row of a camera: published, lost, received, ..., processed, results."""
+    [row, *_] = re.findall(rf"^{camera} +([\d ]+)$", output, re.MULTILINE)
+    return [int(word) for word in row.split()]
+
+
+def assert_consistent(way):
+    assert way["sums_close"] and way["frames_per_second"] > 0
+    for camera in way["cameras"]:
+        assert camera["problems"] == []
+        assert camera["published"] + camera["skipped"] > 0
+        assert camera["published"] == camera["received"] + camera["lost_in_dds"]
+        assert camera["received"] == sum(camera[name] for name in OUTCOMES)
+        ages = camera["age_ms"]
+        assert 0 < ages["p50"] <= ages["p95"] <= ages["p99"] <= ages["max"] < 20_000
+    assert way["stages"]["network"]["p50_ms"] > 0
+    assert 0 < way["processor_cores"] < 100
+    memory = way["memory"]
+    assert 50 < memory["without_files_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
+    assert way["gpu_use"] is None and way["gpu_memory_mb"] is None
+
+
+def test_counts_are_those_of_an_independent_subscriber(bench, peer, tmp_path, say):
+    counters = {f"cam{i}": Counter(peer, f"/yolact/cam{i}/instances") for i in range(2)}
+    figures, picture = tmp_path / "new" / "node.json", tmp_path / "node.png"
+    # cam0 at leisure, cam1 faster than any CPU
+    run = bench("--cameras", 2, *SMALL, "--rate", 8, 100, "--json", figures, "--picture", picture)
+    output = finish(run, peer)
+    say(output)
+    result = json.loads(figures.read_text())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    [way] = result["set_ups"]
+    assert_consistent(way)
+    for camera in way["cameras"]:
+        [window] = camera["windows_ns"]
+        counted = counters[camera["name"]].count(window)
+        assert counted == camera["results"]["instances"]["received"] == camera["processed"] > 0
+        row = row_of(output, camera["name"])
+        assert (row[0], row[-2], row[-1]) == (camera["published"], counted, counted)
+        # those of the warm-up are not among them
+        assert len(counters[camera["name"]].messages) > counted
+    easy, hard = way["cameras"]
+    assert easy["published"] + easy["skipped"] == 24
+    assert hard["published"] + hard["skipped"] == 300
+    assert hard["replaced"] + hard["lost_in_dds"] > 0
+    assert result["device"] == "cpu" and result["preset"] == "yolact_demo"
+    assert result["command"].startswith("yolact-ros bench node --domain-id")
+    assert 1 <= way["batch_size"] <= 2
+    assert "comparison" not in result
+
+
+def test_one_node_is_compared_with_one_for_each_camera(bench, peer, tmp_path):
+    names = [f"/yolact/cam{i}" for i in range(2)] + [f"/cam{i}/yolact" for i in range(2)]
+    counters = [Counter(peer, f"{name}/instances") for name in names]
+    figures = tmp_path / "node.json"
+    run = bench(
+        "--cameras", 2, *SMALL, "--rate", 5, "--compare", "--transport", "compressed",
+        "--reliability", "best_effort", "--topics", "instances,overlay", "--json", figures,
+        "--parameter", "max_instances:=7",
+    )  # fmt: skip
+    output = finish(run, peer)
+    result = json.loads(figures.read_text())
+    one, many = result["set_ups"]
+    assert (one["nodes"], many["nodes"]) == (1, 2)
+    for way in (one, many):
+        assert_consistent(way)
+    for counter, camera in zip(counters, one["cameras"] + many["cameras"], strict=True):
+        [window] = camera["windows_ns"]
+        assert camera["image_topic"] == f"/{camera['name']}/image/compressed"
+        assert set(camera["results"]) == {"instances", "overlay"}
+        assert counter.count(window) == camera["results"]["instances"]["received"] > 0
+    memory = result["comparison"]["without_files_mb"]
+    assert memory["ratio"] == pytest.approx(memory["one"] / memory["many"])
+    assert memory["many"] > 1.5 * memory["one"]
+    assert re.search(r"^memory without files, MB +\d+ +\d+ +0\.\d+$", output, re.MULTILINE)
+    assert max(len(message.instances) for message in counters[0].messages) <= 7
+
+
+@pytest.mark.parametrize(
+    "by, moment, code",
+    [
+        (signal.SIGINT, "waiting", 130),
+        (signal.SIGTERM, "measuring", 130),
+        (signal.SIGKILL, "measuring", -signal.SIGKILL),
+    ],
+    ids=["ctrl-c", "sigterm", "killed"],
+)
+def test_nothing_is_left_when_it_is_ended(bench, by, moment, code):
+    run = bench("--seconds", 60, "--warm-up", 1)
+    run.wait_for(moment)
+    children = run.children()
+    assert len(children) >= (3 if moment == "measuring" else 2)
+    assert run.interrupt(by)[0] == code
+    deadline = time.monotonic() + 10
+    while any(child.is_running() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(child.is_running() for child in children)
+    assert "Traceback" not in run.output
+
+
+def test_a_node_that_cannot_work_ends_it_in_one_line(bench, peer, tmp_path):
+    run = bench("--weights", tmp_path / "none.pth")
+    finish(run, peer, code=1)
+    [line] = run.lines("yolact-ros: ")
+    assert "none.pth" in line
+    assert not run.children()
+
+
+def test_an_unknown_parameter_ends_it_before_it_begins(bench, peer):
+    run = bench("--parameter", "max_instance:=3")
+    finish(run, peer, code=1)
+    [line] = run.output.splitlines()
+    assert line.startswith("yolact-ros: parameter: expected one of preset, weights, ")
+    assert line.endswith("got max_instance")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Use of processor, memory and GPU, on a process that uses a known amount of it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from yolact_ros.ros.bench import process_use
+
+SPENDER = """
+import sys, time
+data = bytearray(50_000_000)
+data[::4096] = b"x" * len(data[::4096])
+begin = time.process_time()
+while time.process_time() - begin < 0.5:
+    pass
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+SMI = """#!/usr/bin/env python3
+import sys, time
+arguments = sys.argv[1:]
+assert arguments[0] == "--id=1", arguments
+assert "--format=csv,noheader,nounits" in arguments
+if "--query-gpu=utilization.gpu" in arguments:
+    assert "--loop-ms=500" in arguments
+    for use in ("40", "80", "[N/A]"):
+        print(use, flush=True)
+    time.sleep(60)
+elif "--query-gpu=memory.used" in arguments:
+    print(1000)
+elif "--query-compute-apps=pid,used_memory" in arguments:
+    print("11, 500\\n12, 200\\n13, [N/A]")
+else:
+    sys.exit(1)
+"""
+
+
+@pytest.fixture
+def spender():
+    process = subprocess.Popen(
+        [sys.executable, "-c", SPENDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    yield process.pid
+    process.communicate("")
+
+
+def test_processor_and_memory_of_a_process(spender):
+    assert 0.5 <= process_use.processor_seconds(spender) < 2
+    memory = process_use.memory_of(spender)
+    assert 50 < memory["without_files_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
+    assert memory["rss_mb"] <= memory["peak_rss_mb"] + 0.1 < 150
+
+
+def test_of_a_process_that_is_gone_nobody_tells():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert process_use.processor_seconds(process.pid) is None
+    assert process_use.memory_of(process.pid) is None
+
+
+@pytest.mark.parametrize(
+    "device, visible, expected",
+    [
+        ("cpu", "", None),
+        ("cuda", "", "0"),
+        ("cuda:2", "", "2"),
+        ("cuda:1", "3,5", "5"),
+        ("cuda", "GPU-abc", "GPU-abc"),
+    ],
+)
+def test_which_gpu_a_device_is(device, visible, expected):
+    assert process_use.gpu_of(device, {"CUDA_VISIBLE_DEVICES": visible}) == expected
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    """A program that answers as nvidia-smi does."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_use_and_memory_of_a_gpu(smi):
+    with process_use.GpuWatch("cuda:1") as gpu:
+        deadline = time.monotonic() + 20
+        while len(gpu._use) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert gpu.use == pytest.approx(0.6)
+    assert process_use.gpu_memory("cuda:1") == pytest.approx(1048.576)
+    assert process_use.gpu_memory_of([11, 12, 13], "cuda:1") == pytest.approx(700 * 1.048576)
+    # another container's ids
+    assert process_use.gpu_memory_of([99], "cuda:1") is None
+
+
+def test_a_gpu_that_is_not_used_is_not_asked(smi):
+    with process_use.GpuWatch("cpu") as gpu:
+        pass
+    assert gpu.use is None
+    assert process_use.gpu_memory("cpu") is None
+    assert process_use.gpu_memory_of([11], "cpu") is None
+
+
+def test_without_the_program_nobody_tells(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with process_use.GpuWatch("cuda") as gpu:
+        pass
+    assert gpu.use is None and process_use.gpu_memory("cuda") is None

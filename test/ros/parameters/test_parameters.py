@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
+from yolact_ros.ros.parameters.reading import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    STRING,
+    STRINGS,
+    ParameterError,
+    ParameterSpec,
+    check_all,
+    markdown,
+)
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings, parameters_markdown
+
+ROOT = Path(__file__).parents[2]
+SPECS = {spec.name: spec for spec in PARAMETERS}
+
+
+def flatten(tree, prefix=""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@pytest.mark.parametrize("table", [PARAMETERS, CAMERA_PARAMETERS], ids=["yolact", "demo_camera"])
+def test_defaults_are_allowed_and_described(table):
+    assert len({spec.name for spec in table}) == len(table)
+    for spec in table:
+        assert spec.check(spec.default) == spec.default
+        assert spec.description.endswith(".")
+        assert spec.descriptor().dynamic_typing
+
+
+def test_file_of_parameters_has_every_parameter_with_its_default():
+    tree = yaml.safe_load((ROOT / "config" / "yolact.yaml").read_text())
+    [(node, content)] = tree.items()
+    assert node == "/**" and list(content) == ["ros__parameters"]
+    values = dict(flatten(content["ros__parameters"]))
+    assert list(values) == list(SPECS)
+    assert check_all(values, PARAMETERS) == {spec.name: spec.default for spec in PARAMETERS}
+
+
+def test_readme_has_the_table():
+    readme = (ROOT / "README.md").read_text()
+    begin, end = "<!-- parameters -->", "<!-- /parameters -->"
+    assert begin in readme and end in readme
+    shown = readme.split(begin)[1].split(end)[0].strip()
+    assert shown == parameters_markdown()
+
+
+def test_settings_have_a_field_for_each_parameter():
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    assert fields == [name.replace(".", "_") for name in SPECS]
+    settings = Settings.from_values({spec.name: spec.default for spec in PARAMETERS})
+    assert settings.overlay_opacity == SPECS["overlay.opacity"].default
+
+
+@pytest.mark.parametrize(
+    "kind, value, checked",
+    [
+        (FLOAT, 1, 1.0),
+        (FLOAT, 0.25, 0.25),
+        (INTEGER, 3, 3),
+        (BOOLEAN, False, False),
+        (STRING, "x", "x"),
+        (STRING, None, ""),
+        (STRINGS, None, ()),
+        (STRINGS, [], ()),
+        (STRINGS, b"", ()),
+        (STRINGS, [""], ()),
+        (STRINGS, ["a", "b"], ("a", "b")),
+    ],
+)
+def test_values_are_taken(kind, value, checked):
+    result = ParameterSpec(name="p", kind=kind, default=None, description="").check(value)
+    assert result == checked and type(result) is type(checked)
+
+
+@pytest.mark.parametrize(
+    "kind, value",
+    [
+        (FLOAT, "1"),
+        (FLOAT, True),
+        (FLOAT, None),
+        (FLOAT, float("nan")),
+        (INTEGER, 1.0),
+        (INTEGER, True),
+        (BOOLEAN, 1),
+        (BOOLEAN, "true"),
+        (STRING, 5),
+        (STRINGS, "a"),
+        (STRINGS, [1, 2]),
+        (STRINGS, 7),
+    ],
+)
+def test_values_of_another_type_are_refused(kind, value):
+    with pytest.raises(ParameterError, match=r"^p: expected .*, got "):
+        ParameterSpec(name="p", kind=kind, default=None, description="").check(value)
+
+
+@pytest.mark.parametrize(
+    "name, value, text",
+    [
+        ("score_threshold", -0.1, r"a number from 0 to 1, got -0.1 \(float\)"),
+        ("score_threshold", 2, r"a number from 0 to 1, got 2 \(integer\)"),
+        ("max_instances", 0, r"an integer from 1 to 1000, got 0 \(integer\)"),
+        ("preset", "yolact", r"nothing, or one of .*yolact_base.*, got 'yolact' \(string\)"),
+        ("device", "gpu", r"auto, cpu, cuda or cuda:N, got 'gpu' \(string\)"),
+        ("nms", "", r"one of fast, cross_class, exact, got '' \(string\)"),
+        ("classes", [3], r"a list of class names, got \[3\]"),
+        ("cameras", ["front", "front"], r"a list of different names .*, got \['front', 'front'\]"),
+        ("cameras", ["a/b"], r"a list of different names of letters, digits and _ .*'a/b'\]"),
+        ("cameras", ["2nd"], r"a list of .* that begin with no digit, got \['2nd'\]"),
+        ("batch_wait", -1, r"a number from 0 to 10, got -1 \(integer\)"),
+    ],
+)
+def test_refusals_name_the_parameter_the_range_and_the_value(name, value, text):
+    with pytest.raises(ParameterError, match=f"^{name}: expected {text}$"):
+        SPECS[name].check(value)
+
+
+def test_all_problems_are_named_together():
+    values = {spec.name: spec.default for spec in PARAMETERS} | {"nms_iou": 7, "device": "x"}
+    with pytest.raises(ParameterError, match=r"device: expected .*; nms_iou: expected "):
+        check_all(values, PARAMETERS)
+
+
+def test_markdown():
+    spec = ParameterSpec(
+        name="a.b", kind=STRINGS, default=(), description="What it does.", at_run_time=True
+    )
+    last = markdown([spec]).splitlines()[-1]
+    assert last == "| `a.b` | string array | `['']` | a list of strings | yes | What it does. |"

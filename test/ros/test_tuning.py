@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+import ctypes
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from yolact_ros.ros.tuning import keep_freed_memory
+
+SIZE = 6 << 20
+PAGES = SIZE // resource.getpagesize()
+
+PROGRAM = f"""
+import resource, sys
+from yolact_ros.ros.tuning import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory({{}})
+def fill():
+    one, other = bytearray({SIZE}), bytearray({SIZE})
+    for block in (one, other):
+        block[:: {resource.getpagesize()}] = bytes(len(block) // {resource.getpagesize()})
+for _ in range(3):
+    fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(how):
+    """Page faults of ten rounds that use two blocks as large as images."""
+    command = [sys.executable, "-c", PROGRAM, how]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc")
+def test_blocks_as_large_as_images_are_used_again():
+    assert faults("keep") < PAGES / 10  # of 20 such blocks
+
+
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_the_user_s_own_settings_are_left_alone(name):
+    assert not keep_freed_memory({name: "1"})

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decodes the masks of `yolact_ros/InstanceArray` messages, for whoever subscribes to them.
+
+Needs NumPy and nothing else: no torch, no OpenCV, no rclpy. The C++ twin is
+`yolact_ros/mask_decoder.hpp`.
+
+    from yolact_ros.masks import full_mask
+
+    def on_instances(message: InstanceArray) -> None:
+        for instance in message.instances:
+            mask = full_mask(instance.mask, message.image_height, message.image_width)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from yolact_ros.structures import unpack_mask
+
+
+class MaskMessage(Protocol):
+    """The fields of `yolact_ros/Mask`; see msg/Mask.msg for their meaning."""
+
+    x_offset: int
+    y_offset: int
+    width: int
+    height: int
+    step: int
+    data: Any
+
+
+class InstanceMessage(Protocol):
+    """The part of `yolact_ros/Instance` that is used here."""
+
+    @property
+    def mask(self) -> MaskMessage: ...
+
+
+class InstanceArrayMessage(Protocol):
+    """The part of `yolact_ros/InstanceArray` that is used here."""
+
+    image_height: int
+    image_width: int
+
+    @property
+    def instances(self) -> Sequence[InstanceMessage]: ...
+
+
+def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:
+    """The pixels of the mask's own rectangle.
+
+    Args:
+        mask: A `yolact_ros/Mask` message.
+
+    Returns:
+        (mask.height, mask.width) bool. Pixel [0, 0] lies at row `mask.y_offset` and column
+        `mask.x_offset` of the image.
+
+    Raises:
+        ValueError: `step` is too small for `width`, or `data` has not `height * step` bytes.
+    """
+    return unpack_mask(mask.data, mask.width, mask.height, mask.step)
+
+
+def full_mask(mask: MaskMessage, image_height: int, image_width: int) -> npt.NDArray[np.bool_]:
+    """The mask at the size of its image.
+
+    Args:
+        mask: A `yolact_ros/Mask` message.
+        image_height: Rows of the image: `InstanceArray.image_height`.
+        image_width: Columns of the image: `InstanceArray.image_width`.
+
+    Returns:
+        (image_height, image_width) bool, False outside the mask's rectangle.
+
+    Raises:
+        ValueError: As `decode_mask`, or the rectangle is not within the image.
+    """
+    rows, columns = _rectangle(mask, image_height, image_width)
+    pixels = decode_mask(mask)
+    image = np.zeros((image_height, image_width), dtype=bool)
+    image[rows, columns] = pixels
+    return image
+
+
+def instance_map(message: InstanceArrayMessage) -> npt.NDArray[np.uint16]:
+    """All masks in one image of numbers, as the node publishes it on `~/instance_map`.
+
+    Args:
+        message: A `yolact_ros/InstanceArray` message.
+
+    Returns:
+        (image_height, image_width) uint16: 0 where nothing is, k where `message.instances[k - 1]`
+        is. Where masks overlap, the instance with the better score, which comes first in the
+        message, is on top. Numbers over 65535 do not fit and are left out.
+
+    Raises:
+        ValueError: As `full_mask`; names the instance.
+    """
+    size = (message.image_height, message.image_width)
+    image = np.zeros(size, dtype=np.uint16)
+    limit = int(np.iinfo(image.dtype).max)
+    for number, instance in reversed(list(enumerate(message.instances[:limit], start=1))):
+        try:
+            rectangle = _rectangle(instance.mask, *size)
+            image[rectangle][decode_mask(instance.mask)] = number
+        except ValueError as error:
+            raise ValueError(f"instances[{number - 1}]: {error}") from error
+    return image
+
+
+def _rectangle(mask: MaskMessage, image_height: int, image_width: int) -> tuple[slice, slice]:
+    right = mask.x_offset + mask.width
+    bottom = mask.y_offset + mask.height
+    if right > image_width or bottom > image_height:
+        raise ValueError(
+            f"mask: expected a rectangle within the image of {image_width}x{image_height} pixels, "
+            f"got columns {mask.x_offset} to {right} and rows {mask.y_offset} to {bottom}"
+        )
+    return slice(mask.y_offset, bottom), slice(mask.x_offset, right)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums and ages of `yolact-ros bench node`, from what its processes noted; no ROS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from yolact_ros.ros.counters import COUNTERS
+
+OUTCOMES = ("processed", "replaced", "too_old", "bad", "failed", "unwanted")
+"""The counters of which exactly one counts each frame received, once it is done with."""
+
+_STAGE = re.compile(r"(.+) (p50|p95) \(ms\)")
+_CURVE = 101
+"""Points of the curve of ages."""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Results of one topic.
+
+    Attributes:
+        stamps: (N,) int64, of the image, ns.
+        times: (N,) int64, when each came, ns by the same clock.
+    """
+
+    stamps: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_turns(cls, values: Sequence[int]) -> Arrivals:
+        """From stamp, time, stamp, time and so on."""
+        pairs = np.array(values, dtype=np.int64).reshape(-1, 2)
+        return cls(pairs[:, 0], pairs[:, 1])
+
+
+@dataclass(frozen=True)
+class CameraRun:
+    """What happened to one camera's frames in one run.
+
+    Attributes:
+        stamps: (N,) int64, of the frames published, ns.
+        skipped: Frames that the camera did not make in time.
+        counts: What the node counted of them, by the names of `COUNTERS`.
+        arrivals: By output, in the order of the settings; those of the measurement alone.
+    """
+
+    stamps: npt.NDArray[np.int64]
+    skipped: int
+    counts: Mapping[str, int]
+    arrivals: Mapping[str, Arrivals]
+
+
+def counts_of(values: Mapping[str, str]) -> dict[str, int]:
+    """The counters in the values of a status of `/diagnostics`, by the names of `COUNTERS`."""
+    return {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
+
+
+def stages_of(values: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """The times in the values of a status of `/diagnostics`: "p50_ms" and "p95_ms" by stage."""
+    stages: dict[str, dict[str, float]] = {}
+    for key, value in values.items():
+        if found := _STAGE.fullmatch(key):
+            stages.setdefault(found[1], {})[f"{found[2]}_ms"] = float(value)
+    return stages
+
+
+def joined_stages(
+    nodes: Iterable[Mapping[str, Mapping[str, float]]],
+) -> dict[str, dict[str, float]]:
+    """Times of several nodes or runs as one: the mean of the medians, the worst 95th percentile."""
+    joined: dict[str, dict[str, list[float]]] = {}
+    for stages in nodes:
+        for stage, times in stages.items():
+            for name, value in times.items():
+                joined.setdefault(stage, {}).setdefault(name, []).append(value)
+    return {
+        stage: {
+            "p50_ms": float(np.mean(times["p50_ms"])),
+            "p95_ms": float(np.max(times["p95_ms"])),
+        }
+        for stage, times in joined.items()
+    }
+
+
+def is_settled(counts: Mapping[str, int]) -> bool:
+    """Whether the node is done with every frame that it received."""
+    return counts["received"] == sum(counts[name] for name in OUTCOMES)
+
+
+def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
+    """Sums, ages and what does not add up of one camera, over its runs.
+
+    Returns:
+        "windows_ns": first and last stamp of each run;
+        "published", "skipped" (not made in time by the camera), "lost_in_dds" (published, but not
+        received) and the node's counters, of which "lost" is how many of those DDS told it of;
+        "results": by output, how many were "received", and how many of those processed were "lost"
+        on the way out;
+        "age_ms" of the first output ("p50", "p95", "p99", "max") and "age_curve_ms" (percentiles 0
+        to 100), None without a result;
+        "problems": sums that do not close, in words.
+    """
+    counts = {name: sum(run.counts[name] for run in runs) for name in COUNTERS}
+    published = sum(len(run.stamps) for run in runs)
+    topics = list(runs[0].arrivals)
+    ages = np.concatenate([_ages(run.arrivals[topics[0]]) for run in runs])
+    received = {topic: sum(len(run.arrivals[topic].stamps) for run in runs) for topic in topics}
+    return {
+        "windows_ns": [
+            [int(run.stamps[0]), int(run.stamps[-1])] for run in runs if len(run.stamps)
+        ],
+        "published": published,
+        "skipped": sum(run.skipped for run in runs),
+        **counts,
+        "lost_in_dds": published - counts["received"],
+        "results": {
+            topic: {"received": count, "lost": counts["processed"] - count}
+            for topic, count in received.items()
+        },
+        "age_ms": describe_ages(ages),
+        "age_curve_ms": _curve(ages) if len(ages) else None,
+        "problems": [
+            *_problems_before(published, counts),
+            *(text for topic in topics for text in _problems_after(topic, runs, counts)),
+        ],
+    }
+
+
+def _problems_before(published: int, counts: Mapping[str, int]) -> Iterator[str]:
+    """What does not add up until a frame is processed."""
+    received, lost = counts["received"], published - counts["received"]
+    if lost < 0:
+        yield f"received {received} of {published} published"
+    elif counts["lost"] > lost:
+        yield (
+            f"published {published} = received {received} + lost in DDS {lost}, but the node was "
+            f"told of {counts['lost']} lost"
+        )
+    done = sum(counts[name] for name in OUTCOMES)
+    if done != received:
+        parts = " + ".join(f"{name.replace('_', ' ')} {counts[name]}" for name in OUTCOMES)
+        yield f"received {received} = {parts} {received - done:+d} that the node did not count"
+
+
+def _problems_after(
+    topic: str, runs: Sequence[CameraRun], counts: Mapping[str, int]
+) -> Iterator[str]:
+    """What does not add up between processing and the subscriber."""
+    processed = counts["processed"]
+    received = different = strange = 0
+    for run in runs:
+        stamps = run.arrivals[topic].stamps
+        received += len(stamps)
+        different += len(np.unique(stamps))
+        strange += int((~np.isin(stamps, run.stamps)).sum())
+    if received != processed:
+        yield f"{topic}: processed {processed} = results {received} {processed - received:+d} lost"
+    if different != received:
+        yield f"{topic}: {received - different} results came twice"
+    if strange:
+        yield f"{topic}: {strange} results of frames that were not published"
+
+
+def describe_ages(ages: npt.NDArray[np.float64]) -> dict[str, float] | None:
+    """Percentiles of ages; None: there are none."""
+    if not len(ages):
+        return None
+    return {
+        "p50": float(np.percentile(ages, 50)),
+        "p95": float(np.percentile(ages, 95)),
+        "p99": float(np.percentile(ages, 99)),
+        "max": float(ages.max()),
+    }
+
+
+def span_seconds(runs: Iterable[CameraRun]) -> float:
+    """Seconds from the first stamp to the last result of the cameras of one run."""
+    begins, ends = [], []
+    for run in runs:
+        begins.append(run.stamps.min(initial=np.iinfo(np.int64).max))
+        ends += [arrivals.times.max(initial=0) for arrivals in run.arrivals.values()]
+    return max(0.0, float(max(ends) - min(begins)) * 1e-9)
+
+
+def _ages(arrivals: Arrivals) -> npt.NDArray[np.float64]:
+    return (arrivals.times - arrivals.stamps) * 1e-6
+
+
+def _curve(ages: npt.NDArray[np.float64]) -> list[float]:
+    return [round(float(age), 3) for age in np.percentile(ages, np.linspace(0, 100, _CURVE))]

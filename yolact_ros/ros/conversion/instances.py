@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances to messages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    LabelInfo,
+    ObjectHypothesisWithPose,
+    VisionClass,
+)
+
+from yolact_ros.msg import Instance, InstanceArray, Mask
+from yolact_ros.ros.conversion.images import ImageArray, append_bytes, array_to_image
+from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.visualization import OverlayStyle, paint_overlay
+
+
+def instance_array(instances: Instances, header: Header) -> InstanceArray:
+    """Makes the message of `~/instances`.
+
+    Args:
+        instances: Without empty masks, best score first.
+        header: Of the image.
+    """
+    height, width = instances.image_size
+    mask_scores = instances.mask_scores
+    message = InstanceArray(header=header, image_height=height, image_width=width)
+    message.instances = [
+        instance_message(
+            class_id=int(instances.class_ids[i]),
+            class_name=instances.class_names[i],
+            score=float(instances.scores[i]),
+            mask_score=math.nan if mask_scores is None else float(mask_scores[i]),
+            box=instances.boxes[i],
+            mask=instances.packed_masks[i],
+        )
+        for i in range(len(instances))
+    ]
+    return message
+
+
+def detection_array(instances: Instances, header: Header) -> Detection2DArray:
+    """Makes the message of `~/detections`; arguments as for `instance_array`."""
+    message = Detection2DArray(header=header)
+    message.detections = [_detection(instances, i, header) for i in range(len(instances))]
+    return message
+
+
+def instance_message(
+    *,
+    class_id: int,
+    class_name: str,
+    score: float,
+    mask_score: float,
+    box: npt.NDArray[Any],
+    mask: PackedMask,
+) -> Instance:
+    """Makes a yolact_ros/Instance; the box is x1, y1, x2, y2 in pixels."""
+    # Its constructor makes all its parts, even those that it is given: they are filled in instead.
+    message = Instance(class_id=class_id, class_name=class_name, score=score, mask_score=mask_score)
+    _fill_box(message.bbox, box)
+    _fill_mask(message.mask, mask)
+    return message
+
+
+def _fill_mask(message: Mask, mask: PackedMask) -> None:
+    """Fills in a new yolact_ros/Mask."""
+    message.x_offset = mask.x_offset
+    message.y_offset = mask.y_offset
+    message.width = mask.width
+    message.height = mask.height
+    message.step = mask.step
+    append_bytes(message.data, mask.data)
+
+
+def _detection(instances: Instances, i: int, header: Header) -> Detection2D:
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id = str(int(instances.class_ids[i]))
+    result.hypothesis.score = float(instances.scores[i])
+    message = Detection2D(header=header)
+    message.results = [result]
+    _fill_box(message.bbox, instances.boxes[i])
+    return message
+
+
+def _fill_box(message: BoundingBox2D, box: npt.NDArray[Any]) -> None:
+    """Fills in x1, y1, x2, y2 in pixels."""
+    x1, y1, x2, y2 = box.tolist()
+    message.center.position.x = (x1 + x2) / 2
+    message.center.position.y = (y1 + y2) / 2
+    message.size_x = x2 - x1
+    message.size_y = y2 - y1
+
+
+def label_info(class_names: Sequence[str], score_threshold: float, header: Header) -> LabelInfo:
+    """Makes the message of `~/label_info`: the names of the class ids, in order from 0."""
+    return LabelInfo(
+        header=header,
+        class_map=[
+            VisionClass(class_id=class_id, class_name=name)
+            for class_id, name in enumerate(class_names)
+        ],
+        threshold=score_threshold,
+    )
+
+
+def instance_map(instances: Instances, header: Header) -> Image:
+    """Makes the message of `~/instance_map`; arguments as for `instance_array`."""
+    return array_to_image(instances.instance_map(), "16UC1", header)
+
+
+def class_map(instances: Instances, header: Header) -> Image:
+    """Makes the message of `~/class_map`; arguments as for `instance_array`."""
+    return array_to_image(instances.class_map(), "8UC1", header)
+
+
+def overlay(image: ImageArray, instances: Instances, style: OverlayStyle, header: Header) -> Image:
+    """Makes the message of `~/overlay`, drawn in the message's own memory."""
+    pixels = image.pixels
+    if image.channel_order == "rgb":
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+    message = array_to_image(pixels, "bgr8", header)
+    paint_overlay(np.frombuffer(message.data, np.uint8).reshape(pixels.shape), instances, style)
+    return message

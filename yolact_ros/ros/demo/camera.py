@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `demo_camera`: an RGB-D camera that films synthetic scenes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from yolact_ros.msg import InstanceArray
+from yolact_ros.ros.conversion.images import array_to_image
+from yolact_ros.ros.demo.truth import camera_info, truth_message
+from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.parameters import reading as parameter_table
+from yolact_ros.ros.parameters.reading import BOOLEAN, FLOAT, INTEGER, STRING, ParameterSpec
+from yolact_ros.ros.run import run_node
+from yolact_ros.scenes.scene import Scene, SceneFrame
+
+FIRST_SEED = 2_000_000
+"""Seed of the scene of `seed` 0: neither training nor evaluation uses seeds from here on."""
+
+SLOW_FRAMES = 5
+"""Frames in a row that may take longer than their period before a warning says so."""
+
+PARAMETERS: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        name="width",
+        kind=INTEGER,
+        default=640,
+        minimum=32,
+        maximum=4096,
+        description="Columns of the images.",
+    ),
+    ParameterSpec(
+        name="height",
+        kind=INTEGER,
+        default=480,
+        minimum=32,
+        maximum=4096,
+        description="Rows of the images.",
+    ),
+    ParameterSpec(
+        name="rate",
+        kind=FLOAT,
+        default=15.0,
+        minimum=0.1,
+        maximum=240.0,
+        description="Frames a second, Hz.",
+    ),
+    ParameterSpec(
+        name="seed",
+        kind=INTEGER,
+        default=0,
+        minimum=0,
+        maximum=1_000_000_000,
+        description="Chooses the first scene.",
+    ),
+    ParameterSpec(
+        name="scene_seconds",
+        kind=FLOAT,
+        default=5.0,
+        minimum=0.0,
+        maximum=3600.0,
+        description="Time until the next scene, that of the next seed, s; 0: one scene for ever.",
+    ),
+    ParameterSpec(
+        name="loop_frames",
+        kind=INTEGER,
+        default=0,
+        minimum=0,
+        maximum=10_000,
+        description="0: every frame is rendered when it is due. N: N frames of the first scene are "
+        "rendered at the start and played to and fro, which costs next to nothing at any size.",
+    ),
+    ParameterSpec(
+        name="frame_id",
+        kind=STRING,
+        default="camera_optical_frame",
+        description="Frame of the images in their headers.",
+    ),
+    ParameterSpec(
+        name="reliability",
+        kind=STRING,
+        default="reliable",
+        choices=("reliable", "best_effort"),
+        description="QoS of the images.",
+    ),
+    ParameterSpec(
+        name="publish_truth",
+        kind=BOOLEAN,
+        default=False,
+        description="Whether `truth` is published: the true instances as yolact_ros/InstanceArray, "
+        "with the visible fraction of each object as its score.",
+    ),
+)
+
+
+class DemoCamera(Node):
+    """Publishes `image` (rgb8), `depth` (32FC1, m), `camera_info` and, on request, `truth`.
+
+    All of one frame have the same stamp. `truth` is in the form of the results, with the visible
+    fraction of each object as its score. Nothing is rendered while nobody subscribes.
+
+    Raises:
+        ParameterError: A parameter cannot be used.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("demo_camera")
+        parameter_table.declare(self, PARAMETERS)
+        values = parameter_table.read(self, PARAMETERS)
+        self._log = ThrottledLog(self.get_logger())
+        self._period = 1 / values["rate"]
+        self._size = (values["width"], values["height"])
+        self._frame_id = values["frame_id"]
+        self._seed = FIRST_SEED + values["seed"]
+        self._scene_seconds = values["scene_seconds"]
+        self._scene_number = 0
+        self._scene = self._make_scene(0)
+        self._loop_frames = values["loop_frames"]
+        self._loop: list[SceneFrame] = []
+        self._frame_number = 0
+        self._slow_frames = 0
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=5,
+            reliability=ReliabilityPolicy.RELIABLE
+            if values["reliability"] == "reliable"
+            else ReliabilityPolicy.BEST_EFFORT,
+        )
+        makers: dict[str, tuple[type, Callable[[SceneFrame, Header], Any]]] = {
+            "image": (Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
+            "depth": (Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
+            "camera_info": (
+                CameraInfo,
+                lambda frame, header: camera_info(frame.intrinsics, header),
+            ),
+        }
+        if values["publish_truth"]:
+            makers["truth"] = (InstanceArray, truth_message)
+        self._outputs: list[tuple[Publisher, Callable[[SceneFrame, Header], Any]]] = [
+            (self.create_publisher(message_type, topic, qos), make)
+            for topic, (message_type, make) in makers.items()
+        ]
+
+    def begin(self) -> None:
+        """Renders the loop, if there is one, and begins to publish."""
+        self._loop = self._render_loop(self._loop_frames)
+        self.create_timer(self._period, self._publish)
+        width, height = self._size
+        self.get_logger().info(f"filming {width} x {height} at {1 / self._period:g} Hz")
+
+    def close(self) -> None:
+        """Nothing of its own to end."""
+
+    def _make_scene(self, number: int) -> Scene:
+        width, height = self._size
+        return Scene.random(self._seed + number, width=width, height=height)
+
+    def _render_loop(self, count: int) -> list[SceneFrame]:
+        if not count:
+            return []
+        self.get_logger().info(f"rendering a loop of {count} frames")
+        frames = []
+        for i in range(count):
+            if not self.context.ok():
+                break
+            frames.append(self._scene.frame(i * self._period))
+        return frames
+
+    def _next_frame(self) -> SceneFrame:
+        number = self._frame_number
+        self._frame_number += 1
+        if self._loop:
+            # To and fro: 0 1 2 3 2 1 0 1 ...
+            turn = max(1, 2 * (len(self._loop) - 1))
+            place = number % turn
+            return self._loop[min(place, turn - place)]
+        seconds = number * self._period
+        if self._scene_seconds:
+            scene_number, seconds = divmod(seconds, self._scene_seconds)
+            if int(scene_number) != self._scene_number:
+                self._scene_number = int(scene_number)
+                self._scene = self._make_scene(self._scene_number)
+        return self._scene.frame(seconds)
+
+    def _publish(self) -> None:
+        wanted = [
+            (publisher, make)
+            for publisher, make in self._outputs
+            if publisher.get_subscription_count() > 0
+        ]
+        if not wanted:
+            return
+        begin = time.monotonic()
+        frame = self._next_frame()
+        # The stamp is that of the finished picture: a real camera has no rendering time.
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        for publisher, make in wanted:
+            publisher.publish(make(frame, header))
+        elapsed = time.monotonic() - begin
+        self._slow_frames = self._slow_frames + 1 if elapsed > self._period else 0
+        if self._slow_frames >= SLOW_FRAMES:
+            self._log.warning(
+                "slow",
+                f"rendering and publishing a frame takes {elapsed * 1000:.0f} ms, longer than the "
+                f"{self._period * 1000:.0f} ms of the parameter rate: the rate is not kept",
+            )
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the camera until it is told to end, and ends the process."""
+    run_node(DemoCamera, args)

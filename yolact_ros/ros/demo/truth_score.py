@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares published instances with the demo camera's truth of the same image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from yolact_ros.masks import MaskMessage, decode_mask
+from yolact_ros.msg import InstanceArray
+
+MATCH_IOU = 0.5
+"""Mask IoU from which an instance counts as the object."""
+LEAST_VISIBLE = 0.5
+"""Objects that are hidden more than this are not asked for."""
+LEAST_PIXELS = 400
+"""Objects with fewer visible pixels are not asked for."""
+
+
+@dataclass
+class TruthScore:
+    """Sums over the frames that were compared.
+
+    Attributes:
+        frames: Frames compared.
+        objects: Objects asked for: at least half visible and 400 pixels large.
+        found: Those of them matched by an instance of the same class.
+        found_any_class: Those of them matched by an instance of whatever class.
+        instances: Instances published.
+        instances_matched: Those of them that match an object of the same class, asked for or not.
+        ious: Mask IoU of each of `found`.
+    """
+
+    frames: int = 0
+    objects: int = 0
+    found: int = 0
+    found_any_class: int = 0
+    instances: int = 0
+    instances_matched: int = 0
+    ious: list[float] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float:
+        """Share of the objects asked for that were found with their class; 0 without objects."""
+        return self.found / self.objects if self.objects else 0.0
+
+    @property
+    def recall_any_class(self) -> float:
+        """As `recall`, whatever the class."""
+        return self.found_any_class / self.objects if self.objects else 0.0
+
+    @property
+    def precision(self) -> float:
+        """Share of the instances that match an object of their class; 0 without instances."""
+        return self.instances_matched / self.instances if self.instances else 0.0
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean mask IoU of the objects found; 0 without any."""
+        return float(np.mean(self.ious)) if self.ious else 0.0
+
+    def add(self, result: InstanceArray, truth: InstanceArray) -> None:
+        """Compares the results of one image with the truth of the same image.
+
+        Instances and objects are matched one to one, the best overlap first.
+
+        Args:
+            result: A message of `~/instances`.
+            truth: A message of the demo camera's `truth`, whose scores are visible fractions.
+        """
+        found_masks = [_Placed(instance.mask) for instance in result.instances]
+        true_masks = [_Placed(instance.mask) for instance in truth.instances]
+        overlap = np.array(
+            [[mask.iou(other) for other in true_masks] for mask in found_masks]
+        ).reshape(len(found_masks), len(true_masks))
+        found_classes = np.array([instance.class_id for instance in result.instances], np.int64)
+        true_classes = np.array([instance.class_id for instance in truth.instances], np.int64)
+        same_class = found_classes[:, None] == true_classes[None, :]
+        matched = _match(np.where(same_class, overlap, 0.0))
+        matched_any_class = _match(overlap)
+        self.frames += 1
+        self.instances += len(found_masks)
+        self.instances_matched += len(matched)
+        for i, (instance, mask) in enumerate(zip(truth.instances, true_masks, strict=True)):
+            if instance.score < LEAST_VISIBLE or mask.area < LEAST_PIXELS:
+                continue
+            self.objects += 1
+            self.found_any_class += i in matched_any_class
+            if i in matched:
+                self.found += 1
+                self.ious.append(matched[i])
+
+
+class _Placed:
+    """A decoded mask and where it lies."""
+
+    def __init__(self, mask: MaskMessage) -> None:
+        self.pixels = decode_mask(mask)
+        self.area = int(np.count_nonzero(self.pixels))
+        self.left, self.top = mask.x_offset, mask.y_offset
+        self.right, self.bottom = self.left + mask.width, self.top + mask.height
+
+    def iou(self, other: _Placed) -> float:
+        left, right = max(self.left, other.left), min(self.right, other.right)
+        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
+        if left >= right or top >= bottom:
+            return 0.0
+        mine = self.pixels[top - self.top : bottom - self.top, left - self.left : right - self.left]
+        theirs = other.pixels[
+            top - other.top : bottom - other.top, left - other.left : right - other.left
+        ]
+        common = int(np.count_nonzero(mine & theirs))
+        return common / (self.area + other.area - common)
+
+
+def _match(overlap: np.ndarray) -> dict[int, float]:
+    """Matches rows with columns one to one, best first: IoU by column, from `MATCH_IOU`."""
+    matched: dict[int, float] = {}
+    remaining = overlap.copy()
+    while remaining.size and remaining.max() >= MATCH_IOU:
+        row, column = np.unravel_index(int(remaining.argmax()), remaining.shape)
+        matched[int(column)] = float(remaining[row, column])
+        remaining[row, :] = 0
+        remaining[:, column] = 0
+    return matched

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's subscriber: collects results and truth, and describes what comes in."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from yolact_ros.msg import InstanceArray
+from yolact_ros.ros.conversion.images import image_to_array
+from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.demo.truth_score import TruthScore
+
+Stamp = tuple[int, int]
+
+
+class CameraView:
+    """Subscribes to the results of one camera and to its truth.
+
+    Args:
+        node: Whose subscriptions these are.
+        name: As in the parameter `cameras`; empty: the only camera.
+
+    Attributes:
+        name: The name.
+        results: Messages of `~/instances` by stamp, in the order they came.
+        size: (width, height) of the images.
+        frame_ids: Of the results.
+    """
+
+    def __init__(self, node: Node, name: str = "") -> None:
+        self.name = name
+        self.results: dict[Stamp, InstanceArray] = {}
+        self.size = (0, 0)
+        self.frame_ids: set[str] = set()
+        self._node = node
+        self._truths: dict[Stamp, InstanceArray] = {}
+        self._arrivals: list[float] = []
+        self._ages: list[float] = []
+        self._overlay: Image | None = None
+        self._most_instances = 0
+        self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        prefix = f"{name}/" if name else ""
+        for message_type, topic, callback, depth in (
+            (InstanceArray, f"yolact/{prefix}instances", self._on_result, 50),
+            (InstanceArray, f"{prefix}truth", self._on_truth, 50),
+            (Image, f"yolact/{prefix}overlay", self._on_overlay, 1),
+        ):
+            qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+            node.create_subscription(message_type, topic, callback, qos)
+
+    def live_line(self) -> str:
+        """Describes the newest result and the last second."""
+        if not self.results:
+            return "waiting for the first result: the node loads its network"
+        newest = list(self.results.values())[-1]
+        classes = Counter(instance.class_name for instance in newest.instances)
+        seen = ", ".join(f"{count} {name}" for name, count in sorted(classes.items())) or "nothing"
+        middle, worst = self.age_percentiles(30)
+        return (
+            f"{len(self.results):4d} frames  {self.rate(30):5.1f} Hz  "
+            f"age p50 {middle:3.0f} p95 {worst:3.0f} ms  {self.dropped()}  | {seen}"
+        )
+
+    def rate(self, last: int = 0) -> float:
+        """Results a second, Hz, over all or the last so many."""
+        times = self._arrivals[-last:]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+
+    def age_percentiles(self, last: int = 0) -> tuple[float, float]:
+        """Median and 95th percentile of the age of results on arrival, ms."""
+        if not self._ages:
+            return 0.0, 0.0
+        middle, worst = np.percentile(self._ages[-last:], [50, 95])
+        return float(middle), float(worst)
+
+    def dropped(self) -> str:
+        """Frames dropped in DDS and in the node, by the node's own diagnostics."""
+        return f"dropped {self._counts['lost']} in DDS, {self._counts['replaced']} in the node"
+
+    @property
+    def comparable(self) -> int:
+        """Results whose truth has come, too: the first ones' may have found no subscriber yet."""
+        return len(self.results.keys() & self._truths.keys())
+
+    def score(self) -> TruthScore:
+        """Compares every result with the truth of the same stamp."""
+        score = TruthScore()
+        for stamp, result in self.results.items():
+            if stamp in self._truths:
+                score.add(result, self._truths[stamp])
+        return score
+
+    def overlay(self) -> npt.NDArray[np.uint8] | None:
+        """The overlay with the most instances, BGR; None: none came."""
+        return None if self._overlay is None else image_to_array(self._overlay).pixels
+
+    def read_status(self, status: DiagnosticStatus) -> None:
+        """Takes over the counters of its camera."""
+        values = {item.key: item.value for item in status.values}
+        for name, meaning in COUNTERS.items():
+            if meaning in values:
+                self._counts[name] = int(values[meaning])
+
+    def _on_result(self, message: InstanceArray) -> None:
+        stamp = message.header.stamp
+        now = self._node.get_clock().now().nanoseconds
+        self._ages.append(now * 1e-6 - stamp.sec * 1e3 - stamp.nanosec * 1e-6)
+        self._arrivals.append(time.monotonic())
+        self.size = (message.image_width, message.image_height)
+        self.frame_ids.add(message.header.frame_id)
+        self.results[_stamp(message)] = message
+
+    def _on_truth(self, message: InstanceArray) -> None:
+        self._truths[_stamp(message)] = message
+
+    def _on_overlay(self, message: Image) -> None:
+        result = self.results.get(_stamp(message))
+        count = len(result.instances) if result else 0
+        if self._overlay is None or count > self._most_instances:
+            self._overlay, self._most_instances = message, count
+
+
+class DemoViewer(Node):
+    """Watches the node `yolact` and its cameras.
+
+    Args:
+        cameras: Names as in the parameter `cameras`; empty: the only camera.
+
+    Attributes:
+        views: One a camera.
+        node_problem: Why the node could not be configured, by its diagnostics; empty: it could.
+    """
+
+    def __init__(self, cameras: Sequence[str] = ()) -> None:
+        super().__init__("demo_viewer")
+        self.views = [CameraView(self, name) for name in cameras or ("",)]
+        self.node_problem = ""
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        views = {view.name or "segmentation": view for view in self.views}
+        for status in message.status:
+            node, _, part = status.name.partition(": ")
+            if node != "yolact":
+                continue
+            if part in views:
+                views[part].read_status(status)
+            values = {item.key: item.value for item in status.values}
+            if status.level == DiagnosticStatus.ERROR and values.get("state") == "unconfigured":
+                self.node_problem = status.message
+
+
+def _stamp(message: Any) -> Stamp:
+    return message.header.stamp.sec, message.header.stamp.nanosec
