@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from yolact_ros.structures import Instances, PackedMask, unpack_mask
+from yolact_ros.masks import unpack_mask
+from yolact_ros.structures import Instances, PackedMask
 
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 

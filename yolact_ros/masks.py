@@ -19,8 +19,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yolact_ros.structures import unpack_mask
-
 
 class MaskMessage(Protocol):
     """The fields of `yolact_ros/Mask`; see msg/Mask.msg for their meaning."""
@@ -48,6 +46,38 @@ class InstanceArrayMessage(Protocol):
 
     @property
     def instances(self) -> Sequence[InstanceMessage]: ...
+
+
+def unpack_mask(data: Any, width: int, height: int, step: int) -> npt.NDArray[np.bool_]:
+    """Decodes the bits of one packed mask.
+
+    Args:
+        data: height * step bytes: an array of uint8 or anything with the buffer protocol. One bit a
+            pixel, most significant bit first, each row padded to a whole number of bytes.
+        width: Columns, in pixels.
+        height: Rows, in pixels.
+        step: Bytes from one row to the next, at least ceil(width / 8).
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        ValueError: The sizes contradict each other.
+    """
+    if width < 0 or height < 0 or step * 8 < width:
+        raise ValueError(
+            f"mask: expected width, height >= 0 and step >= ceil(width / 8), "
+            f"got width {width}, height {height}, step {step}"
+        )
+    rows = np.frombuffer(data, dtype=np.uint8)
+    if rows.size != height * step:
+        raise ValueError(
+            f"mask: expected height * step = {height} * {step} = {height * step} bytes of data, "
+            f"got {rows.size}"
+        )
+    if width == 0 or height == 0:
+        return np.zeros((height, width), dtype=bool)
+    return np.unpackbits(rows.reshape(height, step), axis=1, count=width).view(bool)
 
 
 def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:

@@ -72,38 +72,6 @@ class Detections(NamedTuple):
     coefficients: Tensor
 
 
-def unpack_mask(data: Any, width: int, height: int, step: int) -> npt.NDArray[np.bool_]:
-    """Decodes the bits of one packed mask.
-
-    Args:
-        data: height * step bytes: an array of uint8 or anything with the buffer protocol. One bit a
-            pixel, most significant bit first, each row padded to a whole number of bytes.
-        width: Columns, in pixels.
-        height: Rows, in pixels.
-        step: Bytes from one row to the next, at least ceil(width / 8).
-
-    Returns:
-        (height, width) bool.
-
-    Raises:
-        ValueError: The sizes contradict each other.
-    """
-    if width < 0 or height < 0 or step * 8 < width:
-        raise ValueError(
-            f"mask: expected width, height >= 0 and step >= ceil(width / 8), "
-            f"got width {width}, height {height}, step {step}"
-        )
-    rows = np.frombuffer(data, dtype=np.uint8)
-    if rows.size != height * step:
-        raise ValueError(
-            f"mask: expected height * step = {height} * {step} = {height * step} bytes of data, "
-            f"got {rows.size}"
-        )
-    if width == 0 or height == 0:
-        return np.zeros((height, width), dtype=bool)
-    return np.unpackbits(rows.reshape(height, step), axis=1, count=width).view(bool)
-
-
 @dataclass(frozen=True, eq=False)
 class PackedMask:
     """A binary mask as bits, cut to the tight rectangle of its own pixels.
@@ -115,7 +83,8 @@ class PackedMask:
         x_offset, y_offset: Image column and row of the rectangle's first pixel.
         width, height: Size of the rectangle in pixels; both 0 for an empty mask.
         step: Bytes a row.
-        data: (height * step,) uint8, see `unpack_mask`.
+        data: (height * step,) uint8, one bit a pixel, most significant bit first, each row padded
+            to a whole number of bytes.
     """
 
     x_offset: int
@@ -156,7 +125,10 @@ class PackedMask:
 
     def to_array(self) -> npt.NDArray[np.bool_]:
         """The rectangle's pixels, (height, width) bool."""
-        return unpack_mask(self.data, self.width, self.height, self.step)
+        if self.empty:
+            return np.zeros((0, 0), dtype=bool)
+        rows = self.data.reshape(self.height, self.step)
+        return np.unpackbits(rows, axis=1, count=self.width).view(bool)
 
     @property
     def empty(self) -> bool:

@@ -123,7 +123,7 @@ def start(domain_id, tmp_path):
 
     `start("yolact_node", score_threshold=0.3)` starts an executable of the package with parameters,
     `start("count_frames.py", ...)` a program of programs/ with arguments, and
-    `start("yolact_ros.ros.demo.main", ...)` a module with arguments.
+    `start("yolact_ros.ros.demo", ...)` a module with arguments.
     """
     programs = []
 

@@ -75,7 +75,7 @@ def test_node_without_configuration(start):
 
 
 def test_demo(start, tmp_path):
-    demo = start("yolact_ros.ros.demo.main", "--output", tmp_path / "overlay.png")
+    demo = start("yolact_ros.ros.demo", "--output", tmp_path / "overlay.png")
     demo.wait_for(r"\d+ frames|waiting for the first result", timeout=60)
     children = demo.children()
     assert len(children) == 2

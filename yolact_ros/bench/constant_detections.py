@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from yolact_ros.errors import InputError
 from yolact_ros.ops.boxes import decode_boxes, encode_boxes
 from yolact_ros.ops.suppression import cross_class_fast_nms
 from yolact_ros.structures import RawPredictions
@@ -71,7 +72,7 @@ def fix_detections(
     """
     scores = predictions.class_scores[0, :, 1:].float()
     if not 0 <= instances <= len(scores):
-        raise ValueError(f"instances: expected 0 to {len(scores)}, got {instances}")
+        raise InputError(f"instances: expected 0 to {len(scores)}, got {instances}")
     device, priors = scores.device, predictions.priors
     offsets = predictions.offsets[0].float().clone()
     chosen = _best_candidates(decode_boxes(offsets, priors), scores, instances)
@@ -96,7 +97,7 @@ def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
         ValueError: The area is not above 0 up to 1.
     """
     if not 0 < area <= 1:
-        raise ValueError(f"box_area: expected above 0 up to 1, got {area}")
+        raise InputError(f"box_area: expected above 0 up to 1, got {area}")
     generator = torch.Generator().manual_seed(seed)
     side = math.sqrt(area) * (1 - 1e-5 * torch.arange(count)[:, None])
     corners = torch.rand(count, 2, generator=generator) * (1 - side)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from yolact_ros.errors import InputError
+
 from .stages import SpeedSettings, measure_speed
 
 INSTANCES = (0, 1, 2, 5, 10, 20, 50, 100)
@@ -39,7 +41,7 @@ def growth_series(base: SpeedSettings) -> list[Series]:
         ValueError: There is no box area.
     """
     if base.box_area is None:
-        raise ValueError("box_area: expected a fraction of the image, got none")
+        raise InputError("box_area: expected a fraction of the image, got none")
     height, width = base.image_size
     box_pixels = base.box_area * height * width
     sizes = [size for size in IMAGE_SIZES if box_pixels <= size[0] * size[1]]

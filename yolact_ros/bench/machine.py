@@ -6,15 +6,13 @@ from __future__ import annotations
 import os
 import platform
 import time
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from yolact_ros import __version__
+from yolact_ros.inference.device import device_name
+from yolact_ros.provenance import processor_name
 
-_PACKAGES = ("torch", "torchvision", "onnxruntime", "triton", "numpy", "opencv-python-headless")
 _SIDES = {"cpu": 1536, "cuda": 8192}
 _REPEATS = 9
 
@@ -38,32 +36,6 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         described["device_memory_mb"] = properties.total_memory / 1e6
         described["cuda"] = torch.version.cuda
     return described
-
-
-def describe_versions() -> dict[str, str]:
-    """Of what the figures depend on."""
-    versions = {"yolact_ros": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # such as Triton where there is none
-    return versions
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's or the processor's name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
-
-
-def processor_name() -> str:
-    """As the system calls it."""
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:

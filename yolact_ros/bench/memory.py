@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from yolact_ros.errors import InputError
 from yolact_ros.inference.assemble import assemble_instances
 from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.network import build_network
@@ -53,7 +54,7 @@ def measure_peak_memory(
         ValueError: A value is out of range, or the system's peak cannot be reset (Linux's can).
     """
     if not (0 < box_area <= 1 and instances >= 1):
-        raise ValueError(
+        raise InputError(
             "expected at least 1 instance with a box area above 0 up to 1, "
             f"got {instances} with {box_area}"
         )
@@ -100,7 +101,7 @@ def reset_peak_memory() -> int:
     try:
         _CLEAR.write_text(_RESET_PEAK)
     except OSError as error:
-        raise ValueError(f"expected a Linux whose {_CLEAR} can be written: {error}") from error
+        raise InputError(f"expected a Linux whose {_CLEAR} can be written: {error}") from error
     return _status("VmRSS")
 
 
@@ -125,4 +126,4 @@ def _status(field: str) -> int:
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise ValueError(f"expected {field} in {_STATUS}, found none")
+    raise InputError(f"expected {field} in {_STATUS}, found none")

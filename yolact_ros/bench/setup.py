@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
+from yolact_ros.choices import EXPORT_PRECISIONS
+from yolact_ros.errors import InputError
 from yolact_ros.export import export_network
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.device import resolve_device, resolve_precision
-from yolact_ros.inference.engines.exported_file import PRECISIONS, SUFFIXES
+from yolact_ros.inference.engines.exported_file import SUFFIXES
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
 from yolact_ros.inference.engines.prepare import ENGINES
 from yolact_ros.network import Yolact, build_network
@@ -83,18 +85,18 @@ class SpeedSettings:
     def __post_init__(self) -> None:
         for name, least in (("instances", 0), ("batch", 1), ("frames", 1), ("warm_up", 1)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         if self.engine not in ENGINES:
-            raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
+            raise InputError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
         if self.weights is not None and self.weights.suffix in SUFFIXES:
-            raise ValueError(
+            raise InputError(
                 f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
                 "is exported by this command itself"
             )
         if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads: expected 1 or more, got {self.threads}")
+            raise InputError(f"threads: expected 1 or more, got {self.threads}")
         if self.box_area is not None and not 0 < self.box_area <= 1:
-            raise ValueError(f"box_area: expected above 0 up to 1, got {self.box_area}")
+            raise InputError(f"box_area: expected above 0 up to 1, got {self.box_area}")
 
 
 class Bench:
@@ -120,9 +122,9 @@ class Bench:
         if settings.engine != "torch":
             if settings.precision == "auto" and device.type == "cpu":
                 self._precision = "fp32"  # whatever torch would take
-            if self._precision not in PRECISIONS:
-                raise ValueError(
-                    f"precision: expected {' or '.join(PRECISIONS)} for an exported file, "
+            if self._precision not in EXPORT_PRECISIONS:
+                raise InputError(
+                    f"precision: expected {' or '.join(EXPORT_PRECISIONS)} for an exported file, "
                     f"got {self._precision!r}"
                 )
         preset, self.weights = _choose(settings)

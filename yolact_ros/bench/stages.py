@@ -14,12 +14,13 @@ import torch
 
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.device import resolve_precision
+from yolact_ros.provenance import versions
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import draw_overlay
 
 from .baseline import draw_plainly
 from .complexity import count_complexity
-from .machine import describe_machine, describe_versions, measure_gemm
+from .machine import describe_machine, measure_gemm
 from .memory import held_memory, peak_memory, reset_peak_memory
 from .setup import Bench, Image, SpeedSettings
 from .text import STAGE_ORDER
@@ -281,7 +282,7 @@ def _describe(bench: Bench, settings: SpeedSettings) -> dict[str, Any]:
             "box_area": bench.box_area,
         },
         "machine": describe_machine(bench.segmenter.device),
-        "versions": describe_versions(),
+        "versions": versions(),
     }
 
 

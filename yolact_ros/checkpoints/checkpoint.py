@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from yolact_ros.errors import InputError
 from yolact_ros.network.yolact import Yolact
 from yolact_ros.presets import (
     Preset,
@@ -39,7 +40,7 @@ DEFINITION_KEY = "preset_definition"
 """Metadata: all of the preset's fields with its classes, as `preset_to_json` writes them."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """Weights that cannot be read or do not fit the network."""
 
 
@@ -182,9 +183,9 @@ def write_tensors(
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ValueError(f"path: expected a name that ends in .safetensors, got {path}")
+        raise InputError(f"path: expected a name that ends in .safetensors, got {path}")
     if not path.parent.is_dir():
-        raise ValueError(f"path: expected a folder at {path.parent}, found none")
+        raise InputError(f"path: expected a folder at {path.parent}, found none")
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         contiguous = {name: tensor.contiguous() for name, tensor in state.items()}

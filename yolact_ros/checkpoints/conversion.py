@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import Preset
+from yolact_ros.provenance import file_sha256
 
 from .checkpoint import (
     CheckpointError,
@@ -60,9 +61,9 @@ def convert_checkpoint(
     """
     source, target = Path(source), Path(target)
     if target.suffix != ".safetensors":
-        raise ValueError(f"target: expected a name that ends in .safetensors, got {target}")
+        raise InputError(f"target: expected a name that ends in .safetensors, got {target}")
     if target.exists() and not overwrite:
-        raise ValueError(f"target: {target} exists; it is replaced only if that is asked for")
+        raise InputError(f"target: {target} exists; it is replaced only if that is asked for")
     state = read_checkpoint(source)
     dropped = tuple(name for name in state if is_obsolete(name))
     kept = {name: tensor for name, tensor in state.items() if name not in dropped}
@@ -78,12 +79,3 @@ def convert_checkpoint(
     origin = {"source": source.name, "source_sha256": file_sha256(source)}
     write_tensors(kept, target, {**origin, **read_metadata(source), **describe_preset(chosen)})
     return Conversion(chosen, dropped)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

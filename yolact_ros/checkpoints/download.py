@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from yolact_ros import __version__
+from yolact_ros.errors import InputError
 from yolact_ros.presets import Preset
 
 from .checkpoint import CheckpointError, publish, read_shapes
@@ -240,7 +241,7 @@ def _at_endpoint(url: str, endpoint: str | None) -> str:
         return url
     base = urlsplit(endpoint)
     if base.scheme not in ("http", "https") or not base.netloc:
-        raise ValueError(f"endpoint: expected an http or https address, got {endpoint!r}")
+        raise InputError(f"endpoint: expected an http or https address, got {endpoint!r}")
     return urlunsplit(
         (base.scheme, base.netloc, base.path.rstrip("/") + urlsplit(url).path, "", "")
     )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import preset_names
 
 from .memory import parse_size
@@ -134,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for module in _NEEDED:
         if not _is_there(module):
-            raise ValueError(
+            raise InputError(
                 f"bench node: expected a sourced ROS 2 with this package built in it, found no "
                 f"{module}"
             )
@@ -146,11 +147,12 @@ def run(arguments: argparse.Namespace) -> int:
     # Not before: what this process maps of torch would count as shared with the nodes.
     import torch
 
-    from yolact_ros.bench.machine import describe_machine, describe_versions
+    from yolact_ros.bench.machine import describe_machine
     from yolact_ros.bench.node_text import node_speed_table
+    from yolact_ros.provenance import versions
 
     result["machine"] = describe_machine(torch.device(result["device"]))
-    result["versions"] = describe_versions() | _middleware()
+    result["versions"] = versions() | _middleware()
     print(node_speed_table(result))
     if arguments.json:
         _write(arguments.json, _json(result).encode())
@@ -172,9 +174,9 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
     for text in arguments.parameter:
         name, separator, value = text.partition(":=")
         if not (name and separator and value):
-            raise ValueError(f"--parameter: expected NAME:=VALUE, got {text!r}")
+            raise InputError(f"--parameter: expected NAME:=VALUE, got {text!r}")
         if name in parameters:
-            raise ValueError(f"--parameter: expected each name once, got {name} again")
+            raise InputError(f"--parameter: expected each name once, got {name} again")
         parameters[name] = value
     return parameters
 

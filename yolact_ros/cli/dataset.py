@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.errors import InputError
+
 
 def register(commands: Any) -> None:
     """Adds the command to `argparse`'s subparsers."""
@@ -63,10 +65,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     page = arguments.out
     if page is not None and page.suffix.lower() not in (*PICTURES, *PAGES):
         kinds = ", ".join((*PICTURES, *PAGES))
-        raise ValueError(f"out: expected a file name that ends in {kinds}, got {page}")
+        raise InputError(f"out: expected a file name that ends in {kinds}, got {page}")
     for name, least in (("samples", 1), ("show", 0)):
         if getattr(arguments, name) < least:
-            raise ValueError(f"{name}: expected {least} or more, got {getattr(arguments, name)}")
+            raise InputError(f"{name}: expected {least} or more, got {getattr(arguments, name)}")
     problems, sound = examine(read_content(arguments.annotations), arguments.images)
     dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
     problems += find_warnings(dataset)
@@ -119,7 +121,7 @@ def run_split(arguments: argparse.Namespace) -> int:
     files = {name: arguments.out / f"{name}.json" for name in shares}
     for path in files.values():
         if path.exists():
-            raise ValueError(f"{path}: expected no such file yet, got one")
+            raise InputError(f"{path}: expected no such file yet, got one")
     content = read_content(arguments.annotations)
     problems = find_problems(content, None)
     if problems:
@@ -139,13 +141,13 @@ def _parse_parts(texts: list[str]) -> dict[str, float]:
     for text in texts:
         name, _, share = text.partition("=")
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise ValueError(f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}")
+            raise InputError(f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}")
         if name in shares:
-            raise ValueError(f"parts: expected names of their own, got {name} twice")
+            raise InputError(f"parts: expected names of their own, got {name} twice")
         try:
             shares[name] = float(share)
         except ValueError:
-            raise ValueError(
+            raise InputError(
                 f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}"
             ) from None
     return shares

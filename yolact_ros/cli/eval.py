@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolact_ros.errors import InputError
+
 from .options import add_segmenter_arguments, build_segmenter
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from yolact_ros.evaluation.report import write_report
     except ModuleNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f"eval: expected the training requirements to be installed, got: {error}"
         ) from error
     from yolact_ros.datasets.coco import read_dataset
@@ -103,14 +105,14 @@ def _check(arguments: argparse.Namespace) -> None:
     for name, least in (("limit", 1), ("batch_size", 1), ("pictures", 0)):
         value = getattr(arguments, name)
         if value is not None and value < least:
-            raise ValueError(f"{name}: expected {least} or more, got {value}")
+            raise InputError(f"{name}: expected {least} or more, got {value}")
     if not arguments.score_threshold <= arguments.operating_score <= 1:
-        raise ValueError(
+        raise InputError(
             f"operating_score: expected the score threshold {arguments.score_threshold:g} to 1, "
             f"got {arguments.operating_score}"
         )
     if arguments.out.exists() and not arguments.out.is_dir():
-        raise ValueError(f"out: expected a folder, got the file {arguments.out}")
+        raise InputError(f"out: expected a folder, got the file {arguments.out}")
 
 
 def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:

@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolact_ros.errors import InputError
+
 from .options import add_detection_arguments, add_weights_arguments, detection_options
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
     out, format = arguments.out, arguments.format
     if out.exists() and not arguments.force:
-        raise ValueError(f"out: {out} exists; --force replaces it")
+        raise InputError(f"out: {out} exists; --force replaces it")
     from yolact_ros.export import export_network
     from yolact_ros.inference import SegmenterOptions, load_network  # torch
 

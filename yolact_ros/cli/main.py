@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from yolact_ros import __version__
+from yolact_ros.errors import InputError
 
 from . import bench, dataset, export, memory, predict, presets, train, weights
 from . import eval as eval_command
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     # Wrong values and files are the user's to mend: one line. Anything else is ours: a traceback.
-    except (ValueError, OSError) as error:
+    except (InputError, OSError) as error:
         print(f"yolact-ros: {error}", file=sys.stderr)
         return 1
 

@@ -7,6 +7,7 @@ import argparse
 import re
 from typing import Any
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import get_preset, preset_names
 
 
@@ -64,5 +65,5 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
     if not found:
-        raise ValueError(f"--image-size: expected HxW in pixels, such as 720x1280, got {text!r}")
+        raise InputError(f"--image-size: expected HxW in pixels, such as 720x1280, got {text!r}")
     return int(found[1]), int(found[2])

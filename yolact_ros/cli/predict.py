@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from yolact_ros.errors import InputError
+
 from .options import add_segmenter_arguments, build_segmenter
 from .sources import Source, Video, count_images, find_sources
 
@@ -144,7 +146,7 @@ class Predictor:
         code = cv2.VideoWriter_fourcc(*"mp4v")
         writer = cv2.VideoWriter(str(path), code, fps, (width, height))
         if not writer.isOpened():
-            raise ValueError(f"expected OpenCV to write MPEG-4 video, but it cannot open {path}")
+            raise InputError(f"expected OpenCV to write MPEG-4 video, but it cannot open {path}")
         return writer
 
     def _output_path(self, source: Source, suffix: str | None = None) -> Path:
@@ -155,7 +157,7 @@ class Predictor:
             number += 1
             path = wanted.with_stem(f"{wanted.stem}-{number}")
         if path.resolve() == source.path.resolve():
-            raise ValueError(f"--out: expected a folder other than the input's, got {path.parent}")
+            raise InputError(f"--out: expected a folder other than the input's, got {path.parent}")
         self._written.add(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

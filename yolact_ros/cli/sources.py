@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from yolact_ros.errors import InputError
+
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 
@@ -41,7 +43,7 @@ class Source:
         """
         image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if image is None:
-            raise ValueError(f"expected an image that OpenCV can read, got {self.path}")
+            raise InputError(f"expected an image that OpenCV can read, got {self.path}")
         return np.asarray(image, dtype=np.uint8)
 
 
@@ -63,11 +65,11 @@ def find_sources(paths: list[Path]) -> list[Source]:
             sources.append(Source(path, Path(path.name)))
         elif path.is_file():
             known = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
-            raise ValueError(f"expected a file that ends in {known}, got {path}")
+            raise InputError(f"expected a file that ends in {known}, got {path}")
         else:
-            raise ValueError(f"expected an image, a video or a folder, found none at {path}")
+            raise InputError(f"expected an image, a video or a folder, found none at {path}")
     if not sources:
-        raise ValueError(f"expected images or videos in {', '.join(map(str, paths))}, found none")
+        raise InputError(f"expected images or videos in {', '.join(map(str, paths))}, found none")
     return sources
 
 
@@ -88,7 +90,7 @@ class Video:
     def __init__(self, path: Path) -> None:
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            raise ValueError(f"expected a video that OpenCV can read, got {path}")
+            raise InputError(f"expected a video that OpenCV can read, got {path}")
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
         self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 

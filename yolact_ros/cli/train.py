@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import preset_names
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
         from yolact_ros.training.options import TrainingOptions
         from yolact_ros.training.trainer import train
     except ModuleNotFoundError as error:
-        raise ValueError(
+        raise InputError(
             f"train: expected the training requirements to be installed, got: {error}"
         ) from error
     # Hints at products and at settings that are chosen here.
@@ -165,7 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
     if arguments.threads is not None and arguments.threads < 1:
-        raise ValueError(f"threads: expected 1 or more, got {arguments.threads}")
+        raise InputError(f"threads: expected 1 or more, got {arguments.threads}")
     cores = (os.cpu_count() or 1) // max(arguments.devices, 1) or 1
     if arguments.workers is None:
         arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1
@@ -194,7 +195,7 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     from yolact_ros.training.recipe import RECIPES
 
     if arguments.recipe not in RECIPES:
-        raise ValueError(f"recipe: expected {' or '.join(RECIPES)}, got {arguments.recipe!r}")
+        raise InputError(f"recipe: expected {' or '.join(RECIPES)}, got {arguments.recipe!r}")
     changes = {name: getattr(arguments, name) for name in _RECIPE_CHANGES}
     return replace(
         RECIPES[arguments.recipe],

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import Preset, get_preset, preset_names
 
 
@@ -118,7 +119,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
     from yolact_ros.checkpoints.conversion import convert_checkpoint
 
     if arguments.target.exists() and not arguments.force:
-        raise ValueError(f"OUT: {arguments.target} exists; --force replaces it")
+        raise InputError(f"OUT: {arguments.target} exists; --force replaces it")
     conversion = convert_checkpoint(
         arguments.source,
         arguments.target,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
+from yolact_ros.errors import InputError
 
 Segmentation = Sequence[Sequence[float] | npt.NDArray[np.float64]] | Mapping[str, Any]
 """Polygons (x1, y1, x2, y2, ... in pixels), or run lengths, compressed or not."""
@@ -118,9 +119,9 @@ class CocoDataset:
         path = self.image_folder / image.file_name
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None:
-            raise ValueError(f"{path}: expected an image, got something that cannot be read")
+            raise InputError(f"{path}: expected an image, got something that cannot be read")
         if pixels.shape[:2] != (image.height, image.width):
-            raise ValueError(
+            raise InputError(
                 f"{path}: expected {image.width}x{image.height} pixels as in "
                 f"{self.annotation_file}, got {pixels.shape[1]}x{pixels.shape[0]}"
             )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from yolact_ros.datasets.annotation_checks import box_fault, brief, segmentation_fault
 from yolact_ros.datasets.image_checks import file_fault
+from yolact_ros.errors import InputError
 
 _SHOWN = 5
 _LISTS = ("images", "annotations", "categories")
@@ -37,7 +38,7 @@ class Problem:
         return f"{self.where}: {self.text}" if self.where else self.text
 
 
-class DatasetError(ValueError):
+class DatasetError(InputError):
     """A data set cannot be used; names the file and the annotations.
 
     Attributes:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from yolact_ros.errors import InputError
+
 _FIRST, _LAST = ord("0"), ord("0") + 63
 
 
@@ -32,19 +34,19 @@ def counts_of(compressed: str) -> npt.NDArray[np.int64]:
     try:
         groups = np.frombuffer(compressed.encode("ascii"), np.uint8).astype(np.int64)
     except UnicodeEncodeError:
-        raise ValueError("expected ASCII characters") from None
+        raise InputError("expected ASCII characters") from None
     if not len(groups):
         return groups
     if groups.min() < _FIRST or groups.max() > _LAST:
-        raise ValueError("expected characters from '0' to 'o'")
+        raise InputError("expected characters from '0' to 'o'")
     groups -= _FIRST
     ends = np.flatnonzero(groups < 32)
     if not len(ends) or ends[-1] != len(groups) - 1:
-        raise ValueError("expected a string that is not cut off")
+        raise InputError("expected a string that is not cut off")
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
     if lengths.max() > 7:  # 35 bits: more than any image has pixels
-        raise ValueError("expected runs of fewer than 2^34 pixels")
+        raise InputError("expected runs of fewer than 2^34 pixels")
     place = np.arange(len(groups)) - np.repeat(starts, lengths)
     counts = np.add.reduceat((groups & 31) << (5 * place), starts)
     counts -= np.where(groups[ends] & 16, np.int64(1) << (5 * lengths), 0)
@@ -66,6 +68,6 @@ def encode_mask(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         ValueError: The mask is not two-dimensional.
     """
     if mask.ndim != 2:
-        raise ValueError(f"mask: expected shape (H, W), got {tuple(mask.shape)}")
+        raise InputError(f"mask: expected shape (H, W), got {tuple(mask.shape)}")
     runs = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(side) for side in runs["size"]], "counts": runs["counts"].decode("ascii")}

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from yolact_ros.errors import InputError
+
 
 def split_content(
     content: Mapping[str, Any], shares: Mapping[str, float], *, seed: int
@@ -74,13 +76,13 @@ def split_images(
             positive.
     """
     if len(shares) < 2:
-        raise ValueError(f"parts: expected two or more, got {len(shares)}")
+        raise InputError(f"parts: expected two or more, got {len(shares)}")
     if not all(isfinite(share) and share > 0 for share in shares):
-        raise ValueError(f"parts: expected shares above 0, got {', '.join(map(str, shares))}")
+        raise InputError(f"parts: expected shares above 0, got {', '.join(map(str, shares))}")
     if len(classes) < len(shares):
-        raise ValueError(f"parts: expected {len(shares)} or more images, got {len(classes)}")
+        raise InputError(f"parts: expected {len(shares)} or more images, got {len(classes)}")
     if seed < 0:
-        raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+        raise InputError(f"seed: expected an integer >= 0, got {seed}")
     portions = np.array(shares, float) / np.sum(shares)
     room = _sizes(len(classes), portions)
     left: dict[int, set[int]] = defaultdict(set)

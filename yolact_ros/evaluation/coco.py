@@ -14,6 +14,8 @@ import numpy.typing as npt
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from yolact_ros.errors import InputError
+
 IOU_KINDS = ("bbox", "segm")
 
 
@@ -81,7 +83,7 @@ class PrecisionRecall:
         """
         [matching] = np.nonzero(np.isclose(self.ious, iou))
         if not len(matching):
-            raise ValueError(f"iou: expected one of {self.ious.round(2).tolist()}, got {iou}")
+            raise InputError(f"iou: expected one of {self.ious.round(2).tolist()}, got {iou}")
         curve: npt.NDArray[np.float64] = self.precision[matching[0]]
         return curve
 
@@ -109,10 +111,10 @@ def coco_evaluation(
         ValueError: The kind is another, or a result names an unknown image.
     """
     if iou_kind not in IOU_KINDS:
-        raise ValueError(f"iou_kind: expected one of {', '.join(IOU_KINDS)}, got {iou_kind!r}")
+        raise InputError(f"iou_kind: expected one of {', '.join(IOU_KINDS)}, got {iou_kind!r}")
     known = {image["id"] for image in ground_truth["images"]}
     if unknown := {result["image_id"] for result in results} - known:
-        raise ValueError(f"results: expected ids of known images, got {sorted(unknown)[:5]}")
+        raise InputError(f"results: expected ids of known images, got {sorted(unknown)[:5]}")
     # pycocotools reports on the standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         truth = _load_truth(ground_truth)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances, PackedMask
 
 
@@ -87,7 +88,7 @@ def _category_id(class_id: int, category_ids: Sequence[int] | None) -> int:
     if category_ids is None:
         return class_id + 1
     if not 0 <= class_id < len(category_ids):
-        raise ValueError(
+        raise InputError(
             f"category_ids: expected one for class id {class_id}, got {len(category_ids)} in all"
         )
     return int(category_ids[class_id])

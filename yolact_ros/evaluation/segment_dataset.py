@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances
 
 from .coco_format import instances_to_coco_results
@@ -81,7 +82,7 @@ def segment_dataset(
             annotations say.
     """
     if batch_size < 1:
-        raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
+        raise InputError(f"batch_size: expected 1 or more, got {batch_size}")
     unknown = unknown_classes(segmenter.class_names, dataset)
     categories = segmenter_categories(segmenter.class_names, dataset)
     results: list[dict[str, Any]] = []
@@ -153,7 +154,7 @@ def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[s
     """
     unknown = tuple(name for name in dataset.class_names if name not in class_names)
     if len(unknown) == len(dataset.class_names):
-        raise ValueError(
+        raise InputError(
             f"classes: expected some of {dataset.annotation_file} to be among the network's "
             f"({_listing(class_names)}), got {_listing(dataset.class_names)}"
         )

@@ -3,38 +3,25 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from yolact_ros import __version__
-from yolact_ros.bench.machine import device_name
 from yolact_ros.checkpoints import read_metadata
-from yolact_ros.checkpoints.conversion import file_sha256
 from yolact_ros.datasets.coco import CocoDataset, CocoObject
 from yolact_ros.inference import Segmenter
+from yolact_ros.inference.device import device_name
+from yolact_ros.provenance import file_sha256, versions
 
 from .evaluate import MATCHING_IOU, Evaluation
 
 SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
 """COCO's size classes and the areas in pixels that end them."""
-
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "onnxruntime",
-    "pycocotools",
-    "numpy",
-    "opencv-python-headless",
-    "matplotlib",
-)
 
 
 def summarize(evaluation: Evaluation) -> dict[str, Any]:
@@ -134,18 +121,7 @@ def describe_run(
             "sha256": file_sha256(dataset.annotation_file),
             "images": str(dataset.image_folder),
         },
-        "versions": {
-            "yolact_ros": __version__,
-            "python": platform.python_version(),
-            **{name: found for name in _PACKAGES if (found := _version(name))},
-        },
+        "versions": versions(),
         "command": command,
         "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:  # such as OpenCV from a distribution
-        return None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import publish
+from yolact_ros.errors import InputError
 from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
@@ -64,13 +65,13 @@ def export_network(
     """
     path = Path(path)
     if format not in FORMATS:
-        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+        raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
     if path.suffix != SUFFIX_OF[format]:
-        raise ValueError(f"out: expected a name that ends in {SUFFIX_OF[format]}, got {path}")
+        raise InputError(f"out: expected a name that ends in {SUFFIX_OF[format]}, got {path}")
     if not path.parent.is_dir():
-        raise ValueError(f"out: expected a folder at {path.parent}, found none")
+        raise InputError(f"out: expected a folder at {path.parent}, found none")
     if precision not in BOUNDS:
-        raise ValueError(f"precision: expected one of {', '.join(BOUNDS)}, got {precision!r}")
+        raise InputError(f"precision: expected one of {', '.join(BOUNDS)}, got {precision!r}")
     module = ExportedNetwork(
         network, options or SegmenterOptions(), precision, cut_at_mask_iou=format == "onnx"
     ).eval()
@@ -84,7 +85,7 @@ def export_network(
         differences = _compare(network, lambda x: run(unfinished, x), noise) if check else {}
         if wrong := {n: d for n, d in differences.items() if not d <= BOUNDS[precision]}:
             found = ", ".join(f"{name} {value:.1e}" for name, value in wrong.items())
-            raise ValueError(
+            raise InputError(
                 f"export: expected outputs within {BOUNDS[precision]} of torch's, got {found}"
             )
         publish(unfinished, path)

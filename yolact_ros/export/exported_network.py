@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from yolact_ros.errors import InputError
 from yolact_ros.inference.device import resolve_precision
 from yolact_ros.inference.engines.exported_file import (
     DECODED_OUTPUTS,
@@ -51,7 +52,7 @@ class ExportedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if options.nms not in FIXED_NMS_KINDS:
-            raise ValueError(
+            raise InputError(
                 f"nms: expected one of {', '.join(FIXED_NMS_KINDS)} in an exported file, "
                 f"got {options.nms!r}"
             )

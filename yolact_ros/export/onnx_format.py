@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros import __version__
+from yolact_ros.errors import InputError
 from yolact_ros.inference.engines.exported_file import INPUT, MASK_IOU_INPUT, MASK_IOU_OUTPUT
 
 from .exported_network import ExportedNetwork
@@ -37,7 +38,7 @@ def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
         import onnx
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "format: expected the packages onnx and onnxscript for 'onnx' (pip install onnx "
             f"onnxscript), got: {error}"
         ) from error
@@ -72,7 +73,7 @@ def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "export: expected the package onnxruntime, to compare the file with the network, "
             f"got: {error}"
         ) from error
@@ -81,7 +82,7 @@ def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own errors share no base class
-        raise ValueError(
+        raise InputError(
             f"export: expected onnxruntime to run the file, to compare it with the network, got: "
             f"{error}; YOLACT++ needs a version with DeformConv, 1.25 or later"
         ) from error

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from yolact_ros.errors import InputError
 from yolact_ros.ops.masks.crop import assemble_masks
 from yolact_ros.structures import Detections, Instances, PackedMask
 
@@ -90,7 +91,7 @@ def split_masks(
     masks = []
     for x, y, width, height, start in rectangles.tolist():
         if start < 0:
-            raise ValueError(
+            raise InputError(
                 f"bits: expected room for every mask, got {bits.size} bytes, too few for all"
             )
         step = (width + 7) // 8

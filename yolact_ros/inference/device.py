@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import torch
 
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+from yolact_ros.choices import PRECISIONS
+from yolact_ros.errors import InputError, expect_one_of
+from yolact_ros.provenance import processor_name
+
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -20,9 +23,9 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if count else "cpu")
     kind, _, index = name.partition(":")
     if name != "cpu" and (kind != "cuda" or (name != "cuda" and not index.isdecimal())):
-        raise ValueError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
     if kind == "cuda" and int(index or 0) >= count:
-        raise ValueError(
+        raise InputError(
             f"device: expected one that this machine has (cpu, {count} CUDA devices), got {name!r}"
         )
     return torch.device(name)
@@ -37,8 +40,7 @@ def resolve_precision(name: str, device: torch.device) -> tuple[str, torch.dtype
     Raises:
         ValueError: The name is not in `PRECISIONS`.
     """
-    if name not in PRECISIONS:
-        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {name!r}")
+    expect_one_of("precision", name, PRECISIONS)
     if name == "auto":
         name = "fp16" if device.type == "cuda" else "bf16" if cpu_multiplies_bf16() else "fp32"
     return name, _DTYPES[name]
@@ -49,3 +51,8 @@ def cpu_multiplies_bf16() -> bool:
     # An older torch cannot tell: False then.
     capabilities = getattr(torch.cpu, "get_capabilities", None)
     return capabilities is not None and bool(capabilities().get("amx_bf16"))
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or the processor's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()

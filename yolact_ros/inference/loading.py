@@ -9,6 +9,7 @@ from pathlib import Path
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
 from yolact_ros.checkpoints.download import find_weights
+from yolact_ros.errors import InputError
 from yolact_ros.inference.engines.exported_file import SUFFIXES
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, with_classes
@@ -44,7 +45,7 @@ def _choose(
     """The preset to build and the file to load."""
     if weights is not None:
         if Path(weights).suffix in SUFFIXES:
-            raise ValueError(
+            raise InputError(
                 f"weights: expected a .pth or .safetensors file, got the exported {weights}, whose "
                 "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
             )
@@ -54,7 +55,7 @@ def _choose(
         chosen = with_classes(chosen, class_names)
     path = shipped_weights(chosen) or find_weights(chosen)
     if path is None:
-        raise ValueError(
+        raise InputError(
             f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
             f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
         )

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-NMS_KINDS = ("fast", "cross_class", "exact")
-RESCORING_KINDS = ("published", "product", "class")
+from yolact_ros.choices import NMS_KINDS, RESCORING_KINDS
+from yolact_ros.errors import InputError, expect_one_of
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,11 @@ class SegmenterOptions:
         for name in ("score_threshold", "nms_iou"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= 1):
-                raise ValueError(f"{name}: expected 0 to 1, got {value}")
+                raise InputError(f"{name}: expected 0 to 1, got {value}")
         if self.max_instances < 1:
-            raise ValueError(f"max_instances: expected 1 or more, got {self.max_instances}")
-        if self.nms not in NMS_KINDS:
-            raise ValueError(f"nms: expected one of {', '.join(NMS_KINDS)}, got {self.nms!r}")
-        if self.rescoring not in RESCORING_KINDS:
-            raise ValueError(
-                f"rescoring: expected one of {', '.join(RESCORING_KINDS)}, got {self.rescoring!r}"
-            )
+            raise InputError(f"max_instances: expected 1 or more, got {self.max_instances}")
+        expect_one_of("nms", self.nms, NMS_KINDS)
+        expect_one_of("rescoring", self.rescoring, RESCORING_KINDS)
 
     def class_ids(self, class_names: tuple[str, ...]) -> tuple[int, ...]:
         """The ids of `classes` among a preset's names; empty for all.
@@ -58,7 +54,7 @@ class SegmenterOptions:
             ValueError: A name is not among them.
         """
         if unknown := [name for name in self.classes if name not in class_names]:
-            raise ValueError(
+            raise InputError(
                 f"classes: expected names among {', '.join(class_names)}, got {', '.join(unknown)}"
             )
         return tuple(class_names.index(name) for name in self.classes)

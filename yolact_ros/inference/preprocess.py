@@ -12,11 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from yolact_ros.choices import RESIZE_KINDS
+from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.ops.resize import NormalizedResize
 from yolact_ros.presets import Preset
 
 CHANNEL_ORDERS = ("bgr", "rgb")
-RESIZE_KINDS = ("square", "fit")
 _COARSEST_STRIDE = 32
 _SIZES_KEPT = 16
 
@@ -29,9 +30,9 @@ def check_image(image: Any) -> npt.NDArray[np.uint8]:
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         got = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"image: expected a NumPy array of uint8, got {got}")
+        raise InputError(f"image: expected a NumPy array of uint8, got {got}")
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image: expected shape (H, W, 3) with H, W >= 1, got {image.shape}")
+        raise InputError(f"image: expected shape (H, W, 3) with H, W >= 1, got {image.shape}")
     return image
 
 
@@ -46,10 +47,10 @@ def channel_orders(channel_order: str | Sequence[str], count: int) -> tuple[str,
     else:
         orders = tuple(channel_order)
     if len(orders) != count:
-        raise ValueError(f"channel_order: expected one or {count}, got {len(orders)}")
+        raise InputError(f"channel_order: expected one or {count}, got {len(orders)}")
     for order in orders:
         if order not in CHANNEL_ORDERS:
-            raise ValueError(
+            raise InputError(
                 f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {order!r}"
             )
     return orders
@@ -74,8 +75,7 @@ class Preprocessor:
     def __init__(
         self, preset: Preset, device: torch.device, dtype: torch.dtype, resize: str = "square"
     ) -> None:
-        if resize not in RESIZE_KINDS:
-            raise ValueError(f"resize: expected one of {', '.join(RESIZE_KINDS)}, got {resize!r}")
+        expect_one_of("resize", resize, RESIZE_KINDS)
         self._side = preset.input_size
         self._device = device
         self._dtype = dtype

@@ -1,24 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network and its weights."""
-
-from yolact_ros.checkpoints.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    preset_of,
-    read_metadata,
-    save_checkpoint,
-)
-from yolact_ros.checkpoints.choice import choose_preset
+"""The network: layers, and what is built of them; nothing about files of weights."""
 
 from .yolact import Yolact, build_network
 
-__all__ = [
-    "CheckpointError",
-    "Yolact",
-    "build_network",
-    "choose_preset",
-    "load_checkpoint",
-    "preset_of",
-    "read_metadata",
-    "save_checkpoint",
-]
+__all__ = ["Yolact", "build_network"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import ResNetSpec
 
 from .deformable import DeformableConv2d
@@ -29,11 +30,11 @@ class ResNetBackbone(nn.Module):
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
         if spec.block not in _BLOCKS:
-            raise ValueError(
+            raise InputError(
                 f"backbone block: expected one of {', '.join(_BLOCKS)}, got {spec.block!r}"
             )
         if spec.deformable_interval and spec.block != "bottleneck":
-            raise ValueError(
+            raise InputError(
                 f"backbone block: expected bottleneck with deformable_interval, got {spec.block!r}"
             )
         block = _BLOCKS[spec.block]

@@ -11,6 +11,7 @@ import torchvision
 from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import TorchvisionSpec
 
 _STRIDES = (8, 16, 32)
@@ -37,7 +38,7 @@ class TorchvisionBackbone(nn.Module):
         super().__init__()
         known = torchvision.models.list_models(module=torchvision.models)
         if spec.name not in known:
-            raise ValueError(
+            raise InputError(
                 "backbone: expected torchvision:NAME with a classification network of torchvision, "
                 f"such as torchvision:mobilenet_v3_large, got {spec.name!r}"
             )
@@ -73,7 +74,7 @@ def _find_strides(model: nn.Module, name: str) -> list[tuple[str, int]]:
             values = extractor(torch.zeros(1, 3, _PROBE, _PROBE))
     except (RuntimeError, ValueError, AssertionError, torch.fx.proxy.TraceError) as error:
         first_line = (str(error).splitlines() or [""])[0]
-        raise ValueError(
+        raise InputError(
             f"backbone: expected a network that can be traced at {_PROBE} x {_PROBE} pixels, "
             f"torchvision:{name} cannot: {first_line}"
         ) from error
@@ -86,7 +87,7 @@ def _find_strides(model: nn.Module, name: str) -> list[tuple[str, int]]:
             if stride in _STRIDES:
                 found[int(stride)] = (node, value.shape[1])
     if missing := [stride for stride in _STRIDES if stride not in found]:
-        raise ValueError(
+        raise InputError(
             f"backbone: expected maps (B, C, h, w) at strides 8, 16 and 32 in torchvision:{name}, "
             f"found none at {', '.join(map(str, missing))}"
         )

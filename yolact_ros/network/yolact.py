@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import (
     BackboneSpec,
     DarkNetSpec,
@@ -74,7 +75,7 @@ class Yolact(nn.Module):
             `RawPredictions` in evaluation mode, `TrainingPredictions` in training mode.
         """
         if x.ndim != 4 or x.shape[1] != 3:
-            raise ValueError(f"input: expected (B, 3, H, W), got {tuple(x.shape)}")
+            raise InputError(f"input: expected (B, 3, H, W), got {tuple(x.shape)}")
         levels = self.fpn(self.backbone(x))
         prototypes = self.proto_net(levels[0])
         offsets, class_logits, coefficients = self.prediction_layers[0](levels)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from yolact_ros.errors import InputError
+
 
 @dataclass(frozen=True)
 class Normalization:
@@ -65,7 +67,7 @@ class TorchvisionSpec:
         """
         source, _, name = text.partition(":")
         if source != "torchvision" or not name:
-            raise ValueError(
+            raise InputError(
                 "backbone: expected torchvision:NAME, such as torchvision:mobilenet_v3_large, "
                 f"got {text!r}"
             )
@@ -139,12 +141,12 @@ class Preset:
             object.__setattr__(self, "backbone", TorchvisionSpec.parse(self.backbone))
         self._check_values()
         if len(self.prior_sizes) < 3 or len(set(map(len, self.prior_sizes))) != 1:
-            raise ValueError(
+            raise InputError(
                 "prior_sizes: expected the same number of sizes on each of at least three levels, "
                 f"got {self.prior_sizes}"
             )
         if self.category_ids and len(self.category_ids) != len(self.class_names):
-            raise ValueError(
+            raise InputError(
                 f"category_ids: expected {len(self.class_names)}, one a class, "
                 f"got {len(self.category_ids)}"
             )
@@ -153,24 +155,24 @@ class Preset:
 
     def _check_values(self) -> None:
         if not self.class_names or len(set(self.class_names)) != len(self.class_names):
-            raise ValueError(
+            raise InputError(
                 f"class_names: expected one or more different names, got {self.class_names}"
             )
         if not all(name.strip() for name in self.class_names):
-            raise ValueError(f"class_names: expected no empty name, got {self.class_names}")
+            raise InputError(f"class_names: expected no empty name, got {self.class_names}")
         for name in ("input_size", "fpn_channels", "prototypes"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         for name in ("head_convolutions", "protonet_convolutions"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         sizes = [size for level in self.prior_sizes for size in level]
         if not sizes or min(sizes) <= 0:
-            raise ValueError(f"prior_sizes: expected positive sizes, got {self.prior_sizes}")
+            raise InputError(f"prior_sizes: expected positive sizes, got {self.prior_sizes}")
         if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
-            raise ValueError(f"aspect_ratios: expected positive ones, got {self.aspect_ratios}")
+            raise InputError(f"aspect_ratios: expected positive ones, got {self.aspect_ratios}")
         if min(self.normalization.std) <= 0:
-            raise ValueError(
+            raise InputError(
                 f"normalization.std: expected positive ones, got {self.normalization.std}"
             )
 

@@ -7,6 +7,8 @@ import dataclasses
 import difflib
 from collections.abc import Sequence
 
+from yolact_ros.errors import InputError
+
 from .classes import DEMO_CLASSES
 from .preset import Preset, ResNetSpec, TorchvisionSpec
 from .published import PUBLISHED_PRESETS
@@ -41,7 +43,7 @@ def get_preset(name: str) -> Preset:
     except KeyError:
         near = difflib.get_close_matches(name, _PRESETS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
+        raise InputError(
             f"preset: expected one of {', '.join(_PRESETS)}, got {name!r}{hint}"
         ) from None
 

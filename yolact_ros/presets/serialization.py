@@ -11,6 +11,8 @@ import types
 import typing
 from typing import Any
 
+from yolact_ros.errors import InputError
+
 from .preset import DarkNetSpec, Preset, ResNetSpec, TorchvisionSpec
 
 _KINDS: dict[str, type] = {
@@ -38,7 +40,7 @@ def preset_from_json(text: str) -> Preset:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"preset: expected JSON, got {text[:40]!r} ({error})") from error
+        raise InputError(f"preset: expected JSON, got {text[:40]!r} ({error})") from error
     preset = _decode(value, Preset, "preset")
     assert isinstance(preset, Preset)
     return preset
@@ -67,7 +69,7 @@ def _decode(value: Any, expected: Any, where: str) -> Any:
     if expected in (str, int, bool) and type(value) is expected:
         return value
     name = "finite number" if expected is float else expected.__name__
-    raise ValueError(f"{where}: expected {name}, got {_shown(value)}")
+    raise InputError(f"{where}: expected {name}, got {_shown(value)}")
 
 
 def _decode_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
@@ -77,7 +79,7 @@ def _decode_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
     if len(candidates) == 1:
         return _decode(value, candidates[0], where)
     if not isinstance(value, dict) or value.get("kind") not in [*_KINDS]:
-        raise ValueError(
+        raise InputError(
             f'{where}: expected an object with "kind", one of {", ".join(_KINDS)}, '
             f"got {_shown(value)}"
         )
@@ -87,11 +89,11 @@ def _decode_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
 
 def _decode_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise ValueError(f"{where}: expected a list, got {_shown(value)}")
+        raise InputError(f"{where}: expected a list, got {_shown(value)}")
     if len(items) == 2 and items[1] is Ellipsis:
         items = (items[0],) * len(value)
     if len(items) != len(value):
-        raise ValueError(f"{where}: expected {len(items)} items, got {len(value)}")
+        raise InputError(f"{where}: expected {len(items)} items, got {len(value)}")
     return tuple(
         _decode(item, kind, f"{where}[{index}]")
         for index, (item, kind) in enumerate(zip(value, items, strict=True))
@@ -100,10 +102,10 @@ def _decode_tuple(value: Any, items: tuple[Any, ...], where: str) -> tuple[Any, 
 
 def _decode_dataclass(value: Any, expected: type, where: str) -> Any:
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected an object, got {_shown(value)}")
+        raise InputError(f"{where}: expected an object, got {_shown(value)}")
     hints = typing.get_type_hints(expected)
     if unknown := sorted(value.keys() - hints.keys()):
-        raise ValueError(
+        raise InputError(
             f"{where}: unknown fields {', '.join(unknown)}; a later version may have written this"
         )
     required = {
@@ -112,7 +114,7 @@ def _decode_dataclass(value: Any, expected: type, where: str) -> Any:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
     if missing := sorted(required - value.keys()):
-        raise ValueError(f"{where}: missing fields {', '.join(missing)}")
+        raise InputError(f"{where}: missing fields {', '.join(missing)}")
     return expected(
         **{name: _decode(item, hints[name], f"{where}.{name}") for name, item in value.items()}
     )

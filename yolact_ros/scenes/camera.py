@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolact_ros.errors import InputError
+
 
 @dataclass(frozen=True)
 class CameraIntrinsics:
@@ -50,7 +52,7 @@ class CameraIntrinsics:
             ValueError: if the depth image is not of this camera's size.
         """
         if depth.shape != (self.height, self.width):
-            raise ValueError(
+            raise InputError(
                 f"depth: expected shape {(self.height, self.width)}, got {depth.shape}"
             )
         x = (np.arange(self.width) - self.cx) / self.fx

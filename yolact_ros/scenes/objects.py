@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from yolact_ros.errors import InputError
 from yolact_ros.scenes import extra_objects, textures
 from yolact_ros.scenes.shapes import Band, Disk, Piece, Torus
 from yolact_ros.scenes.solids import Solid, TextureStack, cuboid, of_revolution
@@ -280,5 +281,5 @@ def make_solid(kind: str, rng: np.random.Generator) -> Solid:
         ValueError: if the kind is unknown.
     """
     if kind not in _MAKERS:
-        raise ValueError(f"kind: expected one of {', '.join(_MAKERS)}, got {kind!r}")
+        raise InputError(f"kind: expected one of {', '.join(_MAKERS)}, got {kind!r}")
     return _MAKERS[kind](rng)

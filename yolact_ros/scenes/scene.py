@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
 from yolact_ros.scenes.ground import Ground, draw_ground
@@ -173,15 +174,15 @@ class Scene:
             ValueError: if the seed is negative, a side too small, or a class unknown or repeated.
         """
         if seed < 0:
-            raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+            raise InputError(f"seed: expected an integer >= 0, got {seed}")
         if min(width, height) < MIN_SIDE:
-            raise ValueError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
+            raise InputError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
         if (
             not class_names
             or not set(class_names).issubset(SCENE_CLASSES)
             or len(set(class_names)) < len(class_names)
         ):
-            raise ValueError(
+            raise InputError(
                 f"classes: expected some of {', '.join(SCENE_CLASSES)}, none twice, "
                 f"got {', '.join(class_names) or 'none'}"
             )

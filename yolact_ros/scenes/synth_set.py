@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.datasets.run_lengths import encode_mask
+from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
@@ -82,7 +83,7 @@ class SynthSet:
 
     def __post_init__(self) -> None:
         if self.images < 1:
-            raise ValueError(f"images: expected 1 or more, got {self.images}")
+            raise InputError(f"images: expected 1 or more, got {self.images}")
 
     def write(self, folder: Path, *, workers: int, version: str, progress: bool = False) -> Path:
         """Renders all images and writes them and their annotations.
@@ -104,11 +105,11 @@ class SynthSet:
             ValueError: The folder is not empty, or the set cannot be drawn.
         """
         if workers < 1:
-            raise ValueError(f"workers: expected 1 or more, got {workers}")
+            raise InputError(f"workers: expected 1 or more, got {workers}")
         if folder.exists() and not folder.is_dir():
-            raise ValueError(f"{folder}: expected an empty folder or none, got a file")
+            raise InputError(f"{folder}: expected an empty folder or none, got a file")
         if folder.exists() and any(folder.iterdir()):
-            raise ValueError(f"{folder}: expected an empty folder or none, got one with files")
+            raise InputError(f"{folder}: expected an empty folder or none, got one with files")
         Scene.random(self.seed, **self._scene_options)  # wrong options end here
         for name in ("images", "depth"):
             (folder / name).mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from yolact_ros.bench.memory import peak_memory, reset_peak_memory
+from yolact_ros.errors import InputError
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.ops.boxes import center_to_corners, encode_boxes
@@ -190,7 +191,7 @@ def measure_loss_cost(
     """
     for name, value in (("batch", batch), ("objects", objects), ("repeats", repeats)):
         if value < 1:
-            raise ValueError(f"{name}: expected 1 or more, got {value}")
+            raise InputError(f"{name}: expected 1 or more, got {value}")
     device = device or torch.device("cpu")
     generator = torch.Generator().manual_seed(seed)
     predictions = random_predictions(preset, batch, generator, device)

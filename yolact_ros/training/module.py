@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.errors import InputError
 from yolact_ros.evaluation.coco import coco_metrics
 from yolact_ros.evaluation.segment_dataset import coco_results_of, segmenter_categories
 from yolact_ros.inference import Segmenter
@@ -27,7 +28,7 @@ VALIDATION_SCORE = 0.05
 """Instances below this are left out of validation, as in the published evaluation."""
 
 
-class TrainingError(ValueError):
+class TrainingError(InputError):
     """Training cannot go on."""
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .recipe import Recipe
+from yolact_ros.choices import PRECISIONS
+from yolact_ros.errors import InputError
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+from .recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,21 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name in ("batch_size", "devices", "nodes", "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         for name in ("max_steps", "validate_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
+                raise InputError(f"{name}: expected 1 or more, got {value}")
         for name in ("seed", "workers"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         for name, allowed in (
             ("device", ("auto", "cpu", "cuda")),
-            ("precision", ("auto", *PRECISIONS)),
+            ("precision", PRECISIONS),
             ("freeze_norms", ("auto", "yes", "no")),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(
+                raise InputError(
                     f"{name}: expected {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
 

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+from yolact_ros.errors import InputError
+
 REFERENCE_BATCH = 8
 """Batch that learning rates are given for; they grow in proportion (Goyal et al., 2017)."""
 PUBLISHED_EPOCHS = 800_000 * REFERENCE_BATCH / 117_266
@@ -53,14 +55,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("sgd", "adamw"):
-            raise ValueError(f"optimizer: expected sgd or adamw, got {self.optimizer!r}")
+            raise InputError(f"optimizer: expected sgd or adamw, got {self.optimizer!r}")
         for name in ("weight_decay", "gradient_clip"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+            raise InputError(f"learning_rate: expected more than 0, got {self.learning_rate}")
         if not 0 <= self.average < 1:
-            raise ValueError(f"average: expected 0 to below 1, got {self.average}")
+            raise InputError(f"average: expected 0 to below 1, got {self.average}")
 
     def optimize(
         self, network: nn.Module, *, steps: int, batch: int

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yolact_ros.checkpoints.conversion import file_sha256
+import torch
+
 from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.errors import InputError
+from yolact_ros.provenance import file_sha256, git_revision, versions
 
 
-class RunError(ValueError):
+class RunError(InputError):
     """A folder cannot be used for a run."""
 
 
@@ -120,3 +124,14 @@ def dataset_digest(dataset: CocoDataset) -> str:
         for digest in pool.map(file_sha256, files):
             total.update(digest.encode())
     return total.hexdigest()
+
+
+def describe_start(command: str, seed: int) -> dict[str, str]:
+    """Text entries for a weights file: command, seed, revision, versions, machine."""
+    return {
+        "command": command,
+        "seed": str(seed),
+        "revision": git_revision(Path(__file__).parent),
+        **versions(),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+    }

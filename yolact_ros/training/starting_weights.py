@@ -13,6 +13,7 @@ from torch import Tensor
 
 from yolact_ros.checkpoints import CheckpointError, choose_preset
 from yolact_ros.checkpoints.checkpoint import is_obsolete, read_checkpoint
+from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact
 from yolact_ros.presets import Preset, ResNetSpec, TorchvisionSpec
 
@@ -135,7 +136,7 @@ def start_backbone(network: Yolact, choice: str) -> Start | None:
     if choice == "none" or (choice == "auto" and name is None):
         return None
     if name is None:
-        raise ValueError(
+        raise InputError(
             "backbone_weights: expected none (torchvision does not have the backbone of "
             f"{network.preset.name}), got {choice!r}"
         )
@@ -150,7 +151,7 @@ def start_backbone(network: Yolact, choice: str) -> Start | None:
         if key.startswith("backbone.") and key not in kept and not _of_deformation(key)
     ]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"backbone_weights: expected torchvision's {name}, got weights in which "
             f"{len(missing)} tensors are missing or of another shape, {missing[0]} among them"
         )
@@ -163,7 +164,7 @@ def _downloaded(name: str) -> Mapping[str, Tensor]:
         weights = torchvision.models.get_model_weights(name)["DEFAULT"]
         return dict(weights.get_state_dict(progress=True, check_hash=True))
     except (OSError, RuntimeError) as error:
-        raise ValueError(
+        raise InputError(
             f"backbone_weights: expected to download torchvision's {name}, got {error}; give its "
             "file instead, or none"
         ) from error

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset, read_dataset
+from yolact_ros.errors import InputError
 from yolact_ros.inference.device import cpu_multiplies_bf16
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
@@ -30,9 +31,8 @@ from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_
 from .curve import draw_curve
 from .module import TrainingError, TrainingModule
 from .options import TrainingOptions
-from .provenance import provenance
 from .recipe import default_steps
-from .run_folder import RunFolder, dataset_digest
+from .run_folder import RunFolder, dataset_digest, describe_start
 from .starting_weights import Start, start_backbone, start_from_weights
 
 _LIGHTNING_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -88,7 +88,7 @@ def train(options: TrainingOptions, command: str) -> Trained:
     module = _module(network, options, validation, frozen=_frozen_norms(options, start is not None))
     data = _data(options, training, validation, preset.input_size)
     folder = RunFolder(options.out)
-    described = provenance(command, options.seed)
+    described = describe_start(command, options.seed)
     checkpoint = _begin(folder, options, preset, datasets, described)
     if options.resume and folder.last.is_file():
         _say(f"the run in {folder.path} is finished")
@@ -165,7 +165,7 @@ def _resolved(options: TrainingOptions, images: int) -> TrainingOptions:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     found = torch.cuda.device_count() if device == "cuda" else options.devices
     if found < options.devices:
-        raise ValueError(
+        raise InputError(
             f"devices: expected at most {found} on this machine, got {options.devices}"
         )
     batch = options.joined_batch
@@ -182,7 +182,7 @@ def _resolved(options: TrainingOptions, images: int) -> TrainingOptions:
 
 def _check_classes(training: CocoDataset, validation: CocoDataset) -> None:
     if unknown := [name for name in validation.class_names if name not in training.class_names]:
-        raise ValueError(
+        raise InputError(
             f"{validation.annotation_file}: expected classes among those of "
             f"{training.annotation_file} ({', '.join(training.class_names)}), got besides "
             f"{', '.join(unknown)}"

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances, PackedMask
 
 from .palette import class_color
@@ -37,7 +38,7 @@ class OverlayStyle:
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
-            raise ValueError(f"opacity: expected 0 to 1, got {self.opacity}")
+            raise InputError(f"opacity: expected 0 to 1, got {self.opacity}")
 
 
 def draw_overlay(
@@ -66,7 +67,7 @@ def paint_overlay(
 ) -> None:
     """Draws as `draw_overlay`, onto the image itself, which must be contiguous."""
     if canvas.shape[:2] != instances.image_size:
-        raise ValueError(
+        raise InputError(
             f"image: expected the instances' size {instances.image_size}, got {canvas.shape[:2]}"
         )
     style = style or OverlayStyle()

@@ -21,7 +21,7 @@ from yolact_ros.scenes.scene import Scene
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 PRESETS = ["yolact_demo", "yolact_resnet50", "yolact_plus_resnet50"]
 
 
@@ -113,7 +113,7 @@ def test_the_path_for_gpus_takes_it(both, preset, assert_same_instances):
 def test_outputs_are_the_published_ones(both, preset):
     path = GOLDEN / f"{preset}.npz"
     if not path.is_file():
-        path = Path(__file__).parents[3] / "shared" / "golden" / path.name
+        path = Path(__file__).parents[4] / "shared" / "golden" / path.name
     if not path.is_file():
         pytest.skip(f"no reference outputs of {preset} (../shared/golden)")
     _, segmenter = both(preset)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed"
 )
 
-CASES = Path(__file__).with_name("mask_kernel_interpreted.py")
+CASES = Path(__file__).with_name("triton_interpreted.py")
 
 COMPILE = """
 import warnings
@@ -54,7 +54,7 @@ def run(*arguments, **variables):
         capture_output=True,
         text=True,
         timeout=300,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout

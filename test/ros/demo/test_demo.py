@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(150)
 
 def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     picture = tmp_path / "out" / "overlay.png"
-    demo = start("yolact_ros.ros.demo.main", "--output", picture, "--frames", "120")
+    demo = start("yolact_ros.ros.demo", "--output", picture, "--frames", "120")
     code = demo.process.wait(120)
     print(demo.output)
     assert code == 0
@@ -24,7 +24,7 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
 
 def test_demo_of_three_cameras_agrees_with_the_truth_of_each(start, tmp_path):
     picture = tmp_path / "overlay.png"
-    demo = start("yolact_ros.ros.demo.main", "--cameras", "3", "--output", picture)
+    demo = start("yolact_ros.ros.demo", "--cameras", "3", "--output", picture)
     code = demo.process.wait(140)
     print(demo.output)
     assert code == 0
@@ -45,13 +45,13 @@ def test_demo_of_three_cameras_agrees_with_the_truth_of_each(start, tmp_path):
     ],
 )
 def test_demo_refuses_what_it_cannot_show(start, arguments, text):
-    demo = start("yolact_ros.ros.demo.main", *arguments)
+    demo = start("yolact_ros.ros.demo", *arguments)
     assert demo.process.wait(30) == 2 and text in demo.output
 
 
 def test_demo_says_what_failed(start, tmp_path):
     weights = tmp_path / "missing.safetensors"
-    demo = start("yolact_ros.ros.demo.main", "--weights", weights, "--output", tmp_path / "o.png")
+    demo = start("yolact_ros.ros.demo", "--weights", weights, "--output", tmp_path / "o.png")
     assert demo.process.wait(100) == 1
     assert demo.lines("demo failed: .*missing.safetensors")
     assert "Traceback" not in demo.output

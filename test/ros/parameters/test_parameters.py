@@ -19,7 +19,7 @@ from yolact_ros.ros.parameters.reading import (
 )
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings, parameters_markdown
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPECS = {spec.name: spec for spec in PARAMETERS}
 
 

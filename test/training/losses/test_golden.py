@@ -20,7 +20,7 @@ from yolact_ros.training.data.target import Target
 from yolact_ros.training.losses.class_loss import choose_negatives
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
+GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "golden"
 # Of each case's synthetic predictions: preset, input size, classes with background, sides of the
 # prototypes and of P3. Network predictions are stored.
 CASES = {

@@ -7,9 +7,10 @@ import shutil
 
 import torch
 
+from yolact_ros.choices import COMPILE_MODES
+from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact
 
-COMPILE_KINDS = ("off", "on", "auto")
 _CXX_COMPILERS = ("g++", "clang++")
 
 
@@ -17,13 +18,13 @@ def resolve_compile(compile: bool | str, device: torch.device, dtype: torch.dtyp
     """Whether the network is to be compiled; "auto" is where it wins and can work.
 
     Raises:
-        ValueError: It is neither a bool nor in `COMPILE_KINDS`.
+        ValueError: It is neither a bool nor in `COMPILE_MODES`.
     """
     if isinstance(compile, bool):
         return compile
-    if compile not in COMPILE_KINDS:
-        raise ValueError(
-            f"compile: expected a bool or one of {', '.join(COMPILE_KINDS)}, got {compile!r}"
+    if compile not in COMPILE_MODES:
+        raise InputError(
+            f"compile: expected a bool or one of {', '.join(COMPILE_MODES)}, got {compile!r}"
         )
     if compile == "auto":
         return (

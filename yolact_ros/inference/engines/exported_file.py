@@ -11,12 +11,13 @@ from pathlib import Path
 
 from yolact_ros import __version__
 from yolact_ros.checkpoints.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
+from yolact_ros.choices import EXPORT_PRECISIONS
+from yolact_ros.errors import InputError
 from yolact_ros.inference.decode import CANDIDATE_THRESHOLD
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.presets import Preset, preset_from_json
 
 SUFFIXES = (".onnx", ".pt2")
-PRECISIONS = ("fp32", "fp16")
 FORMAT = "1"
 """Raised when files of before can no longer be read."""
 
@@ -88,8 +89,8 @@ class ExportedFile:
             options = json.loads(metadata[_OPTIONS_KEY])
             options["classes"] = tuple(options["classes"])
             precision = metadata[_PRECISION_KEY]
-            if precision not in PRECISIONS:
-                raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}")
+            if precision not in EXPORT_PRECISIONS:
+                raise InputError(f"precision: expected one of {', '.join(EXPORT_PRECISIONS)}")
             preset = preset_from_json(metadata[DEFINITION_KEY])
             return cls(preset, precision, SegmenterOptions(**options))
         except (ValueError, KeyError, TypeError) as error:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import CheckpointError
 from yolact_ros.checkpoints.choice import agree_on_preset
+from yolact_ros.errors import InputError
 from yolact_ros.inference.device import resolve_device
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
@@ -105,7 +106,7 @@ class OnnxNetwork:
         """
         side = self.preset.input_size
         if x.shape[1:] != (3, side, side):
-            raise ValueError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
+            raise InputError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
         found = dict(zip(RAW_OUTPUTS, self._raw(x), strict=True))
         return RawPredictions(**found, priors=self._priors)
 
@@ -137,7 +138,7 @@ class _Part:
             ) from error
         self.providers = self._session.get_providers()
         if device.type == "cuda" and _CUDA not in self.providers:
-            raise ValueError(
+            raise InputError(
                 f"device: expected ONNX Runtime to reach {device}, got its providers "
                 f"{', '.join(self.providers)}; its messages above say why"
             )
@@ -189,7 +190,7 @@ def _resolve_device(name: str, runtime: ModuleType) -> torch.device:
         return device
     if name == "auto":
         return torch.device("cpu")
-    raise ValueError(
+    raise InputError(
         f"device: expected one that ONNX Runtime has a provider for, got {name!r} with "
         f"{', '.join(present)}; the package onnxruntime-gpu has {_CUDA}"
     )
@@ -200,7 +201,7 @@ def _packages() -> tuple[ModuleType, ModuleType]:
         import onnx.utils
         import onnxruntime
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "engine: expected the packages onnxruntime and onnx for 'onnxruntime' (pip install "
             f"onnxruntime onnx), got: {error}"
         ) from error

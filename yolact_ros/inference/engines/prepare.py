@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import torch
 
-from yolact_ros.inference.device import PRECISIONS, resolve_device, resolve_precision
+from yolact_ros.choices import ENGINES, PRECISIONS
+from yolact_ros.errors import InputError, expect_one_of
+from yolact_ros.inference.device import resolve_device, resolve_precision
 from yolact_ros.inference.loading import load_network
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
@@ -18,8 +20,6 @@ from yolact_ros.presets import Preset
 from .compilation import compile_network, resolve_compile
 from .onnxruntime import OnnxNetwork
 from .protocol import EngineNetwork, RawNetwork
-
-ENGINES = ("torch", "onnxruntime")
 
 
 class Engine(NamedTuple):
@@ -64,16 +64,15 @@ def prepare_engine(
         ValueError: A value is not among those expected, or not with this engine; weights that do
             not fit raise its subclass `CheckpointError`.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
+    expect_one_of("engine", engine, ENGINES)
     if network is not None:
         if preset is not None or weights is not None or class_names:
-            raise ValueError("network: expected neither preset, weights nor class_names beside it")
+            raise InputError("network: expected neither preset, weights nor class_names beside it")
         if isinstance(network, Yolact) and engine != "torch":
-            raise ValueError(f"engine: expected torch for a Yolact, got {engine!r}")
+            raise InputError(f"engine: expected torch for a Yolact, got {engine!r}")
     elif engine == "onnxruntime":
         if weights is None or Path(weights).suffix != ".onnx":
-            raise ValueError(
+            raise InputError(
                 "weights: expected an .onnx file of `yolact-ros export` for engine 'onnxruntime', "
                 f"got {'none' if weights is None else weights}"
             )
@@ -96,19 +95,18 @@ def _check_other(
     network: EngineNetwork, precision: str, resize: str, compile: bool | str
 ) -> Engine:
     """The engine of another network than torch's, if the rest goes with it."""
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+    expect_one_of("precision", precision, PRECISIONS)
     if precision not in ("auto", network.precision):
-        raise ValueError(
+        raise InputError(
             f"precision: expected auto or {network.precision}, which the exported file has, "
             f"got {precision!r}"
         )
     if resize == "fit":
-        raise ValueError(
+        raise InputError(
             "resize: expected square, as an exported file takes one size of input, got 'fit'"
         )
     if compile is True or compile == "on":
-        raise ValueError("compile: expected off or auto with another engine than torch, got on")
+        raise InputError("compile: expected off or auto with another engine than torch, got on")
     resolve_compile(compile, network.device, torch.float32)
     return Engine(
         network.engine,

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from yolact_ros.errors import InputError
+
 
 class Staging:
     """A ring of host buffers between NumPy arrays and a device.
@@ -25,7 +27,7 @@ class Staging:
 
     def __init__(self, device: torch.device, slots: int = 3) -> None:
         if slots < 1:
-            raise ValueError(f"slots: expected 1 or more, got {slots}")
+            raise InputError(f"slots: expected 1 or more, got {slots}")
         self._cuda = device.type == "cuda"
         self._slots = [_Slot(self._cuda) for _ in range(slots)]
         self._next = 0
@@ -40,7 +42,7 @@ class Staging:
         """
         total = sum(array.size for array in arrays)
         if target.dtype != torch.uint8 or target.shape != (total,):
-            raise ValueError(
+            raise InputError(
                 f"target: expected ({total},) uint8, got {tuple(target.shape)} {target.dtype}"
             )
         slot = self._take()

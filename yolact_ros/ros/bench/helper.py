@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.processes.children import ChildProcess
 
 _STEP = 0.1
@@ -79,7 +80,7 @@ class Helper(ChildProcess):
             except queue.Empty:
                 check()
             if time.monotonic() > deadline:
-                raise ValueError(f"{self.name}: expected an answer within {timeout:g} s, got none")
+                raise InputError(f"{self.name}: expected an answer within {timeout:g} s, got none")
 
     def _read(self) -> None:
         assert self._process.stdout is not None

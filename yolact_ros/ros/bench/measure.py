@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.run import Run, run_once
 from yolact_ros.ros.bench.settings import NodeBenchSettings, SetUp, set_ups
@@ -41,7 +42,7 @@ def measure_node(
     known = [spec.name for spec in PARAMETERS]
     for name in settings.parameters:
         if name not in known:
-            raise ValueError(f"parameter: expected one of {', '.join(known)}, got {name}")
+            raise InputError(f"parameter: expected one of {', '.join(known)}, got {name}")
     ways = set_ups(settings)
     runs: list[list[Run]] = [[] for _ in ways]
     with _domain(settings.domain_id) as domain_id, tempfile.TemporaryDirectory() as folder:

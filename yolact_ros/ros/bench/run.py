@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.bench import process_use
 from yolact_ros.ros.bench.counts import Arrivals, CameraRun, counts_of, is_settled, stages_of
 from yolact_ros.ros.bench.helper import Helper
@@ -92,10 +93,10 @@ def run_once(
         def check() -> None:
             if (child := children.ended()) is not None:
                 last = child.last_lines(1).strip() or "it said nothing"
-                raise ValueError(f"{child.name} ended with exit code {child.exit_code}: {last}")
+                raise InputError(f"{child.name} ended with exit code {child.exit_code}: {last}")
             for status in (one for statuses in board.of_nodes() for one in statuses):
                 if status["level"] == _ERROR and status["values"]["state"] == "unconfigured":
-                    raise ValueError(f"the node is {status['message']}")
+                    raise InputError(f"the node is {status['message']}")
 
         viewer = _start_viewer(way, settings, environment, folder, board)
         children.add(viewer)
@@ -234,7 +235,7 @@ def _wait_until_ready(
     ):
         check()
         if time.monotonic() > deadline:
-            raise ValueError(f"the node: expected to be active within {_START:g} s")
+            raise InputError(f"the node: expected to be active within {_START:g} s")
         time.sleep(_STEP)
     time.sleep(_SETTLING)
 
@@ -295,7 +296,7 @@ def _counts_at_rest(
         if told and (settled or late):
             return [history[-1] for history in histories]
         if late:
-            raise ValueError(f"/diagnostics: expected every camera's within {_REST:g} s")
+            raise InputError(f"/diagnostics: expected every camera's within {_REST:g} s")
         time.sleep(_STEP)
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from yolact_ros.errors import InputError
+
 TOPICS = {
     "instances": "yolact_ros.msg/InstanceArray",
     "detections": "vision_msgs.msg/Detection2DArray",
@@ -219,4 +221,4 @@ def _suffix(settings: NodeBenchSettings) -> str:
 
 def _expect(fits: bool, name: str, expected: str, got: object) -> None:
     if not fits:
-        raise ValueError(f"{name}: expected {expected}, got {got}")
+        raise InputError(f"{name}: expected {expected}, got {got}")

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from yolact_ros.errors import InputError
+
 # encoding: channels, order of the first three
 _COLOR = {
     "rgb8": (3, "rgb"),
@@ -56,7 +58,7 @@ _BITS = re.compile(r"(8|16|32|64)[USF]C(\d)")
 _KNOWN = (*_COLOR, *_MONO, *_BAYER, *_YUV422, *_COLOR16)
 
 
-class ImageError(ValueError):
+class ImageError(InputError):
     """A frame cannot be used; the text says what was expected and what came.
 
     Attributes:

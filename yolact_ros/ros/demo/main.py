@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo: synthetic cameras and the real node in processes of their own, watched over DDS.
 
-    python3 -m yolact_ros.ros.demo.main [--cameras N] [--output FILE] [--frames N] [--weights FILE]
+    python3 -m yolact_ros.ros.demo [--cameras N] [--output FILE] [--frames N] [--weights FILE]
 
 It ends by itself with exit code 0 when the results of every camera agree with its truth, else 1.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from yolact_ros.ros.signals import ignore_signals, leave_quietly
+from yolact_ros.ros.signals import ignore_signals
 
 if TYPE_CHECKING:
     from yolact_ros.ros.demo.viewer import CameraView, DemoViewer
@@ -222,8 +222,3 @@ def _conclude(view: CameraView, output: Path) -> int:
     for text in problems:
         print(f"demo failed: {label}{text}", file=sys.stderr)
     return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    leave_quietly()
-    sys.exit(main())

@@ -15,6 +15,8 @@ from typing import Any
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
 
+from yolact_ros.errors import InputError
+
 STRING, INTEGER, FLOAT, BOOLEAN, STRINGS = "string", "integer", "float", "boolean", "string array"
 
 _TYPE_CODES = {
@@ -26,7 +28,7 @@ _TYPE_CODES = {
 }
 
 
-class ParameterError(ValueError):
+class ParameterError(InputError):
     """A parameter has a value that cannot be used; the text names it, its range and the value."""
 
 

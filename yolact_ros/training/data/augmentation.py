@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from yolact_ros.errors import InputError
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -63,11 +65,11 @@ class Augmentation:
             low, high = ranges.get(field.name, (0, 1))
             value = getattr(self, field.name)
             if not low <= value <= high:
-                raise ValueError(
+                raise InputError(
                     f"{field.name}: expected a value from {low:g} to {high:g}, got {value}"
                 )
         if self.smallest_window == 0:
-            raise ValueError("smallest_window: expected a value above 0, got 0")
+            raise InputError("smallest_window: expected a value above 0, got 0")
 
 
 _NAMED = {
@@ -99,5 +101,5 @@ def augmentation_named(name: str) -> Augmentation:
         ValueError: There is none of that name.
     """
     if name not in _NAMED:
-        raise ValueError(f"augmentation: expected one of {', '.join(_NAMED)}, got {name!r}")
+        raise InputError(f"augmentation: expected one of {', '.join(_NAMED)}, got {name!r}")
     return _NAMED[name]

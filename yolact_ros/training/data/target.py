@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from yolact_ros.errors import InputError
+
 
 def _no_boxes() -> Tensor:
     return torch.zeros((0, 4))
@@ -39,11 +41,11 @@ class Target:
             boxes = getattr(self, name)
             rows = count if name == "boxes" else len(boxes)
             if boxes.shape != (rows, 4):
-                raise ValueError(f"{name}: expected shape ({rows}, 4), got {tuple(boxes.shape)}")
+                raise InputError(f"{name}: expected shape ({rows}, 4), got {tuple(boxes.shape)}")
             if not bool((boxes[:, 2:] > boxes[:, :2]).all()):
-                raise ValueError(f"{name}: expected x1 < x2 and y1 < y2, got {boxes.tolist()}")
+                raise InputError(f"{name}: expected x1 < x2 and y1 < y2, got {boxes.tolist()}")
         if self.masks.ndim != 3 or len(self.masks) != count:
-            raise ValueError(
+            raise InputError(
                 f"masks: expected shape ({count}, h, w), got {tuple(self.masks.shape)}"
             )
 

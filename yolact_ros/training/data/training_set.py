@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.errors import InputError
 from yolact_ros.training.data import bit_planes
 from yolact_ros.training.data.augmentation import Augmentation
 from yolact_ros.training.data.target import Target
@@ -75,18 +76,18 @@ class TrainingSet(Dataset[Sample]):
         empty_images: bool = True,
     ) -> None:
         if input_size < 1:
-            raise ValueError(f"input_size: expected at least 1, got {input_size}")
+            raise InputError(f"input_size: expected at least 1, got {input_size}")
         if seed < 0:
-            raise ValueError(f"seed: expected an integer >= 0, got {seed}")
+            raise InputError(f"seed: expected an integer >= 0, got {seed}")
         images = tuple(
             image
             for image in dataset.images
             if empty_images or any(not thing.crowd for thing in image.objects)
         )
         if not images:
-            raise ValueError(f"{dataset.annotation_file}: expected images to train on, got none")
+            raise InputError(f"{dataset.annotation_file}: expected images to train on, got none")
         if length is not None and length < 1:
-            raise ValueError(f"length: expected at least 1, got {length}")
+            raise InputError(f"length: expected at least 1, got {length}")
         self.images = images
         self.input_size = input_size
         self.augmentation = augmentation

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from yolact_ros.errors import InputError
 from yolact_ros.ops.boxes import center_to_corners
 
 NEUTRAL = -1
@@ -110,7 +111,7 @@ def assign_each_object(iou: Tensor, images: Tensor, rows: Tensor) -> Tensor:
     """
     batch, size, num_priors = iou.shape
     if size > num_priors:
-        raise ValueError(f"objects: expected at most {num_priors} (one a prior), got {size}")
+        raise InputError(f"objects: expected at most {num_priors} (one a prior), got {size}")
     wish_iou = iou.new_full((batch, size), _EXCLUDED)
     # Objects that do not exist wish for priors that do not exist, each for another.
     wish = torch.arange(num_priors, num_priors + size, device=iou.device).repeat(batch, 1)

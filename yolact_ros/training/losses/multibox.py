@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_ros.errors import InputError
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.boxes import encode_boxes
 from yolact_ros.structures import TrainingPredictions
@@ -86,22 +87,22 @@ class MultiBoxLoss(nn.Module):
     ) -> None:
         super().__init__()
         if class_loss not in CLASS_LOSSES:
-            raise ValueError(
+            raise InputError(
                 f"class_loss: expected {' or '.join(CLASS_LOSSES)}, got {class_loss!r}"
             )
         if not (0 <= focal_alpha <= 1 and focal_gamma >= 0):
-            raise ValueError(
+            raise InputError(
                 "focal_alpha, focal_gamma: expected 0 to 1 and 0 or more, "
                 f"got {focal_alpha} and {focal_gamma}"
             )
         if not 0 < negative_iou <= positive_iou <= 1:
-            raise ValueError(
+            raise InputError(
                 "negative_iou, positive_iou: expected 0 < negative_iou <= positive_iou <= 1, "
                 f"got {negative_iou} and {positive_iou}"
             )
         for name, value in (("max_masks", max_masks), ("max_mask_ious", max_mask_ious)):
             if value is not None and value < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
+                raise InputError(f"{name}: expected 1 or more, got {value}")
         self.box_weight = box_weight
         self.class_weight = class_weight
         self.mask_weight = mask_weight
@@ -142,7 +143,7 @@ class MultiBoxLoss(nn.Module):
                 there are priors.
         """
         if len(targets) != len(predictions.offsets):
-            raise ValueError(
+            raise InputError(
                 f"targets: expected one for each of {len(predictions.offsets)} images, "
                 f"got {len(targets)}"
             )

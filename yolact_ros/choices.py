@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words that options take, alike for `Segmenter`, the node and the command line."""
+
+from __future__ import annotations
+
+ENGINES = ("torch", "onnxruntime")
+"""What runs the network."""
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+"""The network's arithmetic at inference and in training; "auto" is decided by the device."""
+
+EXPORT_PRECISIONS = ("fp32", "fp16")
+"""The network's arithmetic in an exported file."""
+
+COMPILE_MODES = ("off", "on", "auto")
+"""Whether the network goes through `torch.compile`."""
+
+RESIZE_KINDS = ("square", "fit")
+"""How an image becomes the network's input: stretched to a square, or with its aspect ratio."""
+
+NMS_KINDS = ("fast", "cross_class", "exact")
+"""How overlapping detections are suppressed; see `yolact_ros.ops.suppression`."""
+
+RESCORING_KINDS = ("published", "product", "class")
+"""What YOLACT++'s predicted mask IoU does; see `yolact_ros.inference.SegmenterOptions`."""
+
+TRANSPORTS = ("raw", "compressed")
+"""How images reach the node: `sensor_msgs/Image` or `sensor_msgs/CompressedImage`."""
+
+RELIABILITIES = ("reliable", "best_effort")
+"""What a publisher of images offers."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where figures and files come from: versions, processor, revision, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from yolact_ros import __version__
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "onnxruntime",
+    "triton",
+    "pycocotools",
+    "numpy",
+    "opencv-python-headless",
+    "matplotlib",
+)
+"""The distributions whose versions can change a result."""
+
+
+def versions() -> dict[str, str]:
+    """The versions of this package, of Python and of those of `PACKAGES` that are installed."""
+    found = {"yolact_ros": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue  # such as OpenCV from a Linux distribution
+    return found
+
+
+def processor_name() -> str:
+    """The processor's name, as the system calls it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def git_revision(directory: Path) -> str:
+    """The commit that a directory is checked out at, with "-dirty" after it where files differ.
+
+    "unknown" outside a repository or without git.
+    """
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return result.stdout.strip()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
