@@ -99,9 +99,12 @@ def test_requirements_have_what_is_imported():
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
 
+TRAINING = ("training", "evaluation", "bench")
+
+
 def test_the_training_packages_are_imported_for_training_alone():
     parts = [file.name for file in (ROOT / "yolact_ros").iterdir() if file.is_dir()]
-    others = [f"yolact_ros/{part}" for part in parts if part not in ("training", "evaluation")]
+    others = [f"yolact_ros/{part}" for part in parts if part not in TRAINING]
     assert not _imported(*others) & _requirements("train.txt")
 
 

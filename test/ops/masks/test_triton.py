@@ -21,7 +21,7 @@ import warnings
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from yolact_ros.ops import mask_kernel
+from yolact_ros.ops.masks import triton as mask_kernel
 
 warnings.simplefilter("ignore")
 FIXED = {

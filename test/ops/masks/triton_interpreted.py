@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by test_mask_kernel in a process of its own, with Triton's interpreter."""
+"""Run by test_triton in a process of its own, with Triton's interpreter."""
 
 import torch
 from hypothesis import example, given, settings

@@ -2,7 +2,7 @@
 """Assembles masks on a device, packed there, in work and memory that follow the boxes' area.
 
 Logits are one matrix product at prototype resolution. Two steps follow over image pixels, each as
-a Triton kernel (`mask_kernel`) or, where Triton is not installed, as torch operations: packing each
+a Triton kernel (`triton.py`) or, where Triton is not installed, as torch operations: packing each
 box's pixels, then moving the bits of each mask to its tight rectangle. Both end on the device, so
 that one transfer brings the finished masks to the host and nothing is trimmed there.
 """
