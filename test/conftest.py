@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
-import runpy
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
@@ -104,6 +103,7 @@ def exported(tmp_path_factory) -> Callable[[str], Exported]:
         from yolact_ros.export import export_network
         from yolact_ros.inference import load_network
         from yolact_ros.network import build_network
+        from yolact_testing.networks import fill_with_recipe
 
         runtime = pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
@@ -120,33 +120,3 @@ def exported(tmp_path_factory) -> Callable[[str], Exported]:
         return made[preset]
 
     return export
-
-
-def fill_with_recipe(network):
-    """A network with the weights that the reference outputs were made with; in evaluation mode."""
-    import torch
-
-    recipe = runpy.run_path(str(Path(__file__).parent / "golden" / "fill_weights.py"))
-    entries = [[name, list(value.shape), ""] for name, value in network.state_dict().items()]
-    filled = recipe["fill_state"](entries, network.preset.name)
-    network.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in filled.items()})
-    return network.eval()
-
-
-@pytest.fixture(scope="session")
-def assert_same_instances():
-    """Compares what two engines found in an image, whose arithmetic rounds differently."""
-
-    def check(found, expected, *, least: int = 1) -> None:
-        assert len(found) == len(expected) >= least
-        np.testing.assert_array_equal(found.class_ids, expected.class_ids)
-        assert found.class_names == expected.class_names
-        np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
-        np.testing.assert_allclose(found.boxes, expected.boxes, rtol=0, atol=0.05)
-        assert (found.mask_scores is None) == (expected.mask_scores is None)
-        if found.mask_scores is not None:
-            np.testing.assert_allclose(found.mask_scores, expected.mask_scores, rtol=0, atol=1e-3)
-        for one, other in zip(found.masks, expected.masks, strict=True):
-            assert (one & other).sum() >= 0.99 * (one | other).sum()
-
-    return check

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.engines.exported_file import ExportedFile
-from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_classes
+from yolact_testing.networks import random_weights
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -21,13 +20,8 @@ CLASSES = ("screw", "nut")
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    network = build_network(with_classes(get_preset("yolact_demo"), CLASSES))
-    with torch.no_grad():
-        network.prediction_layers[0].conf_layer.bias.view(-1, 3)[:, 0] -= 1
-    save_checkpoint(network, path, {})
-    return str(path)
+    preset = with_classes(get_preset("yolact_demo"), CLASSES)
+    return str(random_weights(tmp_path_factory.mktemp("weights"), preset, eager=1))
 
 
 def test_a_file_with_its_options_and_classes(tmp_path, weights, capfd):

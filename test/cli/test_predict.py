@@ -4,26 +4,17 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 from pycocotools import mask as coco_mask
 
-from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
-from yolact_ros.network import build_network
+from yolact_testing.networks import random_weights
+from yolact_testing.pictures import noise
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_checkpoint(build_network("yolact_demo"), path, {})
-    return path
-
-
-def picture(height, width, seed):
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return random_weights(tmp_path_factory.mktemp("weights"))
 
 
 def predict(*arguments, weights, out):
@@ -40,8 +31,8 @@ def load(out):
 def test_a_folder_gives_overlays_and_coco_results(tmp_path, weights, capsys):
     folder = tmp_path / "pictures"
     (folder / "sub").mkdir(parents=True)
-    cv2.imwrite(str(folder / "b.png"), picture(48, 64, 1))
-    cv2.imwrite(str(folder / "sub" / "a.jpg"), picture(30, 20, 2))
+    cv2.imwrite(str(folder / "b.png"), noise(48, 64, 1))
+    cv2.imwrite(str(folder / "sub" / "a.jpg"), noise(30, 20, 2))
     (folder / "notes.txt").write_text("not a picture")
     out = tmp_path / "out"
     assert predict(folder, weights=weights, out=out) == 0
@@ -69,7 +60,7 @@ def test_a_video_gives_a_video_of_as_many_frames(tmp_path, weights):
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
     for seed in range(5):
-        writer.write(picture(48, 64, seed))
+        writer.write(noise(48, 64, seed))
     writer.release()
     out = tmp_path / "out"
     assert predict(path, weights=weights, out=out) == 0
@@ -82,7 +73,7 @@ def test_a_video_gives_a_video_of_as_many_frames(tmp_path, weights):
 
 def test_an_unreadable_picture_is_named_and_the_others_are_done(tmp_path, weights, capsys):
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
-    cv2.imwrite(str(good), picture(20, 20, 0))
+    cv2.imwrite(str(good), noise(20, 20, 0))
     bad.write_bytes(b"no picture")
     out = tmp_path / "out"
     assert predict(bad, good, weights=weights, out=out) == 1
@@ -93,7 +84,7 @@ def test_an_unreadable_picture_is_named_and_the_others_are_done(tmp_path, weight
 def test_two_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, weights):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        cv2.imwrite(str(tmp_path / folder / "a.png"), picture(10, 10, 0))
+        cv2.imwrite(str(tmp_path / folder / "a.png"), noise(10, 10, 0))
     out = tmp_path / "out"
     paths = [tmp_path / folder / "a.png" for folder in ("one", "two")]
     assert predict(*paths, weights=weights, out=out) == 0
@@ -102,7 +93,7 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, weights)
 
 def test_the_input_is_never_overwritten(tmp_path, weights, capsys):
     path = tmp_path / "a.png"
-    cv2.imwrite(str(path), picture(10, 10, 0))
+    cv2.imwrite(str(path), noise(10, 10, 0))
     before = path.read_bytes()
     assert predict(path, weights=weights, out=tmp_path) == 1
     assert path.read_bytes() == before
@@ -123,7 +114,7 @@ def test_the_input_is_never_overwritten(tmp_path, weights, capsys):
 )
 def test_wrong_arguments_give_one_line(tmp_path, capsys, weights, arguments, message):
     (tmp_path / "empty").mkdir()
-    cv2.imwrite(str(tmp_path / "a.png"), picture(10, 10, 0))
+    cv2.imwrite(str(tmp_path / "a.png"), noise(10, 10, 0))
     places = {"EMPTY": str(tmp_path / "empty"), "PICTURE": str(tmp_path / "a.png")}
     given = [places.get(argument, argument) for argument in arguments]
     if "--weights" not in given:

@@ -11,14 +11,14 @@ from yolact_ros.checkpoints.download import find_weights, weights_folder
 from yolact_ros.cli.main import main
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_classes
+from yolact_testing.networks import random_network
 
 OWN = ("screw", "nut", "bolt")
 
 
 @pytest.fixture
 def network():
-    torch.manual_seed(0)
-    return build_network(with_classes(get_preset("yolact_demo"), OWN))
+    return random_network(with_classes(get_preset("yolact_demo"), OWN))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from yolact_ros.datasets.coco import dataset_from_content
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.evaluate import OperatingPoint
 from yolact_ros.evaluation.operating_point import confusion_matrix, match_dataset, worst_matches
+from yolact_testing.datasets import coco_content
 
 NUT, BOLT = 3, 7  # category ids; class ids 0 and 1
 
@@ -29,14 +30,7 @@ def found(score, category, first, last, image=1):
 
 
 def dataset(*things, images=1):
-    content = {
-        "images": [
-            {"id": number, "file_name": f"{number}.png", "width": 100, "height": 4}
-            for number in range(1, images + 1)
-        ],
-        "categories": [{"id": BOLT, "name": "bolt"}, {"id": NUT, "name": "nut"}],
-        "annotations": [{"id": index, **each} for index, each in enumerate(things)],
-    }
+    content = coco_content([(4, 100)] * images, {BOLT: "bolt", NUT: "nut"}, things)
     return dataset_from_content(content, Path("truth.json"), Path())
 
 

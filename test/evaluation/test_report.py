@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from yolact_ros.datasets.coco import dataset_from_content
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import FIGURES, coco_metrics
 from yolact_ros.evaluation.evaluate import evaluate_results
@@ -21,6 +20,7 @@ from yolact_ros.evaluation.pictures import compare, describe_faults
 from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
 from yolact_ros.evaluation.segment_dataset import SegmentedDataset
+from yolact_testing.datasets import write_dataset
 
 HEIGHT, WIDTH = 120, 160
 NASTY = "nut <b>&\"' $\\frac$"
@@ -47,22 +47,14 @@ def square(x, y, side=40):
 def dataset(tmp_path_factory):
     """Three grey images; objects in the first two, a crowd in the second."""
     folder = tmp_path_factory.mktemp("pictures")
-    for number in (1, 2, 3):
-        cv2.imwrite(str(folder / f"{number}.png"), np.full((HEIGHT, WIDTH, 3), 99, np.uint8))
     truth = [(1, 1, square(5, 5), 0), (1, 2, square(80, 60), 0), (2, 2, square(10, 10), 0)]
     truth += [(2, 1, square(80, 10, 70), 1)]
-    content = {
-        "images": [
-            {"id": number, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT}
-            for number in (1, 2, 3)
-        ],
-        "categories": [{"id": index + 1, "name": name} for index, name in enumerate(NAMES)],
-        "annotations": [
-            {"id": i, "image_id": image, "category_id": category, "iscrowd": crowd, **shape}
-            for i, (image, category, shape, crowd) in enumerate(truth, start=1)
-        ],
-    }
-    return dataset_from_content(content, folder / "truth.json", folder)
+    annotations = [
+        {"id": i, "image_id": image, "category_id": category, "iscrowd": crowd, **shape}
+        for i, (image, category, shape, crowd) in enumerate(truth, start=1)
+    ]
+    grey = np.full((HEIGHT, WIDTH, 3), 99, np.uint8)
+    return write_dataset(folder, [grey] * 3, dict(enumerate(NAMES, 1)), annotations)
 
 
 def found(image, category, score, shape):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A data set goes through anything that answers images with instances."""
 
-import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.datasets.coco import dataset_from_content, decode_segmentation
+from yolact_ros.datasets.coco import decode_segmentation
 from yolact_ros.datasets.run_lengths import encode_mask
 from yolact_ros.evaluation.coco import coco_metrics
 from yolact_ros.evaluation.segment_dataset import segment_dataset
 from yolact_ros.structures import Instances, PackedMask
+from yolact_testing.datasets import write_dataset
 
 HEIGHT, WIDTH = 48, 64
 
@@ -29,26 +29,18 @@ def square(x, y, side=16):
 def dataset(tmp_path):
     """Three images; the first has a bolt (category 7) and a nut (category 3), the last a nut."""
     truth = [(1, 7, square(2, 3)), (1, 3, square(30, 20)), (3, 3, square(8, 8))]
-    for number in (1, 2, 3):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), picture(number)[:, :, ::-1])
-    content = {
-        "images": [
-            {"id": number, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT}
-            for number in (1, 2, 3)
-        ],
-        "categories": [{"id": 7, "name": "bolt"}, {"id": 3, "name": "nut"}],
-        "annotations": [
-            {
-                "id": index,  # from 0 on, which pycocotools alone would never find
-                "image_id": image,
-                "category_id": category,
-                "bbox": [*np.argwhere(mask)[0][::-1].tolist(), 16, 16],
-                "segmentation": encode_mask(mask),
-            }
-            for index, (image, category, mask) in enumerate(truth)
-        ],
-    }
-    return dataset_from_content(content, tmp_path / "annotations.json", tmp_path)
+    annotations = [
+        {
+            "image_id": image,
+            "category_id": category,
+            "bbox": [*np.argwhere(mask)[0][::-1].tolist(), 16, 16],
+            "segmentation": encode_mask(mask),
+        }
+        for image, category, mask in truth
+    ]
+    return write_dataset(
+        tmp_path, [picture(n) for n in (1, 2, 3)], {7: "bolt", 3: "nut"}, annotations
+    )
 
 
 class Network:

@@ -35,7 +35,7 @@ def run(path, images):
     return dict(zip(names, session.run(names, {"images": images.numpy()}), strict=True))
 
 
-def noise(network, batch, seed=0):
+def random_batch(network, batch, seed=0):
     side = network.preset.input_size
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
@@ -45,7 +45,7 @@ def test_outputs_equal_those_of_torch(exported, preset):
     network, path = exported(preset)
     options = SegmenterOptions()
     for batch in (1, 3):
-        images = noise(network, batch, seed=batch)
+        images = random_batch(network, batch, seed=batch)
         outputs = run(path, images)
         with torch.inference_mode():
             raw = network(images)
@@ -117,7 +117,7 @@ def small(**changes):
 def test_options_are_constants_of_the_file(tmp_path, options):
     network = small(mask_iou=True)
     export_network(network, tmp_path / "x.onnx", options=options)
-    images = noise(network, 2)
+    images = random_batch(network, 2)
     outputs = run(tmp_path / "x.onnx", images)
     assert outputs["scores"].shape == (2, options.max_instances)
     assert ("mask_scores" in outputs) == (options.rescoring != "class")
@@ -171,7 +171,7 @@ def test_half_precision_is_near(tmp_path):
     full = export_network(network, tmp_path / "y.onnx")
     assert max(full.values()) < 1e-5
     assert (tmp_path / "x.onnx").stat().st_size < 0.6 * (tmp_path / "y.onnx").stat().st_size
-    assert run(tmp_path / "x.onnx", noise(network, 1))["prototypes"].dtype == np.float32
+    assert run(tmp_path / "x.onnx", random_batch(network, 1))["prototypes"].dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import torch
 from yolact_ros.export import export_network
 from yolact_ros.inference import SegmenterOptions
 from yolact_ros.inference.engines.exported_file import ExportedFile
-from yolact_ros.network import build_network
 from yolact_ros.presets import ResNetSpec, get_preset
+from yolact_testing.networks import random_network
 
 _RUN = """
 import json, sys
@@ -38,16 +38,14 @@ torch.save((extra["metadata.json"], outputs), results)
 @pytest.fixture
 def network():
     """A small YOLACT++: deformable convolutions and a mask-IoU net."""
-    torch.manual_seed(0)
     preset = dataclasses.replace(
         get_preset("yolact_demo"),
         backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1),
         input_size=128,
         mask_iou=True,
     )
-    network = build_network(preset).eval()
+    network = random_network(preset, eager=2).eval()
     with torch.no_grad():
-        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
         for name, parameter in network.named_parameters():
             if "conv_offset_mask" in name:
                 parameter.normal_(0, 0.02)

@@ -11,23 +11,15 @@ import torch
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.engines.compilation import resolve_compile
 from yolact_ros.inference.gpu.path import FixedPath
-from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
+from yolact_testing.networks import random_network
+from yolact_testing.pictures import noise
 
 CPU = torch.device("cpu")
 
 
 def tiny_network():
-    torch.manual_seed(0)
-    network = build_network(dataclasses.replace(get_preset("yolact_demo"), input_size=64))
-    with torch.no_grad():
-        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
-    return network
-
-
-def noise(height, width, seed=0):
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return random_network(dataclasses.replace(get_preset("yolact_demo"), input_size=64), eager=2)
 
 
 def resident_without_files():

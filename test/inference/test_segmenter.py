@@ -7,39 +7,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.inference.device import resolve_device, resolve_precision
-from yolact_ros.network import build_network
+from yolact_testing.comparing import assert_same
+from yolact_testing.networks import random_weights
+from yolact_testing.pictures import noise
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random weights that see something everywhere: the background logit is pushed down."""
-    torch.manual_seed(0)
-    network = build_network("yolact_demo")
-    with torch.no_grad():
-        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_checkpoint(network, path, {})
-    return path
+    return random_weights(tmp_path_factory.mktemp("weights"), eager=2)
 
 
 @pytest.fixture(scope="module")
 def segmenter(weights):
     return Segmenter(weights=weights, device="cpu", precision="fp32", max_instances=20)
-
-
-def noise(height, width, seed=0):
-    generator = np.random.default_rng(seed)
-    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def assert_equal(one, other):
-    np.testing.assert_array_equal(one.boxes, other.boxes)
-    np.testing.assert_array_equal(one.scores, other.scores)
-    np.testing.assert_array_equal(one.class_ids, other.class_ids)
-    np.testing.assert_array_equal(one.masks, other.masks)
 
 
 def test_instances_are_sorted_within_the_image_and_limited(segmenter):
@@ -58,7 +40,7 @@ def test_channel_order_is_that_of_the_array(segmenter):
     image = noise(64, 64)
     [bgr] = segmenter(image, channel_order="bgr")
     [rgb] = segmenter(image[:, :, ::-1], channel_order="rgb")
-    assert_equal(bgr, rgb)
+    assert_same(bgr, rgb)
     with pytest.raises(ValueError, match="channel_order: expected one of bgr, rgb, got 'RGB'"):
         segmenter(image, channel_order="RGB")
 
@@ -68,7 +50,7 @@ def test_each_image_of_a_batch_may_have_its_own_channel_order(segmenter):
     expected = segmenter([first, second], channel_order="rgb")
     found = segmenter([first[:, :, ::-1], second], channel_order=["bgr", "rgb"])
     for one, other in zip(found, expected, strict=True):
-        assert_equal(one, other)
+        assert_same(one, other)
     with pytest.raises(ValueError, match="channel_order: expected one or 2, got 3"):
         segmenter([first, second], channel_order=["rgb"] * 3)
     with pytest.raises(ValueError, match="channel_order: expected one of bgr, rgb, got 'xyz'"):
@@ -84,8 +66,8 @@ def test_strided_and_read_only_images_are_taken(segmenter):
     frozen = image.copy()
     frozen.flags.writeable = False
     [read_only] = segmenter(frozen)
-    assert_equal(strided, expected)
-    assert_equal(read_only, expected)
+    assert_same(strided, expected)
+    assert_same(read_only, expected)
 
 
 def test_a_batch_of_different_sizes_keeps_its_order(segmenter):

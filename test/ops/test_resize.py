@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from yolact_ros.ops.resize import NormalizedResize
+from yolact_testing.pictures import noise
 
 MEAN, STD = (123.68, 116.78, 103.94), (58.40, 57.12, 57.38)
 
@@ -58,11 +59,6 @@ def assert_equals_interpolation(image, size, channels):
     torch.testing.assert_close(found, in_torch(image, size, channels), rtol=0, atol=1e-5 + rounding)
 
 
-def noise(height, width, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (height, width, 3), dtype=torch.uint8, generator=generator)
-
-
 @settings(deadline=None, max_examples=60)
 @given(
     *[st.integers(1, 90)] * 4,
@@ -70,13 +66,13 @@ def noise(height, width, seed=0):
     st.integers(0, 100),
 )
 def test_it_equals_interpolation_of_the_float_image(height, width, rows, columns, channels, seed):
-    image = noise(height, width, seed)
+    image = torch.from_numpy(noise(height, width, seed))
     assert_equals_interpolation(image, (rows, columns), channels)
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (2160, 3840), (480, 640), (550, 550), (7, 2000)])
 def test_usual_sizes(size):
-    image = noise(*size)
+    image = torch.from_numpy(noise(*size))
     assert_equals_interpolation(image, (550, 550), (0, 1, 2))
 
 
@@ -89,6 +85,6 @@ def test_a_hand_computed_enlargement():
 
 
 def test_strided_images_are_taken():
-    image = noise(40, 80)
+    image = torch.from_numpy(noise(40, 80))
     part = image[3:33, 10:60]
     assert torch.equal(resize(part, (20, 20)), resize(part.contiguous(), (20, 20)))

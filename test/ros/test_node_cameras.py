@@ -66,7 +66,7 @@ def level(messages, name):
     return next(s.level for s in messages[-1].status if s.name == f"yolact: {name}")
 
 
-def assert_same(message, found):
+def assert_matches(message, found):
     """A published result is what the segmenter finds in that image alone, but for rounding."""
     assert len(message.instances) == len(found)
     for i, item in enumerate(message.instances):
@@ -130,7 +130,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
             assert (message.image_width, message.image_height) == SIZES[name]
             [found] = segmenter(picture(name, number), channel_order="rgb")
             found = found.without_empty_masks()
-            assert_same(message, found)
+            assert_matches(message, found)
             instances += len(found)
     assert instances > rounds * len(cameras)
     assert len(overlays) == rounds and (overlays[0].width, overlays[0].height) == SIZES["rear"]

@@ -38,7 +38,7 @@ def random_predictions(seed, *, priors, batch=1, levels=None, side=12, dtype=tor
     )
 
 
-def assert_same(predictions, options, class_ids=(), net=None, exactly=True):
+def assert_both_agree(predictions, options, class_ids=(), net=None, exactly=True):
     device = torch.device("cpu")
     with torch.inference_mode():
         fixed = detect_fixed(
@@ -83,7 +83,7 @@ def test_it_finds_what_plain_decoding_finds(
 ):
     options = SegmenterOptions(score_threshold, max_instances, nms, nms_iou)
     predictions = random_predictions(seed, priors=priors, batch=batch, levels=levels, dtype=dtype)
-    assert_same(predictions, options, class_ids)
+    assert_both_agree(predictions, options, class_ids)
 
 
 @pytest.mark.parametrize("nms", FIXED_NMS_KINDS)
@@ -92,7 +92,7 @@ def test_equal_scores_are_taken_in_the_order_of_the_priors(nms):
     scores = torch.full_like(predictions.class_scores, 0.1)
     scores[:, :, 2] = 0.6
     options = SegmenterOptions(nms=nms, nms_iou=1.0, max_instances=1000)
-    fixed = assert_same(predictions._replace(class_scores=scores), options)
+    fixed = assert_both_agree(predictions._replace(class_scores=scores), options)
     assert int((fixed.scores > 0).sum()) == 200
     expected = predictions.coefficients[0, :200]
     assert torch.equal(fixed.coefficients[0, :200], expected)
@@ -102,7 +102,7 @@ def test_nothing_above_the_threshold_and_no_candidate():
     predictions = random_predictions(4, priors=50)
     for scores, threshold in ((0.04, 0.0), (0.5, 0.5), (0.0, 0.0)):
         empty = predictions._replace(class_scores=torch.full_like(predictions.class_scores, scores))
-        fixed = assert_same(empty, SegmenterOptions(score_threshold=threshold))
+        fixed = assert_both_agree(empty, SegmenterOptions(score_threshold=threshold))
         assert not fixed.scores.any()
 
 
@@ -132,7 +132,7 @@ def test_mask_rescoring_of_a_batch(rescoring, score_threshold):
         net.maskiou_net[10].bias.uniform_(0.3, 0.9)
     options = SegmenterOptions(score_threshold, 60, rescoring=rescoring)
     predictions = random_predictions(6, priors=120, batch=2, side=70)
-    fixed = assert_same(predictions, options, net=net, exactly=False)
+    fixed = assert_both_agree(predictions, options, net=net, exactly=False)
     if rescoring == "product" and score_threshold == 0.4:
         before = len(detect(predictions, 0, options).scores)
         assert 0 < int((fixed.scores[0] > 0).sum()) < before
@@ -140,7 +140,7 @@ def test_mask_rescoring_of_a_batch(rescoring, score_threshold):
 
 def test_the_summary_holds_what_the_host_needs():
     options = SegmenterOptions(max_instances=10)
-    fixed = assert_same(random_predictions(7, priors=80, batch=2), options)
+    fixed = assert_both_agree(random_predictions(7, priors=80, batch=2), options)
     summary = fixed.summary()
     assert summary.shape == (2, 10, 7)
     torch.testing.assert_close(summary[..., :4], fixed.boxes)

@@ -10,8 +10,9 @@ import torch
 
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.gpu.path import FixedPath
-from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset
+from yolact_testing.networks import random_network
+from yolact_testing.pictures import noise as fine_noise
 
 CPU = torch.device("cpu")
 
@@ -42,11 +43,9 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def network():
-    torch.manual_seed(0)
     preset = dataclasses.replace(get_preset("yolact_demo"), mask_iou=True, input_size=96)
-    network = build_network(preset)
+    network = random_network(preset, eager=2)
     with torch.no_grad():
-        network.prediction_layers[0].conf_layer.bias.view(-1, 9)[:, 0] -= 2
         network.maskiou_net.maskiou_net[10].bias.uniform_(0.3, 0.9)
     return network
 
@@ -60,9 +59,7 @@ def segmenters(network, capture, **options):
 
 
 def noise(height, width, seed=0):
-    generator = np.random.default_rng(seed)
-    small = generator.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
-    return np.ascontiguousarray(small.repeat(8, 0).repeat(8, 1)[:height, :width])
+    return fine_noise(height, width, seed, block=8)
 
 
 def assert_equal(found, expected):

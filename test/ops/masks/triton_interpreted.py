@@ -7,15 +7,9 @@ from hypothesis import strategies as st
 
 from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device
 from yolact_ros.ops.masks.triton import TritonSteps
+from yolact_testing.comparing import assert_same_bits
 
 NAN = float("nan")
-
-
-def assert_same(got, expected):
-    assert torch.equal(got.rectangles, expected.rectangles)
-    length = int(((expected.rectangles[:, 2] + 7) // 8 * expected.rectangles[:, 3]).sum())
-    different = (got.bits[:length] != expected.bits[:length]).sum().item()
-    assert different <= length // 1000  # values on the threshold may be rounded differently
 
 
 @settings(deadline=None, max_examples=25)
@@ -41,7 +35,7 @@ def test_the_kernels_equal_torch_operations(
     boxes = torch.cat([corners, corners + sides], dim=1)
     case = (prototypes, coefficients, boxes, image_size)
     expected = assemble_on_device(*case, steps=TorchSteps())
-    assert_same(assemble_on_device(*case, steps=TritonSteps(programs)), expected)
+    assert_same_bits(assemble_on_device(*case, steps=TritonSteps(programs)), expected)
 
 
 def test_unused_rows_and_what_is_not_a_number():
@@ -51,7 +45,7 @@ def test_unused_rows_and_what_is_not_a_number():
     case = (prototypes, torch.ones(4, 1), boxes, (70, 90))
     expected = assemble_on_device(*case, steps=TorchSteps())
     assert expected.rectangles[:, 2].bool().tolist() == [False, True, False, True]
-    assert_same(assemble_on_device(*case, steps=TritonSteps(4)), expected)
+    assert_same_bits(assemble_on_device(*case, steps=TritonSteps(4)), expected)
 
 
 def test_a_capacity_and_a_mask_that_does_not_fit():
@@ -60,4 +54,5 @@ def test_a_capacity_and_a_mask_that_does_not_fit():
     case = (prototypes, torch.ones(2, 1), boxes, (80, 80))
     for capacity in (1000, 500):
         expected = assemble_on_device(*case, capacity=capacity, steps=TorchSteps())
-        assert_same(assemble_on_device(*case, capacity=capacity, steps=TritonSteps(4)), expected)
+        found = assemble_on_device(*case, capacity=capacity, steps=TritonSteps(4))
+        assert_same_bits(found, expected)

@@ -18,6 +18,8 @@ from yolact_ros.presets import Normalization
 from yolact_ros.training.data import transforms
 from yolact_ros.training.data.augmentation import Augmentation, augmentation_named
 from yolact_ros.training.data.training_set import TrainingSet, collate, prepare_worker
+from yolact_testing.comparing import assert_same
+from yolact_testing.pictures import noise
 
 NONE = augmentation_named("none")
 
@@ -71,10 +73,6 @@ def training_set(dataset, augmentation=NONE, *, size=32, seed=0, length=None, **
     return TrainingSet(
         dataset, input_size=size, augmentation=augmentation, seed=seed, length=length, **options
     )
-
-
-def noise(height=24, width=32, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def painted(seed, height, width):
@@ -213,7 +211,7 @@ def test_polygons_and_run_lengths_are_the_same(tmp_path):
     kinds = (polygon_of(5, 4, 20, 12), runs_of(mask), runs_of(mask, compressed=False))
     assert kinds[2]["counts"][0] == 5 * 24 + 4
     dataset = write_dataset(
-        tmp_path, [(noise(), [thing((5, 4, 20, 12), segmentation=kind) for kind in kinds])]
+        tmp_path, [(noise(24, 32), [thing((5, 4, 20, 12), segmentation=kind) for kind in kinds])]
     )
     masks = training_set(dataset)[0].target.masks
     assert len(masks) == 3
@@ -240,7 +238,7 @@ def test_boxes_are_clipped_and_those_without_area_are_dropped(tmp_path):
         thing((20, 10, 50, 60), class_id=3, segmentation=polygon_of(20, 10, 32, 24)),
         thing((1, 1, 9, 9), class_id=4, segmentation=runs_of(np.zeros((24, 32), bool))),
     ]
-    dataset = write_dataset(tmp_path, [(noise(), things)])
+    dataset = write_dataset(tmp_path, [(noise(24, 32), things)])
     target = training_set(dataset)[0].target
     assert target.class_ids.tolist() == [1, 3]
     torch.testing.assert_close(
@@ -315,8 +313,8 @@ def test_boxes_without_area_do_not_decide_about_the_crop(tmp_path):
 
 
 def test_images_without_objects_take_part_unless_unwanted(tmp_path):
-    pictures = [(noise(seed=0), []), (noise(seed=1), [thing((2, 2, 20, 20))]),
-                (noise(seed=2), [thing((2, 2, 20, 20), crowd=True)])]  # fmt: skip
+    pictures = [(noise(24, 32, 0), []), (noise(24, 32, 1), [thing((2, 2, 20, 20))]),
+                (noise(24, 32, 2), [thing((2, 2, 20, 20), crowd=True)])]  # fmt: skip
     dataset = write_dataset(tmp_path, pictures)
     for name in ("published", "light", "none"):
         samples = training_set(dataset, augmentation_named(name))
@@ -347,18 +345,6 @@ def test_each_pass_shows_each_image_in_another_order(tmp_path):
         samples[27]
     with pytest.raises(IndexError):
         samples[-1]
-
-
-def assert_same(one, other):
-    np.testing.assert_array_equal(one.image, other.image)
-    assert_same_target(one.target, other.target)
-
-
-def assert_same_target(one, other):
-    for name in ("boxes", "class_ids", "masks", "crowd_boxes"):
-        a, b = getattr(one, name), getattr(other, name)
-        assert a.dtype == b.dtype
-        assert torch.equal(a, b), name
 
 
 def test_samples_depend_on_seed_and_index_alone(tmp_path):
@@ -399,16 +385,16 @@ def test_processes_make_the_same_samples(tmp_path):
         for row, target in enumerate(targets):
             sample = samples[3 * number + row]
             np.testing.assert_array_equal(images[row], sample.image)
-            assert_same_target(target, sample.target)
+            assert_same(target, sample.target)
 
 
 def test_targets_survive_pickling(tmp_path):
-    dataset = write_dataset(tmp_path, [painted(0, 40, 50), (noise(), [])])
+    dataset = write_dataset(tmp_path, [painted(0, 40, 50), (noise(24, 32), [])])
     _, targets = collate([training_set(dataset, size=33)[i] for i in range(2)])
     copies = pickle.loads(pickle.dumps(targets))
     assert type(copies) is list
     for copy, target in zip(copies, targets, strict=True):
-        assert_same_target(copy, target)
+        assert_same(copy, target)
     assert len(pickle.dumps(targets)) < 33 * 33 * 3 / 8 + 2000
 
 
@@ -440,13 +426,13 @@ def test_large_images_are_reduced_before_a_zoom_out(tmp_path):
     ],
 )
 def test_bad_arguments(tmp_path, options, message):
-    dataset = write_dataset(tmp_path, [(noise(), [])])
+    dataset = write_dataset(tmp_path, [(noise(24, 32), [])])
     with pytest.raises(ValueError, match=message):
         training_set(dataset, **options)
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):
-    dataset = write_dataset(tmp_path, [(noise(), [])])
+    dataset = write_dataset(tmp_path, [(noise(24, 32), [])])
     (tmp_path / "1.png").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"1\.png: expected an image"):
         training_set(dataset)[0]
