@@ -12,6 +12,9 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 EXPORT_PRECISIONS = ("fp32", "fp16")
 """The network's arithmetic in an exported file."""
 
+EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
+"""The formats of an exported network, with the suffix of their files."""
+
 COMPILE_MODES = ("off", "on", "auto")
 """Whether the network goes through `torch.compile`."""
 
@@ -29,3 +32,18 @@ TRANSPORTS = ("raw", "compressed")
 
 RELIABILITIES = ("reliable", "best_effort")
 """What a publisher of images offers."""
+
+RECIPES = ("published", "short")
+"""How a network is trained; see `yolact_ros.training.recipe`."""
+
+AUGMENTATIONS = ("published", "light", "none")
+"""How training images are changed at random."""
+
+CLASS_LOSSES = ("softmax", "focal")
+"""The training loss of the classes."""
+
+FREEZE_NORMS = ("auto", "yes", "no")
+"""Whether batch norms keep their statistics in training."""
+
+TRAINING_DEVICES = ("auto", "cpu", "cuda")
+"""What a network is trained on; which GPUs follows from their number."""

@@ -171,28 +171,27 @@ def test_classes_that_the_network_lacks_are_said(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "status", "message"),
     [
-        (["--weights", "nowhere.pth"], "weights: expected a .pth or .safetensors file"),
-        (["--preset", "yolact_base", "--weights", str(WEIGHTS)], "yolact_base"),
-        (["--limit", "0"], "limit: expected 1 or more, got 0"),
-        (["--batch-size", "0"], "batch_size: expected 1 or more, got 0"),
-        (["--pictures", "-1"], "pictures: expected 0 or more, got -1"),
+        (["--weights", "nowhere.pth"], 2, "--weights: expected an existing file, got 'nowhere"),
+        (["--preset", "yolact_base", "--weights", str(WEIGHTS)], 1, "yolact_base"),
+        (["--limit", "0"], 2, "--limit: expected an integer of 1 or more, got '0'"),
+        (["--batch-size", "0"], 2, "--batch-size: expected an integer of 1 or more, got '0'"),
+        (["--pictures", "-1"], 2, "--pictures: expected an integer of 0 or more, got '-1'"),
         (
             ["--operating-score", "0.01"],
-            "operating_score: expected the score threshold 0.05 to 1, got 0.01",
+            1,
+            "--operating-score: expected --score-threshold (0.05) or more, got 0.01",
         ),
-        (["--annotations", "nowhere.json"], "nowhere.json: expected a JSON file"),
-        (["--classes", "teapot"], "classes: expected names among ball"),
+        (["--annotations", "nowhere.json"], 2, "expected an existing file, got 'nowhere.json'"),
+        (["--classes", "teapot"], 1, "classes: expected names among ball"),
     ],
 )
 def test_wrong_arguments_give_one_line_before_anything_is_computed(
-    folder, tmp_path, capsys, more, message
+    folder, tmp_path, refused, more, status, message
 ):
-    assert main(arguments(folder, tmp_path / "out", *more)) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("yolact-ros: ") and message in error
-    assert len(error.splitlines()) == 1
+    refusal = refused(*arguments(folder, tmp_path / "out", *more))
+    assert refusal[0] == status and message in refusal[1]
     assert not (tmp_path / "out").exists()
 
 
@@ -217,8 +216,8 @@ def test_broken_data_sets_are_named(folder, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_report_is_no_file(folder, tmp_path, capsys):
+def test_the_report_is_no_file(folder, tmp_path, refused):
     (tmp_path / "out").write_text("mine")
-    assert main(arguments(folder, tmp_path / "out")) == 1
-    assert "out: expected a folder, got the file" in capsys.readouterr().err
+    status, message = refused(*arguments(folder, tmp_path / "out"))
+    assert status == 2 and "--out: expected a folder, or a path where none is yet, got" in message
     assert (tmp_path / "out").read_text() == "mine"

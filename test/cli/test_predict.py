@@ -101,25 +101,23 @@ def test_the_input_is_never_overwritten(tmp_path, weights, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "status", "message"),
     [
-        (["nowhere.png"], "expected an image, a video or a folder, found none at nowhere.png"),
-        (["EMPTY"], "expected images or videos in"),
-        (["PICTURE", "--preset", "yolact_bass"], "did you mean 'yolact_base'?"),
-        (["PICTURE", "--weights", "nowhere.pth"], "weights: expected a .pth or .safetensors file"),
-        (["PICTURE", "--score-threshold", "-1"], "score_threshold: expected 0 to 1, got -1.0"),
-        (["PICTURE", "--device", "cuda:99"], "device: expected one that this machine has"),
-        (["PICTURE", "--classes", "teapot"], "classes: expected names among ball"),
+        (["nowhere.png"], 1, "expected an image, a video or a folder, found none at nowhere.png"),
+        (["EMPTY"], 1, "expected images or videos in"),
+        (["PICTURE", "--preset", "yolact_bass"], 2, "did you mean 'yolact_base'?"),
+        (["PICTURE", "--weights", "nowhere.pth"], 2, "--weights: expected an existing file, got"),
+        (["PICTURE", "--score-threshold", "-1"], 2, "expected a number from 0 to 1, got '-1'"),
+        (["PICTURE", "--device", "cuda:99"], 1, "device: expected one that this machine has"),
+        (["PICTURE", "--classes", "teapot"], 1, "classes: expected names among ball"),
     ],
 )
-def test_wrong_arguments_give_one_line(tmp_path, capsys, weights, arguments, message):
+def test_wrong_arguments_give_one_line(tmp_path, refused, weights, arguments, status, message):
     (tmp_path / "empty").mkdir()
     cv2.imwrite(str(tmp_path / "a.png"), noise(10, 10, 0))
     places = {"EMPTY": str(tmp_path / "empty"), "PICTURE": str(tmp_path / "a.png")}
     given = [places.get(argument, argument) for argument in arguments]
     if "--weights" not in given:
         given += ["--weights", str(weights)]
-    assert main(["predict", *given, "--out", str(tmp_path / "out")]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("yolact-ros: ") and message in error
-    assert len(error.splitlines()) == 1
+    refusal = refused("predict", *given, "--out", tmp_path / "out")
+    assert refusal[0] == status and message in refusal[1]

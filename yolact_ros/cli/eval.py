@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.errors import InputError
 
-from .options import add_segmenter_arguments, build_segmenter
+from .options import (
+    build_segmenter,
+    fraction,
+    natural,
+    positive_int,
+    segmenter_options,
+    shared,
+    training_packages,
+)
 
 if TYPE_CHECKING:
     from yolact_ros.datasets.coco import CocoDataset
@@ -23,57 +31,66 @@ def register(commands: Any) -> None:
     """Adds the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "eval",
-        help="measure weights on a data set in COCO's format",
-        description="Segments the images of a data set in COCO's format and compares with the "
-        "truth. Writes OUT/index.html (a page that needs no other file), OUT/metrics.json (COCO's "
-        "twelve figures of masks and boxes, AP of each class, speed, and what was measured), "
-        "OUT/results.json (COCO's results format) and the plots. Classes are told by their names.",
+        help="measure the accuracy of a network on a data set in COCO format",
+        description="Segment the images of a data set in COCO format and compare the results with "
+        "its annotations. Writes to the output folder: index.html (a self-contained page), "
+        "metrics.json (COCO's twelve metrics of masks and boxes, AP per class, speed, and what was "
+        "measured), results.json (COCO results format) and the plots. Classes are matched by name.",
+        examples=(
+            "yolact-ros eval --weights run/best.safetensors --annotations parts/val.json "
+            "--images pictures --out report",
+            "yolact-ros eval --preset yolact_demo --annotations scenes/val/annotations.json "
+            "--images scenes/val/images --out report --limit 100",
+        ),
+        parents=[
+            shared("--annotations", "--images", "--out", "--quiet"),
+            *segmenter_options(score_threshold=0.05),
+        ],
     )
     parser.add_argument(
-        "--annotations", type=Path, required=True, metavar="JSON", help="the data set's file"
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="Measure the first N images only. Unless given, all images are measured.",
     )
     parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="folder of its images"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for everything written"
-    )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="images at once (default: 1)"
+        "--batch-size",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="Number of images that the network processes at once.",
     )
     parser.add_argument(
         "--operating-score",
-        type=float,
+        type=fraction,
         default=0.3,
-        metavar="S",
-        help="score threshold of the confusion matrix and the pictures (default: %(default)s)",
+        metavar="SCORE",
+        help="Score threshold of the confusion matrix and the pictures, from 0 to 1 and at least "
+        "--score-threshold.",
     )
     parser.add_argument(
         "--pictures",
-        type=int,
+        type=natural,
         default=12,
         metavar="N",
-        help="show so many of the worst images (default: %(default)s)",
+        help="Number of images to show in the report, the worst ones first.",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    add_segmenter_arguments(parser, score_threshold=0.05)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command."""
-    try:
-        from yolact_ros.evaluation.report import write_report
-    except ModuleNotFoundError as error:
+    """Run the command."""
+    if arguments.operating_score < arguments.score_threshold:
         raise InputError(
-            f"eval: expected the training requirements to be installed, got: {error}"
-        ) from error
+            f"--operating-score: expected --score-threshold ({arguments.score_threshold:g}) or "
+            f"more, got {arguments.operating_score:g}"
+        )
+    with training_packages():
+        from yolact_ros.evaluation.report import write_report
     from yolact_ros.datasets.coco import read_dataset
     from yolact_ros.evaluation.evaluate import evaluate
     from yolact_ros.evaluation.summary import describe_run
 
-    _check(arguments)
     dataset = read_dataset(arguments.annotations, arguments.images)
     if arguments.limit:
         dataset = dataclasses.replace(dataset, images=dataset.images[: arguments.limit])
@@ -99,20 +116,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(describe(evaluation))
     print(f"report in {page}")
     return 0
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    for name, least in (("limit", 1), ("batch_size", 1), ("pictures", 0)):
-        value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise InputError(f"{name}: expected {least} or more, got {value}")
-    if not arguments.score_threshold <= arguments.operating_score <= 1:
-        raise InputError(
-            f"operating_score: expected the score threshold {arguments.score_threshold:g} to 1, "
-            f"got {arguments.operating_score}"
-        )
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise InputError(f"out: expected a folder, got the file {arguments.out}")
 
 
 def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:

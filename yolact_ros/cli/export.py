@@ -7,9 +7,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from yolact_ros.errors import InputError
 
-from .options import add_detection_arguments, add_weights_arguments, detection_options
+from .options import DETECTIONS, NETWORK, detection_options, file_ending, shared
 
 if TYPE_CHECKING:
     from yolact_ros.presets import Preset
@@ -19,45 +20,62 @@ def register(commands: Any) -> None:
     """Adds the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "export",
-        help="write a network as ONNX or torch.export file",
-        description="Writes a network with its decoding and suppression as one file that needs "
-        "neither this package nor another file: ONNX (opset 20) or a program of torch.export. The "
-        "batch is dynamic; preset, classes, normalisation and options stand in the metadata. The "
-        "file is compared with the network before it gets its name.",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help=".onnx or .pt2 file to write"
-    )
-    parser.add_argument(
-        "--format", help="onnx or torch (default: torch if FILE ends in .pt2, else onnx)"
-    )
-    parser.add_argument(
-        "--precision",
-        default="fp32",
-        help="fp32 or fp16: arithmetic of the network; its inputs and outputs are float32 "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no-check", action="store_true", help="do not compare the file with the network"
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_weights_arguments(parser.add_argument_group("network"))
-    add_detection_arguments(
-        parser.add_argument_group(
-            "decoded outputs",
-            "Constants of the file. Segmenter and the node have options of their own: they read "
-            "its raw outputs.",
+        help="write a network as an ONNX or torch.export file",
+        description="Write a network with its decoding and suppression as one file that needs "
+        "neither this package nor another file: ONNX (opset 20), or a torch.export program. The "
+        "batch size is dynamic. Preset, classes, normalisation and options are stored in the "
+        "file's metadata. The file is compared with the network before it gets its final name.",
+        examples=(
+            "yolact-ros export --weights yolact_base_54_800000.pth --out yolact_base.onnx",
+            "yolact-ros export --preset yolact_demo --out demo.pt2",
         ),
-        score_threshold=0.15,
+        parents=[
+            shared(
+                "--out",
+                "--precision",
+                "--force",
+                out={
+                    "type": file_ending(*EXPORT_FORMATS.values()),
+                    "metavar": "FILE",
+                    "help": "File to write, which ends in .onnx or .pt2.",
+                },
+                precision={
+                    "choices": EXPORT_PRECISIONS,
+                    "default": "fp32",
+                    "help": "Floating-point format the network computes in. Inputs and outputs are "
+                    "float32 in either case.",
+                },
+            ),
+            shared(*NETWORK, title="network"),
+            shared(
+                *DETECTIONS,
+                title="decoded outputs",
+                description="Constants of the file. `Segmenter` and the node ignore them: they "
+                "decode the raw outputs with options of their own.",
+            ),
+        ],
+    )
+    parser.add_argument(
+        "--format",
+        choices=tuple(EXPORT_FORMATS),
+        help="Format of the file. Unless given, it is torch if --out ends in .pt2, else onnx.",
+    )
+    parser.add_argument(
+        "--no-check",
+        action="store_true",
+        help="Do not compare the file with the network it was made from.",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command."""
-    out, format = arguments.out, arguments.format
+    out = arguments.out
+    format = arguments.format or ("torch" if out.suffix == ".pt2" else "onnx")
+    if out.suffix != EXPORT_FORMATS[format]:
+        raise InputError(f"--out: expected a name that ends in {EXPORT_FORMATS[format]}, got {out}")
     if out.exists() and not arguments.force:
-        raise InputError(f"out: {out} exists; --force replaces it")
+        raise InputError(f"--out: {out} exists; --force replaces it")
     from yolact_ros.export import export_network
     from yolact_ros.inference import SegmenterOptions, load_network  # torch
 
@@ -66,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     differences = export_network(
         network,
         out,
-        format=format or ("torch" if out.suffix == ".pt2" else "onnx"),
+        format=format,
         options=options,
         precision=arguments.precision,
         check=not arguments.no_check,

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 
 from yolact_ros import __version__
@@ -13,15 +15,19 @@ from yolact_ros.errors import InputError
 
 from . import bench, dataset, export, memory, predict, presets, train, weights
 from . import eval as eval_command
+from .options import CommandParser
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands; each sets `run`, which takes the parsed arguments.
+    """Build the parser of all commands.
 
-    `main` adds `command_line` to them, as it would be typed again.
+    Each command sets `run`, a function of the parsed arguments that returns the exit status.
+    `main` adds `command_line` to the arguments: the command as it would be typed again.
     """
-    parser = argparse.ArgumentParser(
-        prog="yolact-ros", description="Real-time instance segmentation with YOLACT."
+    parser = CommandParser(
+        prog="yolact-ros",
+        description="Real-time instance segmentation with YOLACT.",
+        examples=("yolact-ros predict picture.png --out predictions", "yolact-ros train --help"),
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -31,10 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Run one command.
 
     Returns:
         The exit status: 0, 1 after an error that was printed, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: 2 for wrong usage, 0 after --help and --version, as argparse does.
     """
     words = sys.argv[1:] if arguments is None else arguments
     parsed = build_parser().parse_args(words)
@@ -43,10 +52,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parsed.run(parsed) or 0)
     except KeyboardInterrupt:
         return 130
-    # Wrong values and files are the user's to mend: one line. Anything else is ours: a traceback.
-    except (InputError, OSError) as error:
-        print(f"yolact-ros: {error}", file=sys.stderr)
+    except Exception as error:
+        if getattr(parsed, "traceback", False) or os.environ.get("YOLACT_ROS_TRACEBACK") == "1":
+            traceback.print_exc()
+        print(f"yolact-ros: {describe_error(error)}", file=sys.stderr)
         return 1
+
+
+def describe_error(error: Exception) -> str:
+    """Describe an exception in one line.
+
+    What the user can mend (an `InputError`, or a file that cannot be read or written) is told as
+    it is; anything else is a fault of the program, told with the way to its traceback.
+    """
+    if isinstance(error, InputError) or (isinstance(error, OSError) and error.filename):
+        return str(error)
+    text = " ".join(str(error).split())
+    return (
+        f"{type(error).__name__}: {text}; this is a fault of the program, please report it with "
+        "what YOLACT_ROS_TRACEBACK=1 or the option --traceback shows"
+    )
 
 
 if __name__ == "__main__":

@@ -1,109 +1,331 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments that describe a `Segmenter`, shared by the commands that run one."""
+"""What the commands share: their parser, types that check values, and options declared once.
+
+Everything here is refused by argparse, before torch is loaded.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from yolact_ros.presets import preset_names
+from yolact_ros.choices import (
+    COMPILE_MODES,
+    ENGINES,
+    NMS_KINDS,
+    PRECISIONS,
+    RESCORING_KINDS,
+    RESIZE_KINDS,
+)
+from yolact_ros.errors import InputError
+from yolact_ros.presets import get_preset, preset_names
 
 if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
-    Arguments = argparse.ArgumentParser | argparse._ArgumentGroup
+T = TypeVar("T")
 
 
-def add_segmenter_arguments(parser: argparse.ArgumentParser, score_threshold: float) -> None:
-    """Adds the arguments that `build_segmenter` reads."""
-    group = parser.add_argument_group("network")
-    add_weights_arguments(group, ", or with --engine onnxruntime an .onnx file")
-    group.add_argument(
-        "--engine",
-        default="torch",
-        help="torch, or onnxruntime for a file of `yolact-ros export` (default: %(default)s)",
-    )
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
-    group.add_argument(
-        "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
-    )
-    group.add_argument(
-        "--resize",
-        default="square",
-        help="square as published, or fit: keep the aspect ratio (default: %(default)s)",
-    )
-    group.add_argument(
-        "--compile",
-        default="off",
-        help="off, on or auto: torch.compile for the network, which takes about a minute at first "
-        "(default: %(default)s)",
-    )
-    add_detection_arguments(group, score_threshold)
+class HelpFormatter(argparse.HelpFormatter):
+    """Adds each option's default to its sentence, and keeps the lines of examples."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if not action.help or default in (None, argparse.SUPPRESS, ()) or default is False:
+            return action.help
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{action.help.removesuffix('.')} (default: {shown.replace('%', '%%')})."
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
 
 
-def add_weights_arguments(group: Arguments, further_files: str = "") -> None:
-    """Adds the arguments that name a network.
+class CommandParser(argparse.ArgumentParser):
+    """The parser of one command, or of all of them.
 
     Args:
-        group: Gets them.
-        further_files: What `--weights` may be besides, for its help.
+        examples: Complete command lines that can be typed as they are, shown below the options.
+        **others: As for `argparse.ArgumentParser`.
     """
-    group.add_argument(
-        "--preset",
-        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
-        "for, or yolact_demo)",
-    )
-    group.add_argument(
-        "--weights",
-        metavar="FILE",
-        help=f".pth or .safetensors file{further_files} (default: those shipped or downloaded for "
-        "the preset)",
-    )
-    group.add_argument(
-        "--class-names",
-        nargs="+",
-        default=(),
-        metavar="NAME",
-        help="the classes that the weights were trained on, if the file does not say",
-    )
+
+    def __init__(self, *, examples: Sequence[str] = (), **others: Any) -> None:
+        if examples:
+            others["epilog"] = "\n  ".join(["examples:", *examples])
+        super().__init__(formatter_class=HelpFormatter, **others)
+        self.examples = tuple(examples)
+        self.add_argument(
+            "--traceback",
+            action="store_true",
+            default=argparse.SUPPRESS,  # one given before the command would else be forgotten
+            help="Show where in the program an error arose, as YOLACT_ROS_TRACEBACK=1 does.",
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with one line and exit status 2."""
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
 
-def add_detection_arguments(group: Arguments, score_threshold: float) -> None:
-    """Adds the arguments that `detection_options` reads."""
-    group.add_argument(
-        "--score-threshold",
-        type=float,
-        default=score_threshold,
-        metavar="S",
-        help="keep detections with a score above this (default: %(default)s)",
-    )
-    group.add_argument(
-        "--max-instances",
-        type=int,
-        default=100,
-        metavar="N",
-        help="keep at most so many an image (default: %(default)s)",
-    )
-    group.add_argument(
-        "--nms", default="fast", help="fast, cross_class or exact (default: %(default)s)"
-    )
-    group.add_argument(
-        "--nms-iou",
-        type=float,
-        default=0.5,
-        metavar="IOU",
-        help="box IoU above which the worse detection falls (default: %(default)s)",
-    )
-    group.add_argument(
-        "--rescoring",
-        default="published",
-        help="YOLACT++: published, product or class (default: %(default)s)",
-    )
-    group.add_argument(
-        "--classes", nargs="+", default=(), metavar="NAME", help="keep these only (default: all)"
-    )
+def checked(
+    kind: Callable[[str], T], expected: str, holds: Callable[[T], bool]
+) -> Callable[[str], T]:
+    """An argparse type.
+
+    Args:
+        kind: Makes the value from what was typed; a ValueError refuses it.
+        expected: What to ask for in the error.
+        holds: Whether a value is allowed.
+    """
+
+    def parse(text: str) -> T:
+        try:
+            value = kind(text)
+            if holds(value):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+
+    return parse
+
+
+def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
+    """An argparse type: any text for which `check` raises no `InputError`."""
+
+    def parse(text: str) -> str:
+        try:
+            check(text)
+        except InputError as error:
+            # what `check` calls the value stands before the colon, argparse's name before that
+            raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
+        return text
+
+    return parse
+
+
+positive_int = checked(int, "an integer of 1 or more", lambda value: value >= 1)
+natural = checked(int, "an integer of 0 or more", lambda value: value >= 0)
+fraction = checked(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+positive = checked(float, "a number above 0", lambda value: 0 < value < math.inf)
+non_negative = checked(float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
+existing_file = checked(Path, "an existing file", Path.is_file)
+existing_folder = checked(Path, "an existing folder", Path.is_dir)
+new_folder = checked(Path, "a folder, or a path where none is yet", lambda p: not p.is_file())
+device_name = checked(
+    str, "auto, cpu, cuda or cuda:N", lambda text: bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", text))
+)
+
+
+def file_ending(*suffixes: str) -> Callable[[str], Path]:
+    """An argparse type: a path with one of these suffixes, in small or capital letters."""
+    expected = f"a file name that ends in {', '.join(suffixes)}"
+    return checked(Path, expected, lambda path: path.suffix.lower() in suffixes)
+
+
+class ImageSize(NamedTuple):
+    """An image's size in pixels, typed and printed as width x height, such as 1280x720."""
+
+    height: int
+    width: int
+
+    @classmethod
+    def parse(cls, text: str) -> ImageSize:
+        """An argparse type."""
+        found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+        if not found:
+            raise argparse.ArgumentTypeError(
+                f"expected WIDTHxHEIGHT in pixels, such as 1280x720, got {text!r}"
+            )
+        return cls(width=int(found[1]), height=int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+NETWORK = ("--preset", "--weights", "--class-names")
+"""The options that name a network: arguments of `load_network`."""
+RUNNING = ("--engine", "--device", "--precision", "--resize", "--compile")
+"""The options that say how a network is run: arguments of `Segmenter`, as `NETWORK` are."""
+DETECTIONS = ("--score-threshold", "--max-instances", "--nms", "--nms-iou", "--rescoring",
+              "--classes")  # fmt: skip
+"""The options that `detection_options` reads."""
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--preset": {
+        "type": accepted_by(get_preset),
+        "choices": preset_names(),
+        "metavar": "NAME",
+        "help": "Architecture of the network, one of %(choices)s. Unless given, it is read from "
+        "the weights, and without weights it is yolact_demo.",
+    },
+    "--weights": {
+        "type": existing_file,
+        "metavar": "FILE",
+        "help": "Trained weights: a .pth or .safetensors file. Unless given, those shipped or "
+        "downloaded for the preset are used.",
+    },
+    "--class-names": {
+        "nargs": "+",
+        "default": (),
+        "metavar": "NAME",
+        "help": "Classes the weights were trained on, in order and without background. Needed "
+        "only if the file does not name them.",
+    },
+    "--engine": {
+        "choices": ENGINES,
+        "default": "torch",
+        "help": "Library that runs the network; onnxruntime needs an .onnx file written by "
+        "`yolact-ros export` as --weights.",
+    },
+    "--device": {
+        "type": device_name,
+        "default": "auto",
+        "metavar": "DEVICE",
+        "help": "Device that runs the network: cpu, cuda, cuda:N for the N-th GPU counted from 0, "
+        "or auto for a GPU if there is one.",
+    },
+    "--precision": {
+        "choices": PRECISIONS,
+        "default": "auto",
+        "help": "Floating-point format the network computes in; auto picks the fastest one for "
+        "the device.",
+    },
+    "--resize": {
+        "choices": RESIZE_KINDS,
+        "default": "square",
+        "help": "How images are resized for the network: stretched to a square as published, or "
+        "fitted with their aspect ratio kept.",
+    },
+    "--compile": {
+        "choices": COMPILE_MODES,
+        "default": "off",
+        "help": "Whether to compile the network with torch.compile, which takes about a minute "
+        "at the start.",
+    },
+    "--score-threshold": {
+        "type": fraction,
+        "default": 0.15,
+        "metavar": "SCORE",
+        "help": "Discard detections that score at or below this, from 0 to 1.",
+    },
+    "--max-instances": {
+        "type": positive_int,
+        "default": 100,
+        "metavar": "N",
+        "help": "Largest number of instances to keep per image.",
+    },
+    "--nms": {
+        "choices": NMS_KINDS,
+        "default": "fast",
+        "help": "Kind of non-maximum suppression: fast within each class as published, fast "
+        "across all classes, or exact within each class.",
+    },
+    "--nms-iou": {
+        "type": fraction,
+        "default": 0.5,
+        "metavar": "IOU",
+        "help": "Discard the lower-scoring of two detections if the IoU of their boxes exceeds "
+        "this, from 0 to 1.",
+    },
+    "--rescoring": {
+        "choices": RESCORING_KINDS,
+        "default": "published",
+        "help": "How the mask quality that YOLACT++ predicts changes the scores; other networks "
+        "ignore it.",
+    },
+    "--classes": {
+        "nargs": "+",
+        "default": (),
+        "metavar": "NAME",
+        "help": "Keep detections of these classes only. Unless given, all classes are kept.",
+    },
+    "--image-size": {
+        "type": ImageSize.parse,
+        "default": ImageSize(height=720, width=1280),
+        "metavar": "WIDTHxHEIGHT",
+        "help": "Width and height of the images, in pixels.",
+    },
+    "--threads": {
+        "type": positive_int,
+        "metavar": "N",
+        "help": "Number of CPU threads. Unless given, PyTorch decides.",
+    },
+    "--seed": {
+        "type": natural,
+        "default": 0,
+        "metavar": "N",
+        "help": "Seed of the random numbers; the same seed gives the same result.",
+    },
+    "--annotations": {
+        "type": existing_file,
+        "required": True,
+        "metavar": "JSON",
+        "help": "Annotations of the data set, a JSON file in COCO format.",
+    },
+    "--images": {
+        "type": existing_folder,
+        "required": True,
+        "metavar": "DIR",
+        "help": "Folder of the images that the annotations name.",
+    },
+    "--out": {
+        "type": new_folder,
+        "required": True,
+        "metavar": "DIR",
+        "help": "Folder to write to; it is created if it is missing.",
+    },
+    "--json": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "Also write the measurements to this file, as JSON.",
+    },
+    "--picture": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "Also plot the measurements to this file, as PNG.",
+    },
+    "--force": {"action": "store_true", "help": "Replace the output file if it exists."},
+    "--quiet": {"action": "store_true", "help": "Do not show a progress bar."},
+}
+
+
+def shared(
+    *names: str,
+    title: str = "options",
+    description: str | None = None,
+    **changes: dict[str, Any],
+) -> argparse.ArgumentParser:
+    """A parent parser (`parents=[...]`) with some of the options declared here.
+
+    Args:
+        *names: The options, such as "--preset".
+        title: Heading in the help. Options of several parents with one heading stand together.
+        description: A sentence below the heading.
+        **changes: What is different in this command, by option and as arguments of
+            `add_argument`: `score_threshold={"default": 0.3}`.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group(title, description)
+    for name in names:
+        group.add_argument(name, **_OPTIONS[name] | changes.pop(_key(name), {}))
+    assert not changes, changes
+    return parser
+
+
+def segmenter_options(score_threshold: float) -> list[argparse.ArgumentParser]:
+    """The parent parsers with everything that `build_segmenter` reads."""
+    return [
+        shared(*NETWORK, *RUNNING, title="network"),
+        shared(*DETECTIONS, title="detections", score_threshold={"default": score_threshold}),
+    ]
+
+
+def _key(name: str) -> str:
+    return name.removeprefix("--").replace("-", "_")
 
 
 def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -119,7 +341,7 @@ def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
-    """Loads the network that the arguments describe."""
+    """Loads the network that the options describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
 
     return Segmenter(
@@ -133,3 +355,15 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
         compile=arguments.compile,
         **detection_options(arguments),
     )
+
+
+@contextmanager
+def training_packages() -> Iterator[None]:
+    """Tells what to install if an import fails in here."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the packages for training and evaluation are not installed ({error}). Install with: "
+            "pip install 'yolact-ros[train]', or, in a checkout: scripts/setup"
+        ) from error

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from yolact_ros.errors import InputError
 
-from .options import add_segmenter_arguments, build_segmenter
+from .options import build_segmenter, segmenter_options, shared
 from .sources import Source, Video, count_images, find_sources
 
 if TYPE_CHECKING:
@@ -29,17 +29,28 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="segment images, folders of images and videos",
-        description="Segments images, folders and videos. Writes overlays under OUT, results in "
-        "COCO's format (masks as RLE) to OUT/results.json, and which image id is which file to "
-        "OUT/images.json.",
+        description="Segment images, folders of images and videos. Writes to the output folder: "
+        "the overlays, results.json (COCO results format, masks as RLE) and images.json (the file "
+        "of each image id).",
+        examples=(
+            "yolact-ros predict picture.png pictures/ video.mp4 --out predictions",
+            "yolact-ros predict picture.png --preset yolact_base --classes person car",
+        ),
+        parents=[
+            shared("--out", "--quiet", out={"required": False, "default": Path("predictions")}),
+            *segmenter_options(score_threshold=0.3),
+        ],
     )
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="files or folders")
     parser.add_argument(
-        "--out", type=Path, default=Path("predictions"), help="folder (default: %(default)s)"
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help="Image, video, or folder to search for them with all its subfolders.",
     )
-    parser.add_argument("--no-overlay", action="store_true", help="write the JSON files only")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    add_segmenter_arguments(parser, score_threshold=0.3)
+    parser.add_argument(
+        "--no-overlay", action="store_true", help="Write only the two JSON files, no overlays."
+    )
     parser.set_defaults(run=run)
 
 

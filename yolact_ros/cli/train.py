@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from yolact_ros.errors import InputError
 from yolact_ros.presets import preset_names
 
+from .options import training_packages
+
 if TYPE_CHECKING:
     from yolact_ros.training.recipe import Recipe
 
@@ -152,15 +154,11 @@ def run(arguments: argparse.Namespace) -> int:
     # By default OpenMP's threads wait by spinning for long, and starve each other as soon as other
     # processes want the cores: steps of 0.5 s then took 10 s. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    try:
+    with training_packages():
         import torch
 
         from yolact_ros.training.options import TrainingOptions
         from yolact_ros.training.trainer import train
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"train: expected the training requirements to be installed, got: {error}"
-        ) from error
     # Hints at products and at settings that are chosen here.
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import publish
-from yolact_ros.errors import InputError
+from yolact_ros.choices import EXPORT_FORMATS
+from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
@@ -22,8 +23,6 @@ from .torch_format import run_torch, write_torch
 
 Outputs = Mapping[str, Tensor]
 
-FORMATS = ("onnx", "torch")
-SUFFIX_OF = {"onnx": ".onnx", "torch": ".pt2"}
 BOUNDS = {"fp32": 1e-3, "fp16": 3e-2}
 """Largest difference from torch in fp32 that a raw output may have, by precision of the file: as a
 part of the output's own largest value, or of 1 if that is more."""
@@ -64,10 +63,9 @@ def export_network(
             give what the network gives.
     """
     path = Path(path)
-    if format not in FORMATS:
-        raise InputError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
-    if path.suffix != SUFFIX_OF[format]:
-        raise InputError(f"out: expected a name that ends in {SUFFIX_OF[format]}, got {path}")
+    expect_one_of("format", format, tuple(EXPORT_FORMATS))
+    if path.suffix != EXPORT_FORMATS[format]:
+        raise InputError(f"out: expected a name that ends in {EXPORT_FORMATS[format]}, got {path}")
     if not path.parent.is_dir():
         raise InputError(f"out: expected a folder at {path.parent}, found none")
     if precision not in BOUNDS:
