@@ -6,24 +6,22 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from yolact_ros.ros.counters import COUNTERS, WINDOW, Statistics
-from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
+from yolact_ros.ros.counters import COUNTERS, WINDOW, Counters
+from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState, values_of
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def one_camera(statistics, lifecycle="active", problem="", topic="/image", publishers=1):
-    snapshot = statistics.snapshot()
+def one_camera(counters, lifecycle="active", problem="", topic="/image", publishers=1):
+    snapshot = counters.snapshot()
     camera = CameraState("", topic, publishers, False, snapshot)
-    return NodeState("yolact", lifecycle, snapshot, problem, device="cpu", cameras=[camera])
+    return NodeState(
+        "yolact", lifecycle, snapshot, problem, network=NetworkState(device="cpu"), cameras=[camera]
+    )
 
 
 def message_of(state, now=1.0):
     return Diagnostics().message(state, now, Time(sec=3))
-
-
-def values_of(status):
-    return {item.key: item.value for item in status.values}
 
 
 @pytest.mark.parametrize(
@@ -41,10 +39,10 @@ def values_of(status):
     ],
 )
 def test_level_and_summary(state, counted, level, text):
-    statistics = Statistics()
+    counters = Counters()
     for counter, amount in counted.items():
-        statistics.count(counter, amount)
-    message = message_of(one_camera(statistics, **state))
+        counters.count(counter, amount)
+    message = message_of(one_camera(counters, **state))
     [status] = message.status
     assert message.header.stamp.sec == 3
     assert status.name == "yolact: segmentation" and status.hardware_id == "cpu"
@@ -52,19 +50,19 @@ def test_level_and_summary(state, counted, level, text):
 
 
 def test_an_unconfigured_node_has_no_camera_and_says_its_problem():
-    state = NodeState("yolact", "unconfigured", Statistics().snapshot(), "not configured: x")
+    state = NodeState("yolact", "unconfigured", Counters().snapshot(), "not configured: x")
     [status] = message_of(state).status
     assert (status.level, status.message) == (ERROR, "not configured: x")
 
 
 def test_only_what_is_new_counts_for_the_level_and_the_rate():
-    statistics, diagnostics = Statistics(), Diagnostics()
-    statistics.count("received", 10)
-    statistics.count("bad", 10)
-    [first] = diagnostics.message(one_camera(statistics), 10.0, Time()).status
-    statistics.count("received", 30)
-    statistics.count("processed", 30)
-    [second] = diagnostics.message(one_camera(statistics), 12.0, Time()).status
+    counters, diagnostics = Counters(), Diagnostics()
+    counters.count("received", 10)
+    counters.count("bad", 10)
+    [first] = diagnostics.message(one_camera(counters), 10.0, Time()).status
+    counters.count("received", 30)
+    counters.count("processed", 30)
+    [second] = diagnostics.message(one_camera(counters), 12.0, Time()).status
     assert (first.level, second.level) == (WARN, OK)
     values = values_of(second)
     assert "rate received (Hz)" not in values_of(first)
@@ -72,7 +70,7 @@ def test_only_what_is_new_counts_for_the_level_and_the_rate():
     assert values[COUNTERS["bad"]] == "10" and values[COUNTERS["received"]] == "40"
     assert "frames in a batch (mean)" not in values
     # Counts begin anew when the node is configured again.
-    [third] = diagnostics.message(one_camera(Statistics()), 13.0, Time()).status
+    [third] = diagnostics.message(one_camera(Counters()), 13.0, Time()).status
     assert "none came" in third.message
 
 
@@ -80,21 +78,25 @@ class Cameras:
     """A node with the cameras front and rear."""
 
     def __init__(self):
-        self.whole = Statistics()
-        self.front, self.rear = Statistics(total=self.whole), Statistics(total=self.whole)
+        self.whole = Counters()
+        self.front, self.rear = Counters(total=self.whole), Counters(total=self.whole)
         self._diagnostics, self._now = Diagnostics(), 0.0
 
     def statuses(self, publishers=(1, 1)):
         self._now += 2.0
         cameras = [
-            CameraState(name, f"/{name}/image", count, reliable, statistics.snapshot())
-            for name, count, reliable, statistics in (
+            CameraState(name, f"/{name}/image", count, reliable, counters.snapshot())
+            for name, count, reliable, counters in (
                 ("front", publishers[0], True, self.front),
                 ("rear", publishers[1], False, self.rear),
             )
         ]
         state = NodeState(
-            "yolact", "active", self.whole.snapshot(), device="cuda:0", cameras=cameras
+            "yolact",
+            "active",
+            self.whole.snapshot(),
+            network=NetworkState(device="cuda:0"),
+            cameras=cameras,
         )
         return self._diagnostics.message(state, self._now, Time()).status
 
@@ -102,10 +104,10 @@ class Cameras:
 def test_each_camera_has_a_status_and_the_node_s_counts_are_their_sums():
     node = Cameras()
     node.statuses()
-    for statistics, count, age in ((node.front, 20, 30.0), (node.rear, 10, 50.0)):
-        statistics.count("received", count)
-        statistics.count("processed", count // 2)
-        statistics.record("age", age)
+    for counters, count, age in ((node.front, 20, 30.0), (node.rear, 10, 50.0)):
+        counters.count("received", count)
+        counters.count("processed", count // 2)
+        counters.record("age", age)
     node.whole.record("network", 9.0)
     for size in (2, 2, 1):
         node.whole.record_batch(size)
@@ -139,8 +141,8 @@ def test_a_camera_is_judged_alone_and_the_node_by_the_worst_of_them():
     whole, front, rear = node.statuses(publishers=(1, 0))
     assert (whole.level, front.level, rear.level) == (WARN, OK, WARN)
     assert whole.message == "rear: waiting for images: nobody publishes /rear/image"
-    for statistics in (node.front, node.rear):
-        statistics.count("received", 5)
+    for counters in (node.front, node.rear):
+        counters.count("received", 5)
     node.rear.count("failed", 2)
     whole, front, rear = node.statuses()
     assert (whole.level, front.level, rear.level) == (ERROR, OK, ERROR)
@@ -155,32 +157,32 @@ def test_a_camera_is_judged_alone_and_the_node_by_the_worst_of_them():
 
 
 def test_times_are_percentiles_of_the_last_frames():
-    statistics = Statistics()
+    counters = Counters()
     for _ in range(1000):
-        statistics.record("network", 1e6)
+        counters.record("network", 1e6)
     for milliseconds in range(WINDOW):
-        statistics.record("network", milliseconds)
-    assert statistics.snapshot().times["network"] == pytest.approx((127.5, 242.25))
+        counters.record("network", milliseconds)
+    assert counters.snapshot().times["network"] == pytest.approx((127.5, 242.25))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 100, WINDOW])
 def test_percentiles_are_numpy_s(count):
-    statistics = Statistics()
+    counters = Counters()
     values = np.random.default_rng(count).exponential(size=count)
     for value in values:
-        statistics.record("network", float(value))
+        counters.record("network", float(value))
     expected = np.percentile(values, [50, 95])
-    assert statistics.snapshot().times["network"] == pytest.approx(tuple(expected))
+    assert counters.snapshot().times["network"] == pytest.approx(tuple(expected))
 
 
 def test_counting_from_many_threads_loses_nothing():
-    statistics = Statistics()
+    counters = Counters()
     threads = [
-        threading.Thread(target=lambda: [statistics.count("received") for _ in range(2000)])
+        threading.Thread(target=lambda: [counters.count("received") for _ in range(2000)])
         for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert statistics.snapshot().counts["received"] == 8000
+    assert counters.snapshot().counts["received"] == 8000

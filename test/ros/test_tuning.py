@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from yolact_ros.ros.tuning import keep_freed_memory
+from yolact_ros.ros.tuning import keep_freed_memory, wait_briefly
 
 SIZE = 6 << 20
 PAGES = SIZE // resource.getpagesize()
@@ -43,3 +43,13 @@ def test_blocks_as_large_as_images_are_used_again():
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_the_user_s_own_settings_are_left_alone(name):
     assert not keep_freed_memory({name: "1"})
+
+
+def test_threads_wait_briefly_unless_the_user_wants_otherwise():
+    environment = {}
+    wait_briefly(environment)
+    assert environment == {"GOMP_SPINCOUNT": "3000"}
+    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
+        environment = dict(chosen)
+        wait_briefly(environment)
+        assert environment == chosen

@@ -20,6 +20,7 @@ __all__ = [
     "answer_refused_transitions",
     "create_subscription_with_events",
     "destroy_state_machine",
+    "lifecycle_state",
 ]
 
 
@@ -85,6 +86,11 @@ def answer_refused_transitions(node: LifecycleNode) -> None:
             return response
 
     service.callback = answer
+
+
+def lifecycle_state(node: LifecycleNode) -> str:
+    """Return the node's state, such as "inactive"; rclpy tells it through a service alone."""
+    return str(node._state_machine.current_state[1])
 
 
 def destroy_state_machine(node: LifecycleNode) -> None:

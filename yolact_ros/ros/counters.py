@@ -25,7 +25,7 @@ WINDOW = 256
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the statistics at one moment.
+    """The state of the counters at one moment.
 
     Attributes:
         counts: Value of each counter since the node was configured.
@@ -38,14 +38,14 @@ class Snapshot:
     batch_size: float = 0.0
 
 
-class Statistics:
+class Counters:
     """Counters and stage times; every method may be called from every thread.
 
     Args:
         total: Those of the whole node, which get all that these get.
     """
 
-    def __init__(self, total: Statistics | None = None) -> None:
+    def __init__(self, total: Counters | None = None) -> None:
         self._total = total
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(COUNTERS, 0)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the node and of its cameras as a diagnostic message."""
+"""The state of the node and of its cameras as a message of /diagnostics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -13,6 +13,26 @@ from yolact_ros.ros.counters import COUNTERS, Snapshot
 
 _SEGMENTING = "segmenting"
 _IDLE = "idle: nobody subscribes to a result"
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    """Return the values of a status by key."""
+    return {item.key: item.value for item in status.values}
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """What the diagnostics tell of the network; everything is empty while unconfigured.
+
+    Attributes:
+        preset: The preset's name.
+        device: The device it runs on, such as "cuda:0".
+        precision: Its arithmetic, such as "fp16".
+    """
+
+    preset: str = ""
+    device: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,9 +63,7 @@ class NodeState:
         lifecycle: "unconfigured", "inactive", "active" or "finalized".
         snapshot: Counts and times of all cameras together.
         problem: Why the last transition failed; empty if it did not.
-        preset: Name of the preset; empty while unconfigured.
-        device: Where the network runs; empty while unconfigured.
-        precision: Arithmetic of the network; empty while unconfigured.
+        network: What runs.
         cameras: Empty while unconfigured.
     """
 
@@ -53,9 +71,7 @@ class NodeState:
     lifecycle: str
     snapshot: Snapshot
     problem: str = ""
-    preset: str = ""
-    device: str = ""
-    precision: str = ""
+    network: NetworkState = NetworkState()
     cameras: Sequence[CameraState] = ()
 
 
@@ -80,12 +96,7 @@ class Diagnostics:
         snapshots = {"": state.snapshot} | {item.name: item.snapshot for item in state.cameras}
         changes = {name: self._change(name, item.counts) for name, item in snapshots.items()}
         judged = {item.name: _judge(state, item, changes[item.name]) for item in state.cameras}
-        first = {
-            "state": state.lifecycle,
-            "preset": state.preset,
-            "device": state.device,
-            "precision": state.precision,
-        }
+        first = {"state": state.lifecycle, **asdict(state.network)}
         named = [item for item in state.cameras if item.name]
         whole = first | _values(state.cameras, state.snapshot, changes[""], elapsed)
         if named:
@@ -118,7 +129,7 @@ def _status(
         level=level,
         name=f"{state.name}: {name}",
         message=summary,
-        hardware_id=state.device,
+        hardware_id=state.network.device,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )
 

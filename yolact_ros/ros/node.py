@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -15,22 +15,26 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from yolact_ros.ros.camera import Camera, make_cameras
-from yolact_ros.ros.compat import answer_refused_transitions, destroy_state_machine
-from yolact_ros.ros.counters import Statistics
-from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NodeState
+from yolact_ros.ros.camera_stream import CameraStream, make_streams
+from yolact_ros.ros.compat import (
+    answer_refused_transitions,
+    destroy_state_machine,
+    lifecycle_state,
+)
+from yolact_ros.ros.counters import Counters
+from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
-from yolact_ros.ros.openmp import wait_briefly
-from yolact_ros.ros.parameters import reading as parameter_table
+from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.reading import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.run import run_node
 from yolact_ros.ros.subscription import ImageSubscription
+from yolact_ros.ros.tuning import wait_briefly
 
 if TYPE_CHECKING:
     # It needs torch, which takes seconds to import: the node is there, and says what is wrong with
     # its parameters, before that.
-    from yolact_ros.ros.runtime import Engine
+    from yolact_ros.ros.runtime import Runtime
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LONGEST_FRAME = 5.0
@@ -55,15 +59,14 @@ class YolactNode(LifecycleNode):
         core_logger.setLevel(logging.INFO)
         core_logger.addHandler(self._log_handler)
         self._specs = {spec.name: spec for spec in PARAMETERS}
-        parameter_table.declare(self, PARAMETERS)
+        reading.declare(self, PARAMETERS)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         answer_refused_transitions(self)
-        self._lifecycle = "unconfigured"
         self._problem = ""
-        self._statistics = Statistics()
+        self._counters = Counters()
         self._diagnostics = Diagnostics()
-        self._cameras: tuple[Camera, ...] = ()
-        self._engine: Engine | None = None
+        self._cameras: tuple[CameraStream, ...] = ()
+        self._runtime: Runtime | None = None
         self._image_subscriptions: list[ImageSubscription] = []
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetBool, "~/enable", self._on_enable)
@@ -87,20 +90,24 @@ class YolactNode(LifecycleNode):
 
     def close(self) -> None:
         """Ends the worker's thread; the context may already be invalid."""
-        if self._engine is not None:
-            self._engine.stop(timeout=0.5)
+        if self._runtime is not None:
+            self._runtime.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
 
     def destroy_node(self) -> None:
         super().destroy_node()
         destroy_state_machine(self)
 
+    @property
+    def _lifecycle(self) -> str:
+        return lifecycle_state(self)
+
     # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         del state
         try:
-            settings = Settings.from_values(parameter_table.read(self, PARAMETERS))
+            settings = Settings.from_values(reading.read(self, PARAMETERS))
         except ParameterError as error:
             return self._fail("configured", str(error))
         try:
@@ -111,7 +118,6 @@ class YolactNode(LifecycleNode):
             name = "" if expected else f"{type(error).__name__}: "
             return self._fail("configured", f"{name}{error}")
         self._problem = ""
-        self._lifecycle = "inactive"
         return _SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
@@ -122,65 +128,69 @@ class YolactNode(LifecycleNode):
             self._pause()
             return self._fail("activated", f"{type(error).__name__}: {error}")
         self._problem = ""
-        self._lifecycle = "active"
         return _SUCCESS
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         del state
         self._pause()
-        self._lifecycle = "inactive"
         self.get_logger().info("inactive")
         return _SUCCESS
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         del state
         self._release()
-        self._lifecycle = "unconfigured"
         self.get_logger().info("unconfigured")
         return _SUCCESS
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         del state
         self._release()
-        self._lifecycle = "finalized"
         self.get_logger().info("finalized")
         return _SUCCESS
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
         del state
         self._release()
-        self._lifecycle = "unconfigured"
         return _SUCCESS
 
     def _load(self, settings: Settings) -> None:
-        from yolact_ros.ros.runtime import Engine
+        from yolact_ros.ros.loading import load_segmenter
+        from yolact_ros.ros.outputs import ClassList, Outputs
+        from yolact_ros.ros.runtime import Runtime
 
         if settings.preset in ("", "yolact_demo") and not settings.weights:
             self.get_logger().warning(
                 "weights is empty: using the demo's, which know only its synthetic objects"
             )
-        self._statistics = Statistics()
-        self._cameras = make_cameras(settings.cameras, self._statistics, self.get_logger())
-        self._engine = Engine(
-            self,
+        self._counters = Counters()
+        self._cameras = make_streams(settings.cameras, self._counters, self.get_logger())
+        self._runtime = Runtime(
+            segmenter=load_segmenter(settings, len(self._cameras)),
+            outputs={camera.name: Outputs(self, camera.prefix) for camera in self._cameras},
+            class_list=ClassList(self),
             cameras=self._cameras,
             settings=settings,
-            statistics=self._statistics,
+            counters=self._counters,
+            clock=self.get_clock(),
             on_error=self._on_worker_error,
         )
 
     def _start(self) -> None:
-        assert self._engine is not None
-        self._engine.start()
+        runtime = self._runtime
+        assert runtime is not None
+        runtime.start()
         for camera in self._cameras:
-            transport = self._engine.settings.image_transport
+            transport = runtime.settings.image_transport
             self._image_subscriptions.append(
-                ImageSubscription(self, camera=camera, transport=transport, on_image=self._on_image)
+                ImageSubscription(
+                    self, camera=camera, transport=transport, on_image=runtime.receive
+                )
             )
         topics = ", ".join(subscription.topic for subscription in self._image_subscriptions)
+        network = runtime.network
         self.get_logger().info(
-            f"active: segmenting {topics} with {self._engine.preset} "
-            f"on {self._engine.device} in {self._engine.precision}"
+            f"active: segmenting {topics} with {network.preset} "
+            f"on {network.device} in {network.precision}"
         )
 
     def _fail(self, wanted: str, problem: str) -> TransitionCallbackReturn:
@@ -193,31 +203,27 @@ class YolactNode(LifecycleNode):
         for subscription in self._image_subscriptions:
             subscription.close()
         self._image_subscriptions = []
-        if self._engine is not None and not self._engine.stop(timeout=_LONGEST_FRAME):
+        if self._runtime is not None and not self._runtime.stop(timeout=_LONGEST_FRAME):
             self.get_logger().warning(
                 f"what is being segmented takes longer than {_LONGEST_FRAME:g} s and is dropped"
             )
 
     def _release(self) -> None:
         self._pause()
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if self._runtime is not None:
+            self._runtime.close()
+            self._runtime = None
         self._cameras = ()
 
     # Callbacks
 
-    def _on_image(self, camera: Camera, message: Any, info: Mapping[str, Any] | None) -> None:
-        if self._engine is not None:
-            self._engine.offer(camera, message, info)
-
-    def _on_worker_error(self, camera: Camera | None, error: Exception) -> None:
+    def _on_worker_error(self, camera: CameraStream | None, error: Exception) -> None:
         if not self.context.ok():
             return  # publishing fails while the process ends
-        statistics, log = (
-            (self._statistics, self._log) if camera is None else (camera.statistics, camera.log)
+        counters, log = (
+            (self._counters, self._log) if camera is None else (camera.counters, camera.log)
         )
-        statistics.count("failed")
+        counters.count("failed")
         text = f"frame skipped: {type(error).__name__}: {error}"
         log.error((type(error).__name__, str(error)), text)
 
@@ -249,8 +255,8 @@ class YolactNode(LifecycleNode):
                         f"{spec.name}: expected a change only while the node is unconfigured, got "
                         f"one while it is {self._lifecycle}; deactivate it and clean it up first"
                     )
-            if self._engine is not None:
-                self._engine.apply(values)
+            if self._runtime is not None:
+                self._runtime.apply(values)
         except ValueError as error:
             self.get_logger().warning(f"parameter refused: {error}")
             return SetParametersResult(successful=False, reason=str(error))
@@ -261,22 +267,19 @@ class YolactNode(LifecycleNode):
             subscription.match()
             if time.monotonic() - subscription.last_image > _SILENCE:
                 self._waiting_log.warning(subscription.topic, subscription.describe_silence)
-        engine = self._engine
         state = NodeState(
             name=self.get_name(),
             lifecycle=self._lifecycle,
-            snapshot=self._statistics.snapshot(),
+            snapshot=self._counters.snapshot(),
             problem=self._problem,
-            preset=engine.preset if engine else "",
-            device=engine.device if engine else "",
-            precision=engine.precision if engine else "",
+            network=self._runtime.network if self._runtime else NetworkState(),
             cameras=[self._state_of(camera) for camera in self._cameras],
         )
         self._diagnostics_publisher.publish(
             self._diagnostics.message(state, time.monotonic(), self.get_clock().now().to_msg())
         )
 
-    def _state_of(self, camera: Camera) -> CameraState:
+    def _state_of(self, camera: CameraStream) -> CameraState:
         subscription = next(
             (item for item in self._image_subscriptions if item.camera is camera), None
         )
@@ -285,7 +288,7 @@ class YolactNode(LifecycleNode):
             topic=subscription.topic if subscription else "",
             publishers=subscription.publisher_count if subscription else 0,
             reliable=subscription.reliable if subscription else False,
-            snapshot=camera.statistics.snapshot(),
+            snapshot=camera.counters.snapshot(),
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node has while it is configured: the network, its outputs and the threads between them.
+"""Takes images to results through three threads, while the node is configured.
 
 Importing this takes seconds, because of torch.
 """
@@ -9,130 +9,182 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rclpy.node import Node
+from rclpy.clock import Clock
 
-from yolact_ros.inference import Segmenter, SegmenterOptions
-from yolact_ros.ros.camera import Camera
-from yolact_ros.ros.counters import Statistics
-from yolact_ros.ros.outputs import ClassList, Outputs
+from yolact_ros.inference import Segmenter
+from yolact_ros.ros.batch import segment_batch
+from yolact_ros.ros.camera_stream import CameraStream
+from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.ros.counters import Counters
+from yolact_ros.ros.diagnostics import NetworkState
+from yolact_ros.ros.frame import Frame, age_of, read_frame, received_frame, since
+from yolact_ros.ros.loading import segmenter_options
+from yolact_ros.ros.outputs import ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
-from yolact_ros.ros.pipeline import Frame, Pipeline, Segmented
 from yolact_ros.ros.worker import BatchWorker, HandOver
+from yolact_ros.visualization import OverlayStyle
 
 
 @dataclasses.dataclass(frozen=True)
-class _Batch:
-    segmented: list[Segmented]
+class _Segmented:
+    frames: list[tuple[Frame, Result]]
     finished: float  # time.perf_counter()
 
 
-class Engine:
-    """Loads the network and makes everything that works on images.
+class Runtime:
+    """Receives images, segments them in batches and publishes the results.
 
-    One thread segments batches, and another builds and publishes the messages of the batch before.
+    An image passes through `receive` in the executor's thread, `segment` in the worker's and
+    `publish` in the publisher's, which works on one batch while the worker segments the next.
+
+    Stages timed per frame: "transport" (sent by the camera to received by DDS here), "executor"
+    (received by DDS to callback), "arrival" (stamp to callback), "wait" (callback to batch taken),
+    "convert" (message to array), those of `Outputs.publish`, "processing" (batch taken to all
+    messages sent), "total" (callback to all messages sent) and "age" (stamp to all messages sent).
+    Per batch: those of the segmenter, "batch" (taken to segmented) and "hand-over" (segmented to
+    taken up by the publisher's thread).
 
     Args:
-        node: Gets the publishers.
-        cameras: Whose images are segmented.
-        settings: Values of the parameters.
-        statistics: Counts and times of the whole node.
+        segmenter: The loaded network.
+        outputs: The publishers of each camera, by its name.
+        class_list: The publisher of the class list.
+        cameras: The cameras whose images are segmented.
+        settings: The parameters.
+        counters: Counts and times of the whole node.
+        clock: The node's, for the age of images.
         on_error: Called in the threads with a camera whose frame was lost, or None if it was a
             whole batch, and with what was raised.
-
-    Raises:
-        ValueError: A parameter has a value that the network does not allow, or the weights do not
-            fit.
-        OSError: The weights cannot be read.
     """
 
     def __init__(
         self,
-        node: Node,
         *,
-        cameras: Sequence[Camera],
+        segmenter: Segmenter,
+        outputs: Mapping[str, Outputs],
+        class_list: ClassList,
+        cameras: Sequence[CameraStream],
         settings: Settings,
-        statistics: Statistics,
-        on_error: Callable[[Camera | None, Exception], None],
+        counters: Counters,
+        clock: Clock,
+        on_error: Callable[[CameraStream | None, Exception], None],
     ) -> None:
-        self._segmenter = load_segmenter(settings, len(cameras))
-        self._statistics = statistics
+        self.settings = settings
+        self._segmenter = segmenter
+        self._outputs = outputs
+        self._class_list = class_list
+        self._counters = counters
+        self._clock = clock
         self._on_error = on_error
-        self._class_list = ClassList(node)
-        self._outputs = {camera.name: Outputs(node, camera.prefix) for camera in cameras}
-        self._pipeline = Pipeline(
-            segmenter=self._segmenter,
-            outputs=self._outputs,
-            settings=settings,
-            statistics=statistics,
-            clock=node.get_clock(),
-        )
         by_name = {camera.name: camera for camera in cameras}
-        self._publisher: HandOver[_Batch] = HandOver(
-            self._publish, on_error=lambda error: on_error(None, error)
-        )
         self._worker: BatchWorker[Frame] = BatchWorker(
             tuple(by_name),
-            self._segment,
-            on_replaced=lambda name: by_name[name].statistics.count("replaced"),
+            self.segment,
+            on_replaced=lambda name: by_name[name].counters.count("replaced"),
             on_error=lambda error: on_error(None, error),
             **_scheduling(settings),
         )
+        self._publisher: HandOver[_Segmented] = HandOver(
+            self.publish, on_error=lambda error: on_error(None, error)
+        )
 
-    @property
-    def settings(self) -> Settings:
-        """The values in use."""
-        return self._pipeline.settings
+    # What happens to an image, in this order
 
-    @property
-    def preset(self) -> str:
-        """Name of the preset."""
-        return self._segmenter.preset.name
+    def receive(
+        self, camera: CameraStream, message: Any, info: Mapping[str, Any] | None = None
+    ) -> None:
+        """Store a message; it replaces one of the same camera that is still waiting.
 
-    @property
-    def device(self) -> str:
-        """Where the network runs."""
-        return str(self._segmenter.device)
-
-    @property
-    def precision(self) -> str:
-        """Arithmetic of the network."""
-        return self._segmenter.precision
-
-    def apply(self, changed: Mapping[str, Any]) -> None:
-        """Takes over checked values of parameters, by name, from the next image on.
-
-        Raises:
-            ValueError: The network knows no class of a name in `classes`; nothing has changed.
+        Args:
+            camera: The camera that sent it.
+            message: A sensor_msgs/Image or CompressedImage.
+            info: What the middleware tells of the message, if anything.
         """
-        by_field = {name.replace(".", "_"): value for name, value in changed.items()}
-        settings = dataclasses.replace(self.settings, **by_field)
-        self._segmenter.options = SegmenterOptions(**_options(settings))
-        self._pipeline.settings = settings
-        self._worker.configure(**_scheduling(settings))
-        if "score_threshold" in changed:
-            self._announce()
+        if not self._outputs[camera.name].wanted():
+            camera.counters.count("unwanted")
+            return
+        self._worker.offer(camera.name, received_frame(camera, message, info, self._clock))
+
+    def segment(self, frames: Sequence[Frame]) -> bool:
+        """Segment a batch and hand the results over; return whether the network ran."""
+        begun = time.perf_counter()
+        batch: list[tuple[Frame, ImageArray]] = []
+        for frame in frames:
+            if not self._outputs[frame.camera.name].wanted():
+                frame.camera.counters.count("unwanted")
+            elif (image := read_frame(frame, begun, self.settings, self._clock)) is not None:
+                batch.append((frame, image))
+        if not batch:
+            return False
+        # In one order: on a GPU, each order of sizes would be captured as a graph of its own.
+        batch.sort(key=lambda item: (item[1].pixels.shape, item[1].channel_order))
+        found = segment_batch(self._segmenter, batch, self._counters)
+        self._counters.record("batch", since(begun))
+        style = _style(self.settings)
+        results = [
+            (frame, Result(frame.message.header, instances.without_empty_masks(), image, style))
+            for (frame, image), instances in zip(batch, found, strict=True)
+            if instances is not None
+        ]
+        if results:
+            self._publisher.give(_Segmented(results, time.perf_counter()))
+        return True
+
+    def publish(self, segmented: _Segmented) -> None:
+        """Publish the results of a batch, as far as somebody subscribes to them."""
+        self._counters.record("hand-over", since(segmented.finished))
+        for frame, result in segmented.frames:
+            outputs = self._outputs[frame.camera.name]
+            try:
+                self._record(frame, outputs.publish(result, outputs.wanted()))
+            except Exception as error:
+                self._on_error(frame.camera, error)
+
+    def _record(self, frame: Frame, publishing: Mapping[str, float]) -> None:
+        times = {**frame.times, **publishing}
+        times["processing"] = since(frame.begun)
+        times["total"] = since(frame.arrived)
+        if (age := age_of(frame.message, self._clock)) is not None:
+            times["age"] = age * 1000
+        for stage, milliseconds in times.items():
+            frame.camera.counters.record(stage, milliseconds)
+        frame.camera.counters.count("processed")
+
+    # What the node does with it
+
+    @property
+    def network(self) -> NetworkState:
+        """The network, as the diagnostics show it."""
+        segmenter = self._segmenter
+        return NetworkState(segmenter.preset.name, str(segmenter.device), segmenter.precision)
 
     def start(self) -> None:
-        """Announces the classes and begins to take images."""
+        """Announce the classes and begin to take images."""
         for outputs in self._outputs.values():
             outputs.open()
         self._announce()
         self._publisher.start()
         self._worker.start()
 
-    def offer(self, camera: Camera, message: Any, info: Mapping[str, Any] | None) -> None:
-        """Gives an image message, which replaces the one of its camera that still waits."""
-        frame = self._pipeline.receive(camera, message, info)
-        if frame is not None:
-            self._worker.offer(camera.name, frame)
+    def apply(self, changed: Mapping[str, Any]) -> None:
+        """Use checked values of parameters, by name, from the next image on.
+
+        Raises:
+            ValueError: `classes` has a name that the network does not know; nothing has changed.
+        """
+        by_field = {name.replace(".", "_"): value for name, value in changed.items()}
+        settings = dataclasses.replace(self.settings, **by_field)
+        self._segmenter.options = segmenter_options(settings)
+        self.settings = settings
+        self._worker.configure(**_scheduling(settings))
+        if "score_threshold" in changed:
+            self._announce()
 
     def stop(self, timeout: float) -> bool:
-        """Takes no more images; returns whether those at work were published in time (s).
+        """Take no more images; return whether those in progress were published in time (s).
 
-        What was not is dropped: nothing is published after this returns.
+        The others are dropped: nothing is published after this returns.
         """
         deadline = time.monotonic() + timeout
         ended = self._worker.stop(timeout)
@@ -142,68 +194,24 @@ class Engine:
         return ended
 
     def close(self) -> None:
-        """Removes the publishers."""
+        """Remove the publishers."""
         self._class_list.close()
         for outputs in self._outputs.values():
             outputs.close()
-
-    def _segment(self, frames: list[Frame]) -> bool:
-        batch = self._pipeline.read(frames)
-        if not batch:
-            return False
-        if segmented := self._pipeline.segment(batch):
-            self._publisher.give(_Batch(segmented, time.perf_counter()))
-        return True
-
-    def _publish(self, batch: _Batch) -> None:
-        self._statistics.record("hand-over", (time.perf_counter() - batch.finished) * 1000)
-        for frame, result in batch.segmented:
-            try:
-                self._pipeline.publish(frame, result)
-            except Exception as error:
-                self._on_error(frame.camera, error)
 
     def _announce(self) -> None:
         self._class_list.announce(self._segmenter.class_names, self.settings.score_threshold)
 
 
-def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
-    """Loads the network and runs the sizes of batches that come, in a thread that ends.
-
-    GNU OpenMP keeps threads for every thread that ever asked for some, and when it has more of them
-    than cores, all sleep between the operations: on two cores the network took half as long again
-    in the worker's thread when this one had run it before.
-    """
-    with ThreadPoolExecutor(max_workers=1) as alone:
-        return alone.submit(_load, settings, cameras).result()
-
-
-def _load(settings: Settings, cameras: int) -> Segmenter:
-    segmenter = Segmenter(
-        preset=settings.preset or None,
-        weights=settings.weights or None,
-        class_names=settings.class_names,
-        engine=settings.engine,
-        device=settings.device,
-        precision=settings.precision,
-        resize=settings.resize,
-        compile=settings.compile,
-        **_options(settings),
-    )
-    most = min(cameras, settings.max_batch or cameras)
-    # The first run costs time on a GPU; if compiled, that of each size does.
-    for batch in range(1, most + 1) if settings.compile else sorted({1, most}):
-        segmenter.warm_up(batch=batch)
-    return segmenter
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    """The parameters that are options of the segmenter, which bear the same names."""
-    return {
-        field.name: getattr(settings, field.name) for field in dataclasses.fields(SegmenterOptions)
-    }
-
-
 def _scheduling(settings: Settings) -> dict[str, Any]:
     """The parameters that decide which frames make a batch, and when."""
     return {name: getattr(settings, name) for name in ("batch_wait", "max_batch", "max_rate")}
+
+
+def _style(settings: Settings) -> OverlayStyle:
+    return OverlayStyle(
+        opacity=settings.overlay_opacity,
+        boxes=settings.overlay_boxes,
+        labels=settings.overlay_labels,
+        contours=settings.overlay_contours,
+    )

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the memory of one image for the next one."""
+"""What a process sets before torch is loaded: how memory is kept and how threads wait."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGEST_KEPT = 32 << 20
@@ -13,7 +13,12 @@ LARGEST_KEPT = 32 << 20
 MOST_KEPT = 256 << 20
 """Free bytes at the end of the heap that are not given back."""
 
-_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+_MALLOC_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+WAITING_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+"""Variables by which users choose how OpenMP's threads wait."""
+_SPINS = 3000
 
 
 def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
@@ -27,10 +32,23 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
         Whether it is so now: not with another C library than glibc, nor if the user has made
         settings of malloc.
     """
-    if any(environment.get(name) for name in _VARIABLES):
+    if any(environment.get(name) for name in _MALLOC_VARIABLES):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, MOST_KEPT))
+
+
+def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Limit how often GNU OpenMP's threads look for work before they sleep.
+
+    Call it before PyTorch is imported. By default they look 300,000 times, which takes the cores
+    from every other program that computes; docs/benchmarks/node.md has figures.
+
+    Args:
+        environment: Of this process; unchanged if the user has made a choice.
+    """
+    if not any(environment.get(name) for name in WAITING_VARIABLES):
+        environment["GOMP_SPINCOUNT"] = str(_SPINS)

@@ -6,22 +6,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from yolact_ros.ros.counters import Statistics
+from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraStream:
     """A camera's name, and what is counted and logged of it.
 
     Attributes:
         name: As in the parameter `cameras`; empty: the only camera of a node without that.
-        statistics: Its own counts and times.
+        counters: Its own counts and times.
         log: Its own, so that a camera that sends rubbish hides no other's lines.
     """
 
     name: str
-    statistics: Statistics
+    counters: Counters
     log: ThrottledLog
 
     @property
@@ -30,17 +30,19 @@ class Camera:
         return f"{self.name}/" if self.name else ""
 
 
-def make_cameras(names: tuple[str, ...], statistics: Statistics, logger: Any) -> tuple[Camera, ...]:
+def make_streams(
+    names: tuple[str, ...], counters: Counters, logger: Any
+) -> tuple[CameraStream, ...]:
     """The cameras of those names, or the one without a name.
 
     Args:
         names: Of the parameter `cameras`.
-        statistics: Of the whole node; that of the only camera is the same.
+        counters: Of the whole node; that of the only camera is the same.
         logger: The node's.
     """
     if not names:
-        return (Camera("", statistics, ThrottledLog(logger)),)
+        return (CameraStream("", counters, ThrottledLog(logger)),)
     return tuple(
-        Camera(name, Statistics(total=statistics), ThrottledLog(logger, prefix=f"{name}: "))
+        CameraStream(name, Counters(total=counters), ThrottledLog(logger, prefix=f"{name}: "))
         for name in names
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of frames, with a segmenter and outputs that the test controls."""
+"""From a message to its results, with a segmenter, outputs and threads that the test controls."""
 
 import time
 from array import array
@@ -11,11 +11,11 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.camera import make_cameras
+from yolact_ros.ros.camera_stream import make_streams
 from yolact_ros.ros.conversion.images import image_to_array
-from yolact_ros.ros.counters import Statistics
+from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
-from yolact_ros.ros.pipeline import Pipeline
+from yolact_ros.ros.runtime import Runtime
 from yolact_ros.structures import Instances, PackedMask
 
 
@@ -69,6 +69,30 @@ class FakeOutputs:
         return {"message": 1.0, "publish": 2.0}
 
 
+class OneStepWorker:
+    """In the place of `BatchWorker`: the test takes out what was offered, and calls `work`."""
+
+    def __init__(self, cameras, work, **options):
+        self.offered = []
+        OneStepWorker.newest = self
+
+    def offer(self, camera, frame):
+        self.offered.append(frame)
+
+
+class HandOverAtOnce:
+    """In the place of `HandOver`: the work is done in the thread that gives."""
+
+    def __init__(self, work, on_error):
+        self.give = work
+
+
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch):
+    monkeypatch.setattr("yolact_ros.ros.runtime.BatchWorker", OneStepWorker)
+    monkeypatch.setattr("yolact_ros.ros.runtime.HandOver", HandOverAtOnce)
+
+
 class Recorder:
     def __init__(self):
         self.lines = []
@@ -82,19 +106,24 @@ class Recorder:
 class Setup:
     def __init__(self, cameras=(), **changed):
         self.segmenter, self.logger = FakeSegmenter(), Recorder()
-        self.statistics = Statistics()
-        self.cameras = make_cameras(cameras, self.statistics, self.logger)
+        self.counters = Counters()
+        self.cameras = make_streams(cameras, self.counters, self.logger)
         self.all_outputs = {camera.name: FakeOutputs() for camera in self.cameras}
         self.outputs = self.all_outputs[self.cameras[0].name]
         values = {spec.name: spec.default for spec in PARAMETERS} | changed
         self.clock = Clock(clock_type=ClockType.ROS_TIME)
-        self.pipeline = Pipeline(
+        self.errors = []
+        self.runtime = Runtime(
             segmenter=self.segmenter,
             outputs=self.all_outputs,
+            class_list=None,
+            cameras=self.cameras,
             settings=Settings.from_values(values),
-            statistics=self.statistics,
+            counters=self.counters,
             clock=self.clock,
+            on_error=lambda camera, error: self.errors.append((camera.name, str(error))),
         )
+        self.worker = OneStepWorker.newest
 
     def receive(self, stamp=None, size=(4, 4), camera=0, info=None, **changed):
         height, width = size
@@ -105,12 +134,11 @@ class Setup:
         }
         header = Header(stamp=stamp or Time(), frame_id="camera")
         message = Image(header=header, width=width, height=height, **fields | changed)
-        return self.pipeline.receive(self.cameras[camera], message, info)
+        self.runtime.receive(self.cameras[camera], message, info)
+        return self.worker.offered.pop() if self.worker.offered else None
 
     def serve(self, frames):
-        if batch := self.pipeline.read(frames):
-            for frame, result in self.pipeline.segment(batch):
-                self.pipeline.publish(frame, result)
+        return self.runtime.segment(frames)
 
     def send(self, **fields):
         if (frame := self.receive(**fields)) is not None:
@@ -118,7 +146,7 @@ class Setup:
 
     @property
     def counts(self):
-        return {name: n for name, n in self.statistics.snapshot().counts.items() if n}
+        return {name: n for name, n in self.counters.snapshot().counts.items() if n}
 
 
 def test_a_frame_becomes_a_result_without_empty_masks():
@@ -129,10 +157,10 @@ def test_a_frame_becomes_a_result_without_empty_masks():
     assert result.header.frame_id == "camera"
     assert setup.segmenter.images[0][1] == "rgb"
     assert setup.counts == {"processed": 1}
-    times = setup.statistics.snapshot().times
+    times = setup.counters.snapshot().times
     assert times["network"] == (5.0, 5.0) and 0 <= times["age"][0] < 5000
     assert result.image.pixels.shape == (4, 4, 3) and result.image.channel_order == "rgb"
-    assert result.style.opacity == setup.pipeline.settings.overlay_opacity
+    assert result.style.opacity == setup.runtime.settings.overlay_opacity
 
 
 def test_every_stage_from_arrival_to_sending_is_timed():
@@ -143,9 +171,10 @@ def test_every_stage_from_arrival_to_sending_is_timed():
     frame = setup.receive(stamp=setup.clock.now().to_msg(), info=info)
     time.sleep(0.05)
     setup.serve([frame])
-    times = {name: median for name, (median, _) in setup.statistics.snapshot().times.items()}
+    times = {name: median for name, (median, _) in setup.counters.snapshot().times.items()}
     assert list(times) == [
-        *("upload", "network", "batch", "transport", "executor", "arrival", "wait", "convert"),
+        *("upload", "network", "batch", "hand-over"),
+        *("transport", "executor", "arrival", "wait", "convert"),
         *("message", "publish", "processing", "total", "age"),
     ]
     assert times["transport"] == pytest.approx(4) and 5 <= times["executor"] < 1000
@@ -159,7 +188,7 @@ def test_what_the_middleware_does_not_tell_is_not_timed():
     setup = Setup()
     setup.send(info={"source_timestamp": 0, "received_timestamp": 0})
     setup.send(info={"source_timestamp": 0, "received_timestamp": time.time_ns()})
-    times = setup.statistics.snapshot().times
+    times = setup.counters.snapshot().times
     assert "transport" not in times and 0 <= times["executor"][0] < 1000
 
 
@@ -225,14 +254,14 @@ def test_frames_without_a_stamp_have_no_age():
     setup = Setup(max_image_age=5.0)
     setup.send(stamp=Time())
     assert setup.counts == {"processed": 1}
-    assert "age" not in setup.statistics.snapshot().times
+    assert "age" not in setup.counters.snapshot().times
 
 
 def test_settings_may_change_between_frames():
     setup = Setup()
     setup.send()
     values = {spec.name: spec.default for spec in PARAMETERS} | {"max_image_pixels": 15}
-    setup.pipeline.settings = Settings.from_values(values)
+    setup.runtime.settings = Settings.from_values(values)
     setup.send()
     assert setup.counts == {"processed": 1, "bad": 1}
     assert "at most 15 pixels" in setup.logger.lines[0]
@@ -249,11 +278,11 @@ def test_a_batch_has_one_order_of_sizes_and_each_result_its_own_camera():
     for camera, size in zip(setup.cameras, sizes, strict=True):
         published = setup.all_outputs[camera.name].published
         assert [result.instances.image_size for result, _ in published] == [size] * 3
-        assert camera.statistics.snapshot().counts["processed"] == 3
+        assert camera.counters.snapshot().counts["processed"] == 3
     assert setup.counts == {"processed": 9}
-    whole = setup.statistics.snapshot()
+    whole = setup.counters.snapshot()
     assert whole.batch_size == 3.0 and "network" in whole.times
-    assert "network" not in setup.cameras[0].statistics.snapshot().times
+    assert "network" not in setup.cameras[0].counters.snapshot().times
 
 
 def test_rubbish_of_one_camera_is_left_out_of_the_batch():
@@ -262,7 +291,7 @@ def test_rubbish_of_one_camera_is_left_out_of_the_batch():
         setup.serve([setup.receive(camera=0), setup.receive(camera=1, step=5)])
     assert setup.segmenter.batches == [[(4, 4)]] * 2
     assert setup.counts == {"processed": 2, "bad": 2}
-    assert setup.cameras[1].statistics.snapshot().counts["bad"] == 2
+    assert setup.cameras[1].counters.snapshot().counts["bad"] == 2
     [line] = setup.logger.lines
     assert line.startswith("rear: frame skipped: image: expected a step")
 
@@ -273,7 +302,7 @@ def test_whatever_a_library_makes_of_rubbish_costs_that_frame_alone(monkeypatch)
             raise MemoryError("no room\nfor it")
         return image_to_array(message, max_pixels)
 
-    monkeypatch.setattr("yolact_ros.ros.pipeline.image_to_array", convert)
+    monkeypatch.setattr("yolact_ros.ros.frame.image_to_array", convert)
     setup = Setup(cameras=("front", "rear"))
     setup.serve([setup.receive(camera=0), setup.receive(camera=1, encoding="odd")])
     assert setup.counts == {"processed": 1, "bad": 1}
@@ -288,8 +317,20 @@ def test_a_batch_that_fails_costs_only_the_guilty_frame():
         setup.serve([setup.receive(camera=i, size=size) for i, size in enumerate(sizes)])
     assert setup.segmenter.batches == [[(4, 4), (5, 5), (6, 8)], [(4, 4)], [(5, 5)], [(6, 8)]] * 2
     assert setup.counts == {"processed": 4, "failed": 2}
-    assert setup.cameras[1].statistics.snapshot().counts["failed"] == 2
+    assert setup.cameras[1].counters.snapshot().counts["failed"] == 2
     [line] = setup.logger.lines
     assert line == (
         "rear: frame of 8 x 6 pixels not segmented: the GPU's memory is full (CUDA out of memory)"
     )
+
+
+def test_results_that_cannot_be_published_are_reported_and_the_others_go_out():
+    setup = Setup(cameras=("front", "rear"))
+
+    def fail(result, wanted):
+        raise RuntimeError("no publisher")
+
+    setup.all_outputs["front"].publish = fail
+    assert setup.serve([setup.receive(camera=0), setup.receive(camera=1)])
+    assert setup.errors == [("front", "no publisher")]
+    assert len(setup.all_outputs["rear"].published) == 1 and setup.counts == {"processed": 1}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One image message: when it came, how old it is, and its pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rclpy.clock import Clock
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage
+
+from yolact_ros.ros.camera_stream import CameraStream
+from yolact_ros.ros.conversion.images import (
+    ImageArray,
+    ImageError,
+    compressed_to_array,
+    image_to_array,
+)
+from yolact_ros.ros.parameters.table import Settings
+
+
+@dataclass
+class Frame:
+    """An image message between its callback and the results.
+
+    Attributes:
+        camera: The camera that sent it.
+        message: A sensor_msgs/Image or CompressedImage.
+        arrived: `time.perf_counter()` in the callback.
+        begun: `time.perf_counter()` when its batch was taken.
+        times: Milliseconds of each stage so far.
+    """
+
+    camera: CameraStream
+    message: Any
+    arrived: float
+    begun: float = 0.0
+    times: dict[str, float] = field(default_factory=dict)
+
+
+def received_frame(
+    camera: CameraStream, message: Any, info: Mapping[str, Any] | None, clock: Clock
+) -> Frame:
+    """Note when a message came; called in the subscription's callback.
+
+    Args:
+        camera: The camera that sent it.
+        message: A sensor_msgs/Image or CompressedImage.
+        info: "source_timestamp" and "received_timestamp" from the middleware, ns, each 0 if
+            unknown; None before ROS 2 Iron.
+        clock: The node's clock.
+    """
+    frame = Frame(camera, message, time.perf_counter())
+    if info is not None:
+        frame.times |= _delivery(info, time.time_ns())
+    if (age := age_of(message, clock)) is not None:
+        frame.times["arrival"] = age * 1000
+    return frame
+
+
+def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> ImageArray | None:
+    """Return the frame's pixels, or None if it is too old or malformed (counted and logged).
+
+    Args:
+        frame: Gets its times.
+        begun: `time.perf_counter()` when its batch was taken.
+        settings: The parameters.
+        clock: The node's clock.
+    """
+    begin = time.perf_counter()
+    frame.begun = begun
+    frame.times["wait"] = (begun - frame.arrived) * 1000
+    if _is_too_old(frame, settings.max_image_age, clock):
+        return None
+    compressed = isinstance(frame.message, CompressedImage)
+    convert = compressed_to_array if compressed else image_to_array
+    try:
+        image = convert(frame.message, settings.max_image_pixels)
+    except ImageError as error:
+        _count_as_bad(frame, error.kind, str(error))
+        return None
+    except Exception as error:  # whatever a library makes of rubbish, only this frame is lost
+        _count_as_bad(frame, type(error).__name__, first_line(error))
+        return None
+    frame.times["convert"] = since(begin)
+    return image
+
+
+def age_of(message: Any, clock: Clock) -> float | None:
+    """Return the seconds since the message's stamp; None if the stamp is zero."""
+    stamp = message.header.stamp
+    if stamp.sec == 0 and stamp.nanosec == 0:
+        return None
+    taken = Time.from_msg(stamp, clock_type=clock.clock_type)
+    return float((clock.now() - taken).nanoseconds) * 1e-9
+
+
+def since(begin: float) -> float:
+    """Return the milliseconds since a time of `time.perf_counter()`."""
+    return (time.perf_counter() - begin) * 1000
+
+
+def first_line(error: Exception) -> str:
+    """Return the type and the first line of an error."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+def _delivery(info: Mapping[str, Any], now: int) -> dict[str, float]:
+    """Milliseconds of "transport" and "executor", where the middleware tells the times (ns)."""
+    sent, received = info.get("source_timestamp", 0), info.get("received_timestamp", 0)
+    times = {}
+    if sent and received:
+        times["transport"] = (received - sent) * 1e-6
+    if received:
+        times["executor"] = (now - received) * 1e-6
+    return times
+
+
+def _is_too_old(frame: Frame, limit: float, clock: Clock) -> bool:
+    age = age_of(frame.message, clock) if limit else None
+    if age is None or age <= limit:
+        return False
+    frame.camera.counters.count("too_old")
+    frame.camera.log.warning(
+        "too old",
+        f"frame skipped: expected a stamp at most {limit:g} s old (parameter max_image_age), "
+        f"got {age:.3f} s; does the camera use this machine's clock?",
+    )
+    return True
+
+
+def _count_as_bad(frame: Frame, kind: str, text: str) -> None:
+    frame.camera.counters.count("bad")
+    # The format is part of the key, so that a fault of another format gets a line of its own.
+    image_format = [getattr(frame.message, name, None) for name in ("width", "height", "encoding")]
+    frame.camera.log.warning((kind, *image_format), f"frame skipped: {text}")
