@@ -16,23 +16,20 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from yolact_ros.ros.fastdds_profile import (
+    PROFILE_VARIABLES,
+    localhost_variables,
+    profile_variables,
+)
 from yolact_ros.ros.processes.domain_id import reserve
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
-PROFILE = str(ROOT / "config" / "fastdds.xml")
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _dds_of_this_process():
     """Fast DDS reads its profile once in a process, when the first node is made."""
-    for name in PROFILE_VARIABLES:
-        os.environ.setdefault(name, PROFILE)
-    if os.environ.get("ROS_DISTRO") == "humble":
-        os.environ["ROS_LOCALHOST_ONLY"] = "1"
-    else:
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.update(profile_variables() | localhost_variables())
 
 
 @pytest.fixture

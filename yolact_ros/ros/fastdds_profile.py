@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment in which a process's large images reach other processes."""
+"""Environment variables for DDS: the shipped Fast DDS profile, and staying on this machine."""
 
 from __future__ import annotations
 
@@ -12,19 +12,30 @@ from ament_index_python.packages import get_package_share_directory
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 """What Fast DDS 2 (Humble to Jazzy) and 3 (Kilted and later) read."""
 
-TRANSPORT_VARIABLES = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
-"""Variables by which users choose a transport of their own."""
+USER_VARIABLES = (*PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")
+"""Variables by which users configure Fast DDS themselves."""
 
 
-def transport_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables that name the shipped Fast DDS profile; none if the user has made a choice.
+def profile_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that name the shipped profile; none if the user has set their own.
 
     They must be set for the process that publishes the images; config/fastdds.xml says why.
 
     Args:
-        environment: That in which a process is to be started.
+        environment: That in which a process will be started.
     """
-    if any(environment.get(name) for name in TRANSPORT_VARIABLES):
+    if any(environment.get(name) for name in USER_VARIABLES):
         return {}
     profile = Path(get_package_share_directory("yolact_ros")) / "config" / "fastdds.xml"
     return dict.fromkeys(PROFILE_VARIABLES, str(profile))
+
+
+def localhost_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that keep ROS within this machine (scripts/environment.bash has them).
+
+    Args:
+        environment: That in which a process will be started.
+    """
+    if environment.get("ROS_DISTRO") == "humble":
+        return {"ROS_LOCALHOST_ONLY": "1"}
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.camera import Camera
+from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.compat import create_subscription_with_events
+from yolact_ros.ros.parameters.qos import all_are_reliable, image_qos
 
 _TYPE_NAMES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/CompressedImage"}
 
@@ -29,6 +29,7 @@ class ImageSubscription:
         camera: Whose images these are.
         topic: The full name.
         publisher_count: Publishers found on it.
+        reliable: Whether reliable delivery is asked for.
         last_image: `time.monotonic()` when the last image came, or of the beginning.
 
     Args:
@@ -43,9 +44,9 @@ class ImageSubscription:
         self,
         node: Node,
         *,
-        camera: Camera,
+        camera: CameraStream,
         transport: str,
-        on_image: Callable[[Camera, Any, Mapping[str, Any] | None], None],
+        on_image: Callable[[CameraStream, Any, Mapping[str, Any] | None], None],
     ) -> None:
         self.camera = camera
         self.last_image = time.monotonic()
@@ -56,7 +57,7 @@ class ImageSubscription:
         base = node.resolve_topic_name(self._relative)
         self.topic = f"{base}/compressed" if transport == "compressed" else base
         self.publisher_count = 0
-        self._reliability = ReliabilityPolicy.BEST_EFFORT
+        self.reliable = False
         self._subscription: Subscription | None = None
         self.match()
 
@@ -64,11 +65,6 @@ class ImageSubscription:
     def type_name(self) -> str:
         """The type subscribed to, as `ros2 topic list -t` writes it."""
         return _TYPE_NAMES[self._type]
-
-    @property
-    def reliable(self) -> bool:
-        """Whether reliable delivery is asked for."""
-        return self._reliability == ReliabilityPolicy.RELIABLE
 
     def match(self) -> None:
         """Looks at the publishers, and subscribes anew when another reliability fits them."""
@@ -78,15 +74,10 @@ class ImageSubscription:
             if info.topic_type == self.type_name
         ]
         self.publisher_count = len(found)
-        wanted = self._reliability
-        if found:
-            every_reliable = all(
-                info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found
-            )
-            wanted = ReliabilityPolicy.RELIABLE if every_reliable else ReliabilityPolicy.BEST_EFFORT
-        if self._subscription is None or wanted != self._reliability:
+        reliable = all_are_reliable(found) if found else self.reliable
+        if self._subscription is None or reliable != self.reliable:
             self.close()
-            self._reliability = wanted
+            self.reliable = reliable
             self._subscription = self._subscribe()
 
     def describe_silence(self) -> str:
@@ -124,23 +115,18 @@ class ImageSubscription:
             self._type,
             self.topic,
             self._receive,
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=1,
-                reliability=self._reliability,
-                durability=DurabilityPolicy.VOLATILE,
-            ),
+            image_qos(depth=1, reliable=self.reliable),
             message_lost=self._report_lost,
             incompatible_qos=self._report_incompatible,
         )
 
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         self.last_image = time.monotonic()
-        self.camera.statistics.count("received")
+        self.camera.counters.count("received")
         self._on_image(self.camera, message, info)
 
     def _report_lost(self, status: Any) -> None:
-        self.camera.statistics.count("lost", status.total_count_change)
+        self.camera.counters.count("lost", status.total_count_change)
         self.camera.log.warning(
             "lost",
             f"{status.total_count} frames on {self.topic} were lost in DDS before they reached "

@@ -14,9 +14,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
+
+from yolact_ros.ros.loop import to_and_fro
 
 FIRST_SEED = 4_000_000
 """Seed of the scene of the first camera: neither training nor evaluation uses it."""
@@ -33,24 +35,18 @@ def main(args: Sequence[str] | None = None) -> None:
         signal.signal(number, _end)
     nice = raise_priority()
     import rclpy
-    from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
+
+    from yolact_ros.ros.parameters.qos import image_qos
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(f"bench_camera_{settings['name']}")
     try:
-        reliable = settings["reliability"] == "reliable"
         publisher = node.create_publisher(
             CompressedImage if settings["transport"] == "compressed" else Image,
             settings["topic"],
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST,
-                depth=5,
-                reliability=ReliabilityPolicy.RELIABLE
-                if reliable
-                else ReliabilityPolicy.BEST_EFFORT,
-            ),
+            image_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
         messages = _messages(settings)
         _answer({"ready": True, "nice": nice})
@@ -88,7 +84,7 @@ def film(
         "stamps" of what was published, ns, and how many frames were "skipped".
     """
     begin = time.monotonic() + (start_ns - time.time_ns()) * 1e-9
-    loop = _to_and_fro(messages)
+    loop = to_and_fro(messages)
     stamps: list[int] = []
     for number in range(frames):
         delay = begin + number * period - time.monotonic()
@@ -138,13 +134,6 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
         append_bytes(message.data, data)
         made.append(message)
     return made
-
-
-def _to_and_fro(items: Sequence[Any]) -> Iterator[Any]:
-    """0 1 2 3 2 1 0 1 and so on, for ever."""
-    turn = [*items, *reversed(items[1:-1])]
-    while True:
-        yield from turn
 
 
 def _answer(content: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from yolact_ros.errors import InputError
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.run import Run, run_once
 from yolact_ros.ros.bench.settings import NodeBenchSettings, SetUp, set_ups
+from yolact_ros.ros.fastdds_profile import localhost_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.processes.domain_id import reserve
 
@@ -102,12 +102,7 @@ def _domain(wanted: int | None) -> Iterator[int]:
 
 
 def _environment(domain_id: int) -> dict[str, str]:
-    local = (
-        {"ROS_LOCALHOST_ONLY": "1"}
-        if os.environ.get("ROS_DISTRO") == "humble"
-        else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    )
-    return {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1", **local}
+    return {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1", **localhost_variables()}
 
 
 def _say(say: Callable[[str], None], name: str, text: str) -> None:

@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from yolact_ros.ros.bench.camera import raise_priority
+from yolact_ros.ros.diagnostics import values_of
 
 _TELLS_WHEN = hasattr(Subscription, "CallbackType")
 """Whether this rclpy tells when DDS got a message (Iron and later)."""
@@ -93,7 +94,7 @@ class BenchViewer(Node):
                         "name": status.name,
                         "level": int.from_bytes(status.level, "little"),
                         "message": status.message,
-                        "values": {item.key: item.value for item in status.values},
+                        "values": values_of(status),
                     }
                     for status in message.status
                 ]

@@ -19,6 +19,7 @@ from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.demo.truth_score import TruthScore
+from yolact_ros.ros.diagnostics import values_of
 
 Stamp = tuple[int, int]
 
@@ -106,7 +107,7 @@ class CameraView:
 
     def read_status(self, status: DiagnosticStatus) -> None:
         """Takes over the counters of its camera."""
-        values = {item.key: item.value for item in status.values}
+        values = values_of(status)
         for name, meaning in COUNTERS.items():
             if meaning in values:
                 self._counts[name] = int(values[meaning])
@@ -155,8 +156,8 @@ class DemoViewer(Node):
                 continue
             if part in views:
                 views[part].read_status(status)
-            values = {item.key: item.value for item in status.values}
-            if status.level == DiagnosticStatus.ERROR and values.get("state") == "unconfigured":
+            unconfigured = values_of(status).get("state") == "unconfigured"
+            if status.level == DiagnosticStatus.ERROR and unconfigured:
                 self.node_problem = status.message
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ament_index_python.packages import get_package_prefix
 
-from yolact_ros.ros.fastdds_profile import transport_settings
+from yolact_ros.ros.fastdds_profile import profile_variables
 from yolact_ros.ros.processes.parent import end_with_parent
 
 PACKAGE = "yolact_ros"
@@ -46,7 +46,7 @@ class ChildProcess:
                 stdin=pipes.get("stdin"),
                 stdout=pipes.get("stdout", output),
                 stderr=pipes.get("stderr", output),
-                env={**os.environ, **transport_settings(), **(environment or {})},
+                env={**os.environ, **profile_variables(), **(environment or {})},
                 preexec_fn=end_with_parent(),
             )
 
