@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the node yolact for one camera or several, and on request synthetic cameras and rviz2.
+"""Start the node yolact for one or several cameras, optionally with synthetic cameras and rviz2.
 
-An argument that is left empty is not passed on: the node's own default holds, or what the file of
-parameters says.
+An empty argument is not passed on: the value in the parameter file, or the node's default, applies.
 """
 
 import os
@@ -18,20 +17,21 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from yolact_ros.ros.fastdds_profile import transport_settings
+from yolact_ros.ros.fastdds_profile import profile_variables
+from yolact_ros.ros.parameters.table import PARAMETERS
 
 PACKAGE = "yolact_ros"
 PASSED_ON = ("preset", "weights", "engine", "device")
 
 
 def listed(context: LaunchContext, name: str) -> list[str]:
-    """The parts of an argument that lists names, separated by commas."""
+    """Return the names in a comma-separated argument."""
     text = LaunchConfiguration(name).perform(context)
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def topics(context: LaunchContext) -> list[tuple[str, str]]:
-    """The node's name of each image topic, and the name given for it if one is."""
+    """Return the node's name of each image topic, and the topic given for it, if any."""
     cameras, images = listed(context, "cameras"), listed(context, "image")
     names = [f"{camera}/image" for camera in cameras] or ["image"]
     if images and len(images) != len(names):
@@ -43,7 +43,7 @@ def topics(context: LaunchContext) -> list[tuple[str, str]]:
 
 
 def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The node, with the arguments that were given."""
+    """Return the node with the arguments that were given."""
     given = {name: LaunchConfiguration(name).perform(context) for name in PASSED_ON}
     # As strings: a path such as 123 would arrive as a number.
     parameters = {
@@ -60,14 +60,14 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), *([parameters] if parameters else [])],
             remappings=[(name, topic) for name, topic in topics(context) if name != topic],
-            additional_env=transport_settings(),
+            additional_env=profile_variables(),
             output="screen",
         )
     ]
 
 
 def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """A synthetic camera for each name, in a namespace of that name, or the one without a name."""
+    """Return one synthetic camera per name, each in a namespace of that name."""
     namespace = LaunchConfiguration("namespace").perform(context)
     return [
         Node(
@@ -78,7 +78,7 @@ def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=[{"seed": 1000 * number, "frame_id": f"{camera}_optical_frame"}]
             if camera
             else [],
-            additional_env=transport_settings(),
+            additional_env=profile_variables(),
             output="screen",
         )
         for number, camera in enumerate(listed(context, "cameras") or [""])
@@ -86,7 +86,7 @@ def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """rviz2 with the overlay and the image of the first camera of this namespace."""
+    """Return rviz2, showing the overlay and the image of the first camera."""
     share = get_package_share_directory(PACKAGE)
     namespace = LaunchConfiguration("namespace").perform(context).strip("/")
     prefix = f"/{namespace}" if namespace else ""
@@ -105,45 +105,40 @@ def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declares the arguments and what they start."""
+    """Declare the arguments and what they start."""
     share = get_package_share_directory(PACKAGE)
     return LaunchDescription(
         [
-            DeclareLaunchArgument(
-                "preset", default_value="", description="Network and class list."
-            ),
-            DeclareLaunchArgument(
-                "weights", default_value="", description="File of the network's weights."
-            ),
-            DeclareLaunchArgument("engine", default_value="", description="torch or onnxruntime."),
-            DeclareLaunchArgument(
-                "device", default_value="", description="auto, cpu, cuda or cuda:N."
+            *(
+                DeclareLaunchArgument(spec.name, default_value="", description=spec.description)
+                for spec in PARAMETERS
+                if spec.name in PASSED_ON
             ),
             DeclareLaunchArgument(
                 "cameras",
                 default_value="",
-                description="Names of several cameras that share the network, such as front,rear.",
+                description="Cameras that share the network, separated by commas: front,rear.",
             ),
             DeclareLaunchArgument(
                 "image",
                 default_value="",
-                description="Topic of the camera's images; with cameras, one of each: a,b.",
+                description="Image topic of the camera; with cameras, one topic per camera: a,b.",
             ),
             DeclareLaunchArgument(
-                "namespace", default_value="", description="Namespace of all nodes but rviz2."
+                "namespace", default_value="", description="Namespace of all nodes except rviz2."
             ),
             DeclareLaunchArgument(
                 "params_file",
                 default_value=os.path.join(share, "config", "yolact.yaml"),
-                description="File of parameters.",
+                description="Parameter file.",
             ),
             DeclareLaunchArgument(
                 "demo_camera",
                 default_value="false",
-                description="Whether cameras that film synthetic scenes are started.",
+                description="Start cameras that film synthetic scenes.",
             ),
             DeclareLaunchArgument(
-                "rviz", default_value="false", description="Whether rviz2 shows the overlay."
+                "rviz", default_value="false", description="Start rviz2 with the overlay."
             ),
             OpaqueFunction(function=segmentation),
             OpaqueFunction(

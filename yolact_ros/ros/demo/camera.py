@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from yolact_ros.choices import RELIABILITIES
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.demo.truth import camera_info, truth_message
 from yolact_ros.ros.logs import ThrottledLog
-from yolact_ros.ros.parameters import reading as parameter_table
+from yolact_ros.ros.loop import to_and_fro
+from yolact_ros.ros.parameters import reading
+from yolact_ros.ros.parameters.qos import image_qos
 from yolact_ros.ros.parameters.reading import BOOLEAN, FLOAT, INTEGER, STRING, ParameterSpec
 from yolact_ros.ros.run import run_node
 from yolact_ros.scenes.scene import Scene, SceneFrame
@@ -35,7 +37,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=640,
         minimum=32,
         maximum=4096,
-        description="Columns of the images.",
+        description="Image width in pixels.",
     ),
     ParameterSpec(
         name="height",
@@ -43,7 +45,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=480,
         minimum=32,
         maximum=4096,
-        description="Rows of the images.",
+        description="Image height in pixels.",
     ),
     ParameterSpec(
         name="rate",
@@ -51,7 +53,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=15.0,
         minimum=0.1,
         maximum=240.0,
-        description="Frames a second, Hz.",
+        description="Frame rate, in Hz.",
     ),
     ParameterSpec(
         name="seed",
@@ -59,7 +61,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=0,
         minimum=0,
         maximum=1_000_000_000,
-        description="Chooses the first scene.",
+        description="Seed of the first scene.",
     ),
     ParameterSpec(
         name="scene_seconds",
@@ -67,7 +69,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=5.0,
         minimum=0.0,
         maximum=3600.0,
-        description="Time until the next scene, that of the next seed, s; 0: one scene for ever.",
+        description="Seconds until the scene of the next seed follows (0: never).",
     ),
     ParameterSpec(
         name="loop_frames",
@@ -75,28 +77,29 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=0,
         minimum=0,
         maximum=10_000,
-        description="0: every frame is rendered when it is due. N: N frames of the first scene are "
-        "rendered at the start and played to and fro, which costs next to nothing at any size.",
+        description="Number of frames of the first scene that are rendered at the start and played"
+        " to and fro, which costs almost nothing at any size (0: render every frame when it is "
+        "due).",
     ),
     ParameterSpec(
         name="frame_id",
         kind=STRING,
         default="camera_optical_frame",
-        description="Frame of the images in their headers.",
+        description="The `frame_id` of all messages.",
     ),
     ParameterSpec(
         name="reliability",
         kind=STRING,
         default="reliable",
-        choices=("reliable", "best_effort"),
-        description="QoS of the images.",
+        choices=RELIABILITIES,
+        description="Reliability of the publishers (QoS).",
     ),
     ParameterSpec(
         name="publish_truth",
         kind=BOOLEAN,
         default=False,
-        description="Whether `truth` is published: the true instances as yolact_ros/InstanceArray, "
-        "with the visible fraction of each object as its score.",
+        description="Publish `truth`: the true instances as yolact_ros/InstanceArray, with the "
+        "visible fraction of each object as its score.",
     ),
 )
 
@@ -113,8 +116,8 @@ class DemoCamera(Node):
 
     def __init__(self) -> None:
         super().__init__("demo_camera")
-        parameter_table.declare(self, PARAMETERS)
-        values = parameter_table.read(self, PARAMETERS)
+        reading.declare(self, PARAMETERS)
+        values = reading.read(self, PARAMETERS)
         self._log = ThrottledLog(self.get_logger())
         self._period = 1 / values["rate"]
         self._size = (values["width"], values["height"])
@@ -124,16 +127,10 @@ class DemoCamera(Node):
         self._scene_number = 0
         self._scene = self._make_scene(0)
         self._loop_frames = values["loop_frames"]
-        self._loop: list[SceneFrame] = []
+        self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
         self._slow_frames = 0
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=5,
-            reliability=ReliabilityPolicy.RELIABLE
-            if values["reliability"] == "reliable"
-            else ReliabilityPolicy.BEST_EFFORT,
-        )
+        qos = image_qos(depth=5, reliable=values["reliability"] == "reliable")
         makers: dict[str, tuple[type, Callable[[SceneFrame, Header], Any]]] = {
             "image": (Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
             "depth": (Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
@@ -151,7 +148,8 @@ class DemoCamera(Node):
 
     def begin(self) -> None:
         """Renders the loop, if there is one, and begins to publish."""
-        self._loop = self._render_loop(self._loop_frames)
+        if frames := self._render_loop(self._loop_frames):
+            self._loop = to_and_fro(frames)
         self.create_timer(self._period, self._publish)
         width, height = self._size
         self.get_logger().info(f"filming {width} x {height} at {1 / self._period:g} Hz")
@@ -175,14 +173,10 @@ class DemoCamera(Node):
         return frames
 
     def _next_frame(self) -> SceneFrame:
-        number = self._frame_number
+        if self._loop is not None:
+            return next(self._loop)
+        seconds = self._frame_number * self._period
         self._frame_number += 1
-        if self._loop:
-            # To and fro: 0 1 2 3 2 1 0 1 ...
-            turn = max(1, 2 * (len(self._loop) - 1))
-            place = number % turn
-            return self._loop[min(place, turn - place)]
-        seconds = number * self._period
         if self._scene_seconds:
             scene_number, seconds = divmod(seconds, self._scene_seconds)
             if int(scene_number) != self._scene_number:

@@ -8,6 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from yolact_ros.choices import (
+    ENGINES,
+    NMS_KINDS,
+    PRECISIONS,
+    RESCORING_KINDS,
+    RESIZE_KINDS,
+    TRANSPORTS,
+)
 from yolact_ros.presets import preset_names
 from yolact_ros.ros.parameters.reading import (
     BOOLEAN,
@@ -29,32 +37,32 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default="",
         expected=f"nothing, or one of {', '.join(preset_names())}",
         accepts=lambda text: text in ("", *preset_names()),
-        description="Network and class list; empty: those that the weights were made for, or "
-        "yolact_demo without weights.",
+        description="Network and class list. Empty: those the weights were made for, or "
+        "yolact_demo if no weights are given.",
     ),
     ParameterSpec(
         name="weights",
         kind=STRING,
         default="",
         expected="a path, or nothing for the weights that are shipped or downloaded",
-        description="File of the network's weights; empty: those that were downloaded for the "
-        "preset, or those of yolact_demo, with a warning.",
+        description="Path of the network's weights. Empty: the weights downloaded for the preset, "
+        "or those of yolact_demo, with a warning.",
     ),
     ParameterSpec(
         name="class_names",
         kind=STRINGS,
         default=(),
         expected="a list of class names",
-        description="The classes that the weights were trained on, in the order of their ids, if "
-        "neither the preset nor the file says.",
+        description="Classes the weights were trained on, ordered by id. Needed only if neither "
+        "the preset nor the file lists them.",
     ),
     ParameterSpec(
         name="engine",
         kind=STRING,
         default="torch",
-        choices=("torch", "onnxruntime"),
-        description="What runs the network; onnxruntime: `weights` is a file of `yolact-ros "
-        "export`.",
+        choices=ENGINES,
+        description="Runtime that executes the network. For onnxruntime, `weights` is a file "
+        "written by `yolact-ros export`.",
     ),
     ParameterSpec(
         name="device",
@@ -62,30 +70,30 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default="auto",
         expected="auto, cpu, cuda or cuda:N",
         accepts=lambda text: _DEVICE.fullmatch(text) is not None,
-        description="Where the network runs; auto: the GPU where there is one.",
+        description="Device that runs the network. auto: the GPU if there is one.",
     ),
     ParameterSpec(
         name="precision",
         kind=STRING,
         default="auto",
-        choices=("auto", "fp32", "fp16", "bf16"),
-        description="Arithmetic of the network; auto: fp16 on a GPU, on a CPU bf16 if it has AMX, "
-        "else fp32.",
+        choices=PRECISIONS,
+        description="Arithmetic of the network. auto: fp16 on a GPU; on a CPU, bf16 if it has AMX,"
+        " else fp32.",
     ),
     ParameterSpec(
         name="resize",
         kind=STRING,
         default="square",
-        choices=("square", "fit"),
-        description="How images are resized to the network's input: to a square, as published, or "
-        "with their aspect ratio kept.",
+        choices=RESIZE_KINDS,
+        description="How images are resized to the network's input. square: stretched to a square,"
+        " as published; fit: aspect ratio kept.",
     ),
     ParameterSpec(
         name="compile",
         kind=BOOLEAN,
         default=False,
-        description="Whether the network goes through torch.compile: faster on a CPU, but "
-        "activation then takes about a minute and needs a C++ compiler.",
+        description="Run the network through torch.compile. Faster on a CPU, but configuring the "
+        "node takes about a minute and needs a C++ compiler.",
     ),
     ParameterSpec(
         name="score_threshold",
@@ -94,7 +102,7 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=1.0,
         at_run_time=True,
-        description="Instances that score less are left out.",
+        description="Minimum score; instances below it are not published.",
     ),
     ParameterSpec(
         name="max_instances",
@@ -103,16 +111,17 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=1,
         maximum=1000,
         at_run_time=True,
-        description="Most instances in one image, best score first.",
+        description="Maximum number of instances per image; those with the highest scores are "
+        "kept.",
     ),
     ParameterSpec(
         name="nms",
         kind=STRING,
         default="fast",
-        choices=("fast", "cross_class", "exact"),
+        choices=NMS_KINDS,
         at_run_time=True,
-        description="How duplicates are suppressed: Fast NMS in each class, Fast NMS over all "
-        "classes together, or exact greedy NMS in each class.",
+        description="How duplicates are suppressed. fast: Fast NMS within each class; cross_class:"
+        " Fast NMS across all classes; exact: greedy NMS within each class.",
     ),
     ParameterSpec(
         name="nms_iou",
@@ -121,16 +130,17 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=1.0,
         at_run_time=True,
-        description="Box IoU above which the worse of two instances is a duplicate.",
+        description="Box IoU above which the lower-scoring of two instances is suppressed as a "
+        "duplicate.",
     ),
     ParameterSpec(
         name="rescoring",
         kind=STRING,
         default="published",
-        choices=("published", "product", "class"),
+        choices=RESCORING_KINDS,
         at_run_time=True,
-        description="What YOLACT++ does with the predicted mask IoU: it stands in `mask_score` "
-        "beside the class score, the score is the product of both, or it is not predicted.",
+        description="How YOLACT++ uses the predicted mask IoU. published: reported in `mask_score`"
+        " beside the class score; product: the score is their product; class: not predicted.",
     ),
     ParameterSpec(
         name="classes",
@@ -138,15 +148,15 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=(),
         expected="a list of class names",
         at_run_time=True,
-        description="Names of the classes to report; empty: all.",
+        description="Names of the classes to report. Empty: all classes.",
     ),
     ParameterSpec(
         name="image_transport",
         kind=STRING,
         default="raw",
-        choices=("raw", "compressed"),
-        description="raw: sensor_msgs/Image on `image`; compressed: sensor_msgs/CompressedImage "
-        "on `image/compressed`.",
+        choices=TRANSPORTS,
+        description="raw: subscribe to sensor_msgs/Image on `image`; compressed: to "
+        "sensor_msgs/CompressedImage on `image/compressed`.",
     ),
     ParameterSpec(
         name="cameras",
@@ -156,8 +166,9 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         accepts=lambda names: (
             len(set(names)) == len(names) and all(_CAMERA.fullmatch(name) for name in names)
         ),
-        description="Names of several cameras that share the network: `front` is read from "
-        "`front/image`, and its results are under `~/front/`; empty: one camera, on `image`.",
+        description="Names of the cameras that share the network: `front` is read from "
+        "`front/image` and its results are published under `~/front/`. Empty: one camera, on "
+        "`image`.",
     ),
     ParameterSpec(
         name="batch_wait",
@@ -166,8 +177,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=10.0,
         at_run_time=True,
-        description="With `cameras`: most that an image waits for those of other cameras that are "
-        "expected by then, to be segmented in one batch with them, s.",
+        description="With `cameras`: maximum time in seconds that an image waits for images "
+        "expected from other cameras, to share a batch with them.",
     ),
     ParameterSpec(
         name="max_batch",
@@ -176,8 +187,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0,
         maximum=1000,
         at_run_time=True,
-        description="With `cameras`: most images in a batch, those that waited longest first; "
-        "0: one of each camera.",
+        description="With `cameras`: maximum batch size; the images that have waited longest go "
+        "first. 0: one image per camera.",
     ),
     ParameterSpec(
         name="max_rate",
@@ -186,8 +197,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=1000.0,
         at_run_time=True,
-        description="Most images taken of a camera in a second, Hz, which is with `cameras` the "
-        "most batches in a second; 0: as fast as frames come.",
+        description="Maximum processing rate per camera, in Hz (0: unlimited). With `cameras`, "
+        "limits batches per second.",
     ),
     ParameterSpec(
         name="max_image_age",
@@ -196,7 +207,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=3600.0,
         at_run_time=True,
-        description="Images whose stamp is older when their turn comes are dropped, s; 0: any age.",
+        description="Maximum age of an image in seconds, by its stamp; older images are dropped "
+        "(0: unlimited).",
     ),
     ParameterSpec(
         name="max_image_pixels",
@@ -204,13 +216,14 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         default=7680 * 4320,
         minimum=1,
         at_run_time=True,
-        description="Images with more pixels are refused, so that memory stays bounded.",
+        description="Maximum number of pixels per image; larger images are refused, which bounds "
+        "memory use.",
     ),
     ParameterSpec(
         name="autostart",
         kind=BOOLEAN,
         default=True,
-        description="Whether the node configures and activates itself at the start.",
+        description="Configure and activate the node when it starts.",
     ),
     ParameterSpec(
         name="overlay.opacity",
@@ -219,28 +232,28 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
         minimum=0.0,
         maximum=1.0,
         at_run_time=True,
-        description="How much of the mask's colour covers the image in `~/overlay`.",
+        description="Opacity of the mask colours in `~/overlay`.",
     ),
     ParameterSpec(
         name="overlay.boxes",
         kind=BOOLEAN,
         default=True,
         at_run_time=True,
-        description="Whether `~/overlay` shows boxes.",
+        description="Draw bounding boxes in `~/overlay`.",
     ),
     ParameterSpec(
         name="overlay.labels",
         kind=BOOLEAN,
         default=True,
         at_run_time=True,
-        description="Whether `~/overlay` shows class names and scores.",
+        description="Draw class names and scores in `~/overlay`.",
     ),
     ParameterSpec(
         name="overlay.contours",
         kind=BOOLEAN,
         default=True,
         at_run_time=True,
-        description="Whether `~/overlay` shows the masks' outlines.",
+        description="Draw mask outlines in `~/overlay`.",
     ),
 )
 
