@@ -1,6 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ROS 2 side: the only folder that imports rclpy, message packages and cv_bridge.
+"""The ROS 2 node: image messages in, result messages out. Only this folder imports ROS.
 
-`yolact_ros.masks` is the exception within it: it decodes masks for consumers and needs NumPy
-alone.
+The path of an image, one line per step:
+
+    thread               file                        what happens
+    (camera's process)   demo/camera.py              publishes sensor_msgs/Image
+    executor             subscription.py             counts it: `_receive`
+    executor             runtime.py                  `receive` drops it if nobody wants a result
+    executor             worker.py, scheduler.py     it replaces the camera's waiting frame: `offer`
+    yolact-worker        scheduler.py, worker.py     `due`, `take`: one frame per camera is a batch
+    yolact-worker        runtime.py                  `segment`
+    yolact-worker        frame.py                    drops it if too old or malformed: `read_frame`
+    yolact-worker        conversion/images.py        message to array, `image_to_array`
+    yolact-worker        batch.py                    `segment_batch`; if it fails, frame by frame
+    yolact-worker        ../inference/segmenter.py   array to instances
+    yolact-worker        worker.py                   `HandOver.give` waits until it is taken
+    yolact-publisher     runtime.py                  `publish`
+    yolact-publisher     outputs.py                  publishes the topics that are subscribed to
+    yolact-publisher     conversion/instances.py     instances to messages
+
+The executor's thread also serves timers, services and parameters. A frame is dropped in one of four
+places, each with a counter of its own (counters.py): `receive` and `segment` of runtime.py
+("unwanted"), `offer` of worker.py ("replaced"), frame.py ("too_old", "bad") and batch.py ("failed").
+
+The other files of the node, in reading order:
+
+    node.py              the lifecycle node: makes, starts and ends all of the above
+    parameters/          the table of parameters, how they are read and checked, the images' QoS
+    loading.py           parameters to `Segmenter`
+    camera_stream.py     one camera's name, counters and log
+    counters.py          counts and stage times, shared by the threads
+    diagnostics.py       counters to /diagnostics
+    logs.py              throttled lines; the core's log records to the node's logger
+    compat.py            differences between versions of rclpy
+    run.py, signals.py   the process: it spins the node, and ends soon and cleanly
+    tuning.py            what is set before torch is loaded: memory and threads
+    fastdds_profile.py   environment variables for DDS
+    loop.py              order in which synthetic cameras replay frames
+    masks.py             the old name of `yolact_ros.masks`
+
+demo/ shows the node, bench/ measures it; both start it through processes/.
 """
