@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One node for several cameras, with real processes over DDS.
 
-The overload lasts YOLACT_OVERLOAD_SECONDS, 10 if that is not set; the requirement is for 60:
+The overload lasts YOLACT_OVERLOAD_SECONDS, 6 if that is not set; the requirement is for 60:
 
     YOLACT_OVERLOAD_SECONDS=60 scripts/test test/ros/test_node_cameras.py -k overload
 """
@@ -22,9 +22,12 @@ from yolact_ros.inference import Segmenter
 from yolact_ros.masks import decode_mask
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.diagnostics import values_of
 from yolact_ros.scenes.scene import Scene
 
-OVERLOAD_SECONDS = float(os.environ.get("YOLACT_OVERLOAD_SECONDS", "10"))
+OVERLOAD_SECONDS = float(os.environ.get("YOLACT_OVERLOAD_SECONDS", "6"))
+USUAL_BATCH = 70.0
+"""Median of the stage "batch" with four images of 640x480, ms: docs/benchmarks/node.md."""
 pytestmark = pytest.mark.timeout(180 + 2 * OVERLOAD_SECONDS)
 
 SIZES = {"front": (640, 480), "rear": (320, 240), "side": (500, 800)}
@@ -50,16 +53,16 @@ def image_of(camera, number):
     return array_to_image(pixels, ENCODINGS[camera], header)
 
 
-def values_of(messages, name):
+def newest_values(messages, name):
     """The newest diagnostics of the node as a whole ("segmentation") or of a camera."""
     for status in messages[-1].status if messages else ():
         if status.name == f"yolact: {name}":
-            return {item.key: item.value for item in status.values}
+            return values_of(status)
     return {}
 
 
 def count(messages, name, counter):
-    return int(values_of(messages, name).get(COUNTERS[counter], 0))
+    return int(newest_values(messages, name).get(COUNTERS[counter], 0))
 
 
 def level(messages, name):
@@ -113,7 +116,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
         what="node",
     )
     peer.spin(0.5)  # every subscriber must be known to the node before the first image
-    rounds = 8
+    rounds = 5
     for number in range(rounds):
         for name in cameras:
             images[name].publish(image_of(name, number))
@@ -135,7 +138,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
     assert instances > rounds * len(cameras)
     assert len(overlays) == rounds and (overlays[0].width, overlays[0].height) == SIZES["rear"]
     peer.until(lambda: count(diagnostics, "segmentation", "processed") == 3 * rounds)
-    batch = float(values_of(diagnostics, "segmentation")["frames in a batch (mean)"])
+    batch = float(newest_values(diagnostics, "segmentation")["frames in a batch (mean)"])
     say(f"{instances} instances as if alone; {batch:.2f} frames in a batch")
     assert batch > 1.2  # a busy machine makes fewer
     assert [count(diagnostics, name, "processed") for name in cameras] == [rounds] * 3
@@ -248,10 +251,12 @@ def test_under_overload_no_camera_gets_old_and_a_killed_one_is_not_missed(
         }
 
     measured = measure(OVERLOAD_SECONDS)
-    whole = values_of(diagnostics, "segmentation")
+    whole = newest_values(diagnostics, "segmentation")
     batch = float(whole["batch p95 (ms)"])
+    # The limits below are made of what the node says of itself; this one is not.
+    assert float(whole["batch p50 (ms)"]) < 10 * USUAL_BATCH
     for name, (rate, middle, worst) in measured.items():
-        transport = float(values_of(diagnostics, name)["arrival p95 (ms)"])
+        transport = float(newest_values(diagnostics, name)["arrival p95 (ms)"])
         limit = 2 * batch + 1000 / rates[name] + transport
         say(
             f"{name:5s} {sizes[name][0]}x{sizes[name][1]} at {rates[name]:g} Hz: results at "

@@ -13,6 +13,7 @@ from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.diagnostics import values_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -42,10 +43,6 @@ class Camera:
         self._peer.node.destroy_publisher(self._publisher)
 
 
-def values_of(message):
-    return {item.key: item.value for item in message.status[0].values}
-
-
 def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, weights):
     node = start("yolact_node", **weights)
     diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
@@ -57,9 +54,10 @@ def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, w
     # A camera, but nobody who wants a result.
     camera = Camera(peer, reliable=True)
     peer.until(
-        lambda: int(values_of(diagnostics[-1])[COUNTERS["unwanted"]]) >= 5, what="idle frames"
+        lambda: int(values_of(diagnostics[-1].status[0])[COUNTERS["unwanted"]]) >= 5,
+        what="idle frames",
     )
-    assert values_of(diagnostics[-1])[COUNTERS["processed"]] == "0"
+    assert values_of(diagnostics[-1].status[0])[COUNTERS["processed"]] == "0"
     peer.until(
         lambda: reliabilities(peer) == [ReliabilityPolicy.RELIABLE], what="reliable subscription"
     )
@@ -70,11 +68,11 @@ def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, w
     peer.until(
         lambda: (
             diagnostics[-1].status[0].level == DiagnosticStatus.OK
-            and int(values_of(diagnostics[-1])[COUNTERS["processed"]]) >= 5
+            and int(values_of(diagnostics[-1].status[0])[COUNTERS["processed"]]) >= 5
         ),
         what="diagnostics of a running node",
     )
-    shown = values_of(diagnostics[-1])
+    shown = values_of(diagnostics[-1].status[0])
     assert shown["preset"] == "yolact_demo" and shown["device"] == "cpu"
     for stage in STAGES:
         assert float(shown[f"{stage} p50 (ms)"]) <= float(shown[f"{stage} p95 (ms)"])

@@ -9,19 +9,21 @@ from diagnostic_msgs.msg import DiagnosticArray
 from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.diagnostics import values_of
 
 RATE = 30.0
-SECONDS = 5.0
+SECONDS = 3.0
+USUAL_PROCESSING = 43.0
+"""Median of the stage "processing" on two cores, ms (docs/benchmarks/node.md)."""
 
 
-def count_frames(start, width, height, profile):
-    """Frames of 150 that a best-effort subscriber of depth 5 receives from another process.
+def count_frames(start, width, height):
+    """Frames of `SECONDS` that a best-effort subscriber of depth 5 receives from another process.
 
-    `profile` is for the sender: the subscriber has the default transport.
+    The sender alone has the profile.
     """
     camera = start(
         "demo_camera",
-        profile=profile,
         width=width,
         height=height,
         rate=RATE,
@@ -36,13 +38,11 @@ def count_frames(start, width, height, profile):
     return int(re.search(r"received (\d+)", line)[1]), line
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("width, height", [(640, 480), (1280, 720)])
 def test_frames_arrive_with_the_profile_on_the_sender(start, width, height, say):
     sent = RATE * SECONDS
-    _, line = count_frames(start, width, height, profile=False)
-    say(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, default transport: {line}")
-    received, line = count_frames(start, width, height, profile=True)
+    received, line = count_frames(start, width, height)
     say(f"{width}x{height} rgb8 at 30 Hz, {sent:.0f} sent, config/fastdds.xml: {line}")
     assert received >= 0.95 * sent
 
@@ -65,17 +65,19 @@ def test_results_stay_young_when_the_camera_is_faster(start, peer, weights, say)
     camera.wait_for("filming")
     peer.until(lambda: len(ages) >= 10, what="results")
     ages.clear()
-    peer.spin(30)
-    values = {item.key: item.value for item in diagnostics[-1].status[0].values}
+    peer.spin(10)
+    values = values_of(diagnostics[-1].status[0])
     counts = {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
     usual, processing = (float(values[f"processing {which} (ms)"]) for which in ("p50", "p95"))
     middle, worst = np.percentile(ages, [50, 95])
     limit = 1.5 * processing + 1000 / rate
     say(
-        f"{len(ages)} results in 30 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
+        f"{len(ages)} results in 10 s; age p50 {middle:.0f} ms, p95 {worst:.0f} ms; processing "
         f"p50 {usual:.0f} ms, p95 {processing:.0f} ms, so at most {limit:.0f} ms; {counts}"
     )
     assert worst < limit
+    # That limit is made of what the node says of itself; this one is not.
+    assert usual < 10 * USUAL_PROCESSING
     assert counts["replaced"] > 0 and counts["bad"] == counts["failed"] == 0
     done = counts["processed"] + counts["replaced"] + counts["unwanted"]
     assert abs(counts["received"] - done) <= 2  # one in the slot, one at work
@@ -100,7 +102,7 @@ def test_losses_in_dds_are_counted_and_explained(start, peer, weights, say):
     def counts():
         if not diagnostics:
             return {"lost": 0}
-        values = {item.key: item.value for item in diagnostics[-1].status[0].values}
+        values = values_of(diagnostics[-1].status[0])
         return {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
 
     peer.until(lambda: counts()["lost"] >= 30, timeout=60, what="losses")
