@@ -54,7 +54,7 @@ def test_node_that_still_imports(start, seconds):
 
 def test_node_that_loads_its_network(start):
     node = start("yolact_node")
-    node.wait_for("weights is empty")  # said when torch has been imported
+    node.wait_for("no weights given")  # said when torch has been imported
     assert_ended(node, *node.interrupt())
     assert not node.lines("active"), node.output
 

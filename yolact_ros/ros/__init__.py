@@ -20,8 +20,8 @@ The path of an image, one line per step:
     yolact-publisher     conversion/instances.py     instances to messages
 
 The executor's thread also serves timers, services and parameters. A frame is dropped in one of four
-places, each with a counter of its own (counters.py): `receive` and `segment` of runtime.py
-("unwanted"), `offer` of worker.py ("replaced"), frame.py ("too_old", "bad") and batch.py ("failed").
+places, each with counters of its own (counters.py): runtime.py, `receive` and `segment`
+("unwanted"); worker.py, `offer` ("replaced"); frame.py ("too_old", "bad"); batch.py ("failed").
 
 The other files of the node, in reading order:
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of the node know of one camera."""
+"""One camera as the node sees it: a name, counters and a log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from yolact_ros.ros.logs import ThrottledLog
 
 @dataclass(frozen=True)
 class CameraStream:
-    """A camera's name, and what is counted and logged of it.
+    """A camera's name, counters and log.
 
     Attributes:
-        name: As in the parameter `cameras`; empty: the only camera of a node without that.
-        counters: Its own counts and times.
-        log: Its own, so that a camera that sends rubbish hides no other's lines.
+        name: As in the parameter `cameras`; empty for the only camera.
+        counters: This camera's counts and times.
+        log: This camera's log, so that a camera that sends rubbish hides no other's lines.
     """
 
     name: str
@@ -26,19 +26,19 @@ class CameraStream:
 
     @property
     def prefix(self) -> str:
-        """What its topics' names begin with."""
+        """Prefix of the names of its topics."""
         return f"{self.name}/" if self.name else ""
 
 
 def make_streams(
     names: tuple[str, ...], counters: Counters, logger: Any
 ) -> tuple[CameraStream, ...]:
-    """The cameras of those names, or the one without a name.
+    """Make a stream per name, or the one without a name.
 
     Args:
-        names: Of the parameter `cameras`.
-        counters: Of the whole node; that of the only camera is the same.
-        logger: The node's.
+        names: The parameter `cameras`.
+        counters: Those of the whole node, which the only camera shares.
+        logger: The node's logger.
     """
     if not names:
         return (CameraStream("", counters, ThrottledLog(logger)),)

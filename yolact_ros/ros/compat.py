@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the versions of rclpy, and what they leave to be mended, in one place."""
+"""Differences between versions of rclpy, and workarounds for its defects, in one place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def create_subscription_with_events(
     message_lost: Callable[[Any], None],
     incompatible_qos: Callable[[Any], None],
 ) -> Subscription:
-    """Creates a subscription with event callbacks, without those the middleware cannot give.
+    """Create a subscription with those event callbacks that the middleware supports.
 
     Args:
         callback: Called with each message and what the middleware tells of it: "source_timestamp"
@@ -67,9 +67,9 @@ def create_subscription_with_events(
 
 
 def answer_refused_transitions(node: LifecycleNode) -> None:
-    """Makes `~/change_state` answer a transition that the state does not allow.
+    """Make `~/change_state` answer a transition that the current state does not allow.
 
-    rclpy raises there instead, in the executor, and whoever asked waits for ever.
+    rclpy raises in the executor instead, and the client waits forever.
     """
     service = getattr(node, "_service_change_state", None)
     if service is None:
@@ -94,10 +94,10 @@ def lifecycle_state(node: LifecycleNode) -> str:
 
 
 def destroy_state_machine(node: LifecycleNode) -> None:
-    """Lets go of what rclpy's `destroy_node` forgets, and what keeps the node's DDS parts alive.
+    """Destroy what rclpy's `destroy_node` forgets and what keeps the node's DDS entities alive.
 
-    Without it they stay until the garbage collector comes, and their shared memory for ever if the
-    process ends before that.
+    Otherwise they stay until they are garbage-collected, and their shared memory stays forever if
+    the process ends before that.
     """
     machine = getattr(node, "_state_machine", None)
     if machine is not None:

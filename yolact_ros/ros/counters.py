@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node counts and times, shared between its threads."""
+"""Counts and stage times, shared between the node's threads."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ COUNTERS = {
     "bad": "frames that were malformed",
     "failed": "frames whose segmentation failed",
 }
-"""The counters and what they count."""
+"""The counters and their descriptions, which are keys in /diagnostics."""
 
 WINDOW = 256
-"""Times kept of each stage."""
+"""Number of times kept per stage."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the counters at one moment.
+    """A copy of the counters at one moment.
 
     Attributes:
         counts: Value of each counter since the node was configured.
-        times: Median and 95th percentile of each stage, ms, over its last `WINDOW` frames.
+        times: Median and 95th percentile of each stage over its last `WINDOW` frames, ms.
         batch_size: Mean number of frames in the last `WINDOW` batches; 0 before the first.
     """
 
@@ -42,7 +42,7 @@ class Counters:
     """Counters and stage times; every method may be called from every thread.
 
     Args:
-        total: Those of the whole node, which get all that these get.
+        total: The whole node's counters, to which everything is added as well.
     """
 
     def __init__(self, total: Counters | None = None) -> None:
@@ -53,26 +53,26 @@ class Counters:
         self._batch_sizes: deque[int] = deque(maxlen=WINDOW)
 
     def count(self, counter: str, amount: int = 1) -> None:
-        """Adds to one of `COUNTERS`."""
+        """Add to one of `COUNTERS`."""
         with self._lock:
             self._counts[counter] += amount
         if self._total is not None:
             self._total.count(counter, amount)
 
     def record(self, stage: str, milliseconds: float) -> None:
-        """Notes how long a stage of one frame took."""
+        """Record how long a stage took for one frame."""
         with self._lock:
             self._times.setdefault(stage, deque(maxlen=WINDOW)).append(milliseconds)
         if self._total is not None:
             self._total.record(stage, milliseconds)
 
     def record_batch(self, size: int) -> None:
-        """Notes how many frames were segmented together."""
+        """Record how many frames were segmented together."""
         with self._lock:
             self._batch_sizes.append(size)
 
     def snapshot(self) -> Snapshot:
-        """Copies the counters and sums up the times."""
+        """Copy the counts and summarise the times."""
         with self._lock:
             counts = dict(self._counts)
             times = {stage: list(values) for stage, values in self._times.items()}
@@ -85,7 +85,7 @@ class Counters:
 
 
 def _percentiles(ordered: list[float]) -> tuple[float, float]:
-    """Median and 95th percentile, interpolated as NumPy does, in a fraction of its time.
+    """Return median and 95th percentile, interpolated as NumPy does, in a fraction of its time.
 
     The frames of all cameras wait meanwhile.
     """

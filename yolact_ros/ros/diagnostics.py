@@ -40,10 +40,10 @@ class CameraState:
     """What the diagnostics tell of one camera.
 
     Attributes:
-        name: As in the parameter `cameras`; empty: the only one.
-        topic: Of its images; empty while the node is not active.
-        publishers: Publishers found on it.
-        reliable: Whether reliable delivery is asked for.
+        name: As in the parameter `cameras`; empty for the only one.
+        topic: Topic of its images; empty while the node is not active.
+        publishers: Number of publishers found on it.
+        reliable: Whether reliable delivery is requested.
         snapshot: Its counts and times.
     """
 
@@ -63,7 +63,7 @@ class NodeState:
         lifecycle: "unconfigured", "inactive", "active" or "finalized".
         snapshot: Counts and times of all cameras together.
         problem: Why the last transition failed; empty if it did not.
-        network: What runs.
+        network: The network in use.
         cameras: Empty while unconfigured.
     """
 
@@ -76,9 +76,9 @@ class NodeState:
 
 
 class Diagnostics:
-    """Makes one message a second, and remembers the last one's counts to judge by what changed.
+    """Makes the messages, and remembers the last one's counts to judge by what has changed since.
 
-    It has a status for the node as a whole, and with `cameras` one for each of them.
+    A message has a status for the node as a whole and, with `cameras`, one per camera.
     """
 
     def __init__(self) -> None:
@@ -86,11 +86,12 @@ class Diagnostics:
         self._previous_time: float | None = None
 
     def message(self, state: NodeState, now: float, stamp: Time) -> DiagnosticArray:
-        """Makes the message.
+        """Make a message.
 
         Args:
+            state: The node's state.
             now: Monotonic time, s, for rates.
-            stamp: Of the message.
+            stamp: Stamp of the message.
         """
         elapsed = None if self._previous_time is None else now - self._previous_time
         snapshots = {"": state.snapshot} | {item.name: item.snapshot for item in state.cameras}
@@ -140,7 +141,7 @@ def _values(
     change: dict[str, int],
     elapsed: float | None,
 ) -> dict[str, str]:
-    """What is told alike of a camera and of all together."""
+    """The values that a camera's status and the node's have in common."""
     values = {
         "image topic": ", ".join(item.topic for item in cameras),
         "publishers": str(sum(item.publishers for item in cameras)),
@@ -163,7 +164,7 @@ def _values(
 def _judge_whole(
     state: NodeState, change: dict[str, int], cameras: dict[str, tuple[bytes, str]]
 ) -> tuple[bytes, str]:
-    """The level and one line: the node's own trouble, or that of the cameras."""
+    """Return level and message: the node's own trouble, or that of its cameras."""
     if state.problem:
         return DiagnosticStatus.ERROR, state.problem
     if state.lifecycle != "active":
@@ -181,7 +182,7 @@ def _judge_whole(
 
 
 def _judge(state: NodeState, camera: CameraState, change: dict[str, int]) -> tuple[bytes, str]:
-    """The level and one line of a camera, from the worst that happened since the last message."""
+    """Return level and message of a camera, by the worst that happened since the last message."""
     if state.problem or state.lifecycle != "active":
         return DiagnosticStatus.OK, f"node is {state.lifecycle}"
     if change["failed"]:

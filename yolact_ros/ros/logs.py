@@ -14,7 +14,7 @@ _MOST_KEYS = 128
 
 
 class ThrottledLog:
-    """Logs at most one line in a period for each key, and says how many it held back.
+    """Log at most one line per period and key, and say how many were held back.
 
     rclpy's own throttle works by line of code, so that two faults reported by the same line would
     hide each other.
@@ -22,8 +22,8 @@ class ThrottledLog:
     Args:
         logger: An rclpy logger, or anything with `warning` and `error`.
         prefix: Begins every line.
-        period: Shortest time between two lines of one key, s.
-        clock: Gives the time, s.
+        period: Minimum time between two lines with the same key, s.
+        clock: Returns the time, s.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ThrottledLog:
         self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def warning(self, key: Hashable, message: str | Callable[[], str]) -> None:
-        """Logs a warning unless one of this key was logged within the period.
+        """Log a warning unless one with this key was logged within the period.
 
         Args:
             message: The text, or what makes it, which is called only if it is logged.
@@ -51,7 +51,7 @@ class ThrottledLog:
             self._logger.warning(text)
 
     def error(self, key: Hashable, message: str | Callable[[], str]) -> None:
-        """Logs an error unless one of this key was logged within the period."""
+        """Log an error unless one with this key was logged within the period."""
         if (text := self._admit(key, message)) is not None:
             self._logger.error(text)
 
@@ -71,7 +71,7 @@ class ThrottledLog:
 
 
 class NodeLogHandler(logging.Handler):
-    """Forwards the core's log records to a node's logger.
+    """Forward the core's log records to a node's logger.
 
     Args:
         logger: The node's rclpy logger.

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LONGEST_FRAME = 5.0
-"""Seconds that a deactivation waits for the frame that is being worked on."""
+"""Seconds that a deactivation waits for the batch in progress."""
 _SILENCE = 2.0
 """Seconds without an image after which the log says what the node waits for."""
 
 
 class YolactNode(LifecycleNode):
-    """Segments the newest image of one camera, or of several in one batch.
+    """Segments the newest image of one camera, or of several cameras in one batch.
 
     Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
@@ -77,7 +77,7 @@ class YolactNode(LifecycleNode):
     # Start and end
 
     def begin(self) -> None:
-        """Configures and activates the node unless `autostart` is false."""
+        """Configure and activate the node unless `autostart` is false."""
         try:
             if not self._specs["autostart"].check(self.get_parameter("autostart").value):
                 self.get_logger().info("waiting to be configured (autostart is false)")
@@ -89,7 +89,7 @@ class YolactNode(LifecycleNode):
             self.trigger_activate()
 
     def close(self) -> None:
-        """Ends the worker's thread; the context may already be invalid."""
+        """End the threads; the context may already be invalid."""
         if self._runtime is not None:
             self._runtime.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
@@ -160,7 +160,7 @@ class YolactNode(LifecycleNode):
 
         if settings.preset in ("", "yolact_demo") and not settings.weights:
             self.get_logger().warning(
-                "weights is empty: using the demo's, which know only its synthetic objects"
+                "no weights given: using the demo's, which know only its synthetic objects"
             )
         self._counters = Counters()
         self._cameras = make_streams(settings.cameras, self._counters, self.get_logger())
@@ -205,7 +205,7 @@ class YolactNode(LifecycleNode):
         self._image_subscriptions = []
         if self._runtime is not None and not self._runtime.stop(timeout=_LONGEST_FRAME):
             self.get_logger().warning(
-                f"what is being segmented takes longer than {_LONGEST_FRAME:g} s and is dropped"
+                f"segmentation takes longer than {_LONGEST_FRAME:g} s; its results are dropped"
             )
 
     def _release(self) -> None:
@@ -242,7 +242,7 @@ class YolactNode(LifecycleNode):
         return response
 
     def _on_set_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
-        """Refuses what cannot be used; the old values stay."""
+        """Refuse values that cannot be used; the old ones stay."""
         values = {}
         try:
             for parameter in parameters:
@@ -293,6 +293,6 @@ class YolactNode(LifecycleNode):
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Runs the node until it is told to end, and ends the process."""
+    """Run the node until it is told to end, then end the process."""
     wait_briefly()
     run_node(YolactNode, args)

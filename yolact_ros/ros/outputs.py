@@ -27,10 +27,10 @@ class Result:
     """What was found in one image.
 
     Attributes:
-        header: Of the image.
-        instances: Without empty masks.
+        header: The image's header.
+        instances: The instances, without empty masks.
         image: The image itself.
-        style: Of the overlay.
+        style: How the overlay is drawn.
     """
 
     header: Header
@@ -89,8 +89,8 @@ class Outputs:
     """The publishers of one camera's results.
 
     Args:
-        node: The topics are private to it.
-        prefix: What the topics' names begin with, such as "front/".
+        node: Owner of the publishers; the topics are private to it.
+        prefix: Prefix of the topics' names, such as "front/".
     """
 
     def __init__(self, node: Node, prefix: str = "") -> None:
@@ -106,15 +106,15 @@ class Outputs:
         }
 
     def open(self) -> None:
-        """Lets results out, from now on."""
+        """Publish results from now on."""
         self._open = True
 
     def shut(self) -> None:
-        """Lets no results out any more, whatever a thread may still be working on."""
+        """Stop publishing, even if a thread is still finishing a frame."""
         self._open = False
 
     def wanted(self) -> frozenset[str]:
-        """Names of the outputs that somebody subscribes to."""
+        """Return the names of the outputs that have subscribers."""
         return frozenset(
             topic
             for topic, publisher in self._publishers.items()
@@ -122,12 +122,12 @@ class Outputs:
         )
 
     def publish(self, result: Result, wanted: frozenset[str]) -> dict[str, float]:
-        """Makes and publishes the wanted outputs of one image.
+        """Build and publish the wanted outputs of one image.
 
         Returns:
-            Milliseconds of each stage: "message" (building all messages but the overlay), "overlay"
-            (drawing it and building its message), "publish" (serialising them and handing them to
-            DDS). A stage without work is left out.
+            Milliseconds per stage: "message" (building all messages except the overlay), "overlay"
+            (drawing it and building its message), "publish" (serialising the messages and handing
+            them to DDS). A stage without work is left out.
         """
         times: dict[str, float] = {}
         for output in _OUTPUTS:
@@ -144,7 +144,7 @@ class Outputs:
         return times
 
     def close(self) -> None:
-        """Removes the publishers."""
+        """Remove the publishers."""
         self.shut()
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
@@ -152,10 +152,10 @@ class Outputs:
 
 
 class ClassList:
-    """The latched class list, which all cameras share.
+    """The publisher of the latched class list, which all cameras share.
 
     Args:
-        node: The topic is private to it.
+        node: Owner of the publisher; the topic is private to it.
     """
 
     def __init__(self, node: Node) -> None:
@@ -171,10 +171,10 @@ class ClassList:
         )
 
     def announce(self, class_names: tuple[str, ...], score_threshold: float) -> None:
-        """Publishes the class list for present and future subscribers."""
+        """Publish the class list for present and future subscribers."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._publisher.publish(messages.label_info(class_names, score_threshold, header))
 
     def close(self) -> None:
-        """Removes the publisher."""
+        """Remove the publisher."""
         self._node.destroy_publisher(self._publisher)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a node as a process that ends cleanly and soon on Ctrl-C and on SIGTERM."""
+"""Runs a node as a process that ends cleanly and quickly on Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ LONGEST_END = 0.8
 
 
 class RunnableNode(Protocol):
-    """What `run_node` expects of a node besides rclpy's."""
+    """What `run_node` expects of a node beyond rclpy's interface."""
 
     def begin(self) -> None:
-        """Does what takes time; called once, before the node spins."""
+        """Do what takes time; called once, before the node spins."""
 
     def close(self) -> None:
-        """Ends its threads; called once, when the context may already be invalid."""
+        """End its threads; called once, when the context may already be invalid."""
 
 
 def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = None) -> NoReturn:
-    """Makes a node, spins it until it is told to end, closes it and ends the process.
+    """Make a node, spin it until it is told to end, close it and end the process.
 
     An exception in a callback is logged, and the node goes on. The exit code is 0 after a signal or
     shutdown, and 1 when the node could not be made.
 
     Args:
-        create: Makes the node, quickly.
-        args: Command line; None: that of the process.
+        create: Makes the node; must be quick.
+        args: Command line; None for that of the process.
     """
     leave_quietly()
     keep_freed_memory()
@@ -90,7 +90,7 @@ def _spin(executor: SingleThreadedExecutor, log: ThrottledLog) -> None:
 
 
 def _end_in_time(finished: threading.Event) -> None:
-    """Ends the process when the context is down and the node does not come to its end."""
+    """End the process if the context is down and the node does not end by itself in time."""
     while rclpy.ok():
         if finished.wait(0.1):
             return
@@ -99,10 +99,10 @@ def _end_in_time(finished: threading.Event) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the process without taking the interpreter apart.
+    """End the process without tearing down the interpreter.
 
-    All that matters to others has been ended, and what torch's modules leave for the garbage
-    collector takes it seconds on a busy machine.
+    Everything that matters to others has ended, and collecting what torch's modules leave behind
+    takes seconds on a busy machine.
     """
     sys.stdout.flush()
     sys.stderr.flush()

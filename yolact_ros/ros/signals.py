@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What signals do before a node runs; imports nothing that takes time."""
+"""What signals do before a node runs; imports nothing slow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def leave_quietly() -> None:
-    """Ends the process at once, with exit code 0, on Ctrl-C or SIGTERM.
+    """End the process at once, with exit code 0, on Ctrl-C or SIGTERM.
 
-    For the time in which modules are imported and the node is made: there is nothing to clean up
-    yet, and a KeyboardInterrupt within an import becomes a traceback.
+    For the time while modules are imported and the node is made: there is nothing to clean up yet,
+    and a KeyboardInterrupt within an import becomes a traceback.
     """
 
     def leave(signum: int, frame: Any) -> None:
@@ -26,10 +26,10 @@ def leave_quietly() -> None:
 
 
 def ignore_signals() -> None:
-    """Keeps Python from raising KeyboardInterrupt wherever it happens to be.
+    """Keep Python from raising KeyboardInterrupt wherever it happens to be.
 
     rclpy's own handlers, which are installed later and call these, shut the context down, and
-    `spin` returns: that is the one way a node ends.
+    `spin` returns: nothing else ends a node.
     """
 
     def do_nothing(signum: int, frame: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image subscription, which asks for the reliability that its publishers offer."""
+"""Subscribes to a camera's images with the reliability that its publishers offer."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class ImageSubscription:
     """A volatile subscription of depth 1: reliable if every publisher found is, else best effort.
 
     A best-effort reader hears every publisher; a reliable one hears only reliable publishers, but
-    loses nothing of theirs. Whoever owns it calls `match` about once a second, in the executor's
-    thread, to follow publishers that come and go.
+    loses none of their messages. Call `match` about once a second, in the executor's thread, to
+    follow publishers that come and go.
 
     Attributes:
-        camera: Whose images these are.
-        topic: The full name.
-        publisher_count: Publishers found on it.
-        reliable: Whether reliable delivery is asked for.
-        last_image: `time.monotonic()` when the last image came, or of the beginning.
+        camera: The camera.
+        topic: Full name of the topic.
+        publisher_count: Number of publishers found on it.
+        reliable: Whether reliable delivery is requested.
+        last_image: `time.monotonic()` when the last image, or else the subscription, came.
 
     Args:
-        node: Its names and remappings apply.
-        camera: Whose images these are; counts received and lost frames.
+        node: Owner of the subscription; its namespace and remappings apply.
+        camera: The camera, whose counters and log are used.
         transport: "raw" or "compressed".
         on_image: Called in the executor's thread with the camera, each message and what the
             middleware tells of it, or None.
@@ -63,11 +63,11 @@ class ImageSubscription:
 
     @property
     def type_name(self) -> str:
-        """The type subscribed to, as `ros2 topic list -t` writes it."""
+        """The message type, as `ros2 topic list -t` writes it."""
         return _TYPE_NAMES[self._type]
 
     def match(self) -> None:
-        """Looks at the publishers, and subscribes anew when another reliability fits them."""
+        """Look at the publishers, and subscribe again if another reliability fits them."""
         found = [
             info
             for info in self._node.get_publishers_info_by_topic(self.topic)
@@ -81,7 +81,7 @@ class ImageSubscription:
             self._subscription = self._subscribe()
 
     def describe_silence(self) -> str:
-        """Says what the node waits for, and what could be meant instead."""
+        """Describe what the node is waiting for, and which topics could be meant instead."""
         text = f"waiting for images ({self.type_name}) on {self.topic}: "
         if count := self.publisher_count:
             return text + f"{count} publisher{'s' * (count > 1)} found, but no image comes"
@@ -104,7 +104,7 @@ class ImageSubscription:
         )
 
     def close(self) -> None:
-        """Ends the subscription."""
+        """End the subscription."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
@@ -139,6 +139,6 @@ class ImageSubscription:
         policy = getattr(status.last_policy_kind, "name", status.last_policy_kind)
         self.camera.log.warning(
             "incompatible",
-            f"a publisher on {self.topic} offers less than this node asked for ({policy}): the "
-            "node subscribes anew with what it offers",
+            f"a publisher on {self.topic} offers less than this node requested ({policy}); "
+            "subscribing again with what it offers",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two threads: one works on the newest frames, the other finishes what that one hands over."""
+"""Two threads: one segments the newest frames, the other publishes what the first hands over."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Item = TypeVar("Item")
 
 
 class _Worker(ABC):
-    """A thread that serves until it is stopped, and can be started again.
+    """A thread that runs until it is stopped, and can be started again.
 
     Args:
-        name: Of the thread.
+        name: The thread's name.
     """
 
     def __init__(self, name: str) -> None:
@@ -30,7 +30,7 @@ class _Worker(ABC):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Starts the thread; without effect while it runs."""
+        """Start the thread; no effect while it runs."""
         with self._changed:
             if self._running:
                 return
@@ -42,10 +42,10 @@ class _Worker(ABC):
         self._thread.start()
 
     def stop(self, timeout: float) -> bool:
-        """Ends the thread after what it is working on, and drops what waits.
+        """End the thread after the item it is working on, and drop what is waiting.
 
         Args:
-            timeout: Longest wait, s.
+            timeout: Maximum wait, s.
 
         Returns:
             Whether the thread has ended.
@@ -60,7 +60,7 @@ class _Worker(ABC):
         return not self._thread.is_alive()
 
     def _goes_on(self) -> bool:
-        """Whether the current thread is still to serve; the condition is held."""
+        """Return whether the current thread should go on; the condition is held."""
         return self._running and threading.current_thread() is self._thread
 
     def _run(self, predecessor: threading.Thread | None) -> None:
@@ -70,27 +70,27 @@ class _Worker(ABC):
 
     @abstractmethod
     def _serve(self) -> None:
-        """Works on one thing after the other until `_goes_on` is false."""
+        """Work on one item after another until `_goes_on` returns False."""
 
-    def _drop(self) -> None:  # noqa: B027 - there need not be any
-        """Drops what waits; the condition is held."""
+    def _drop(self) -> None:  # noqa: B027 - nothing may be waiting
+        """Drop what is waiting; the condition is held."""
 
 
 class BatchWorker(_Worker, Generic[Frame]):
     """A thread that works on batches of the newest frame of each camera.
 
-    A frame that comes while others are being worked on waits; a newer one of the same camera takes
-    its place. So no frame ever waits behind another of its camera. `BatchScheduler` decides which
-    frames make a batch, and when.
+    A frame that arrives while a batch is in progress waits, and a newer frame of the same camera
+    takes its place, so no frame ever waits behind another of its camera. `BatchScheduler` decides
+    which frames form a batch, and when.
 
     Args:
-        cameras: Their names.
+        cameras: The names of the cameras.
         work: Called in the thread with each batch; returns whether it counts for `max_rate`.
-        on_replaced: Called with a camera's name when a waiting frame makes room for a newer one.
+        on_replaced: Called with a camera's name when a newer frame replaces a waiting one.
         on_error: Called in the thread with what `work` raised; the thread goes on.
-        batch_wait: Longest time that a frame is held back for those of other cameras, s.
-        max_batch: Most frames in a batch; 0: one of each camera.
-        max_rate: Most batches in a second; 0: any.
+        batch_wait: Maximum time that a frame is held back for those of other cameras, s.
+        max_batch: Maximum number of frames in a batch; 0: one per camera.
+        max_rate: Maximum number of batches per second; 0: unlimited.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class BatchWorker(_Worker, Generic[Frame]):
         )
 
     def configure(self, *, batch_wait: float, max_batch: int, max_rate: float) -> None:
-        """Changes the settings, from the next batch on; may be called at any time."""
+        """Change the settings, from the next batch on; may be called at any time."""
         with self._changed:
             self._scheduler.batch_wait = batch_wait
             self._scheduler.max_batch = max_batch
@@ -122,7 +122,7 @@ class BatchWorker(_Worker, Generic[Frame]):
             self._changed.notify()
 
     def offer(self, camera: str, frame: Frame) -> None:
-        """Gives a camera's newest frame, which replaces the one that waits; returns at once."""
+        """Store a camera's newest frame in place of the waiting one; return at once."""
         with self._changed:
             if not self._running:
                 return
@@ -132,7 +132,7 @@ class BatchWorker(_Worker, Generic[Frame]):
             self._on_replaced(camera)
 
     def _take(self) -> list[Frame]:
-        """Waits for the next batch; empty: this thread was told to end."""
+        """Wait for the next batch; empty if this thread was told to end."""
         with self._changed:
             while self._goes_on():
                 now = time.monotonic()
@@ -155,17 +155,17 @@ class BatchWorker(_Worker, Generic[Frame]):
             if not counts:
                 with self._changed:
                     self._scheduler.return_turn()
-            del frames  # their memory must not wait for the next ones
+            del frames  # or their memory would be held until the next ones arrive
 
 
 class HandOver(_Worker, Generic[Item]):
-    """A thread that takes things over from another, one after the other.
+    """A thread that works on the items another thread gives it, one at a time.
 
-    The giver waits until its thing has been taken up. So it is ahead by one thing at most, and
-    begins its next one with what is newest then.
+    `give` blocks until this thread takes the item, so the giver stays at most one item ahead and
+    always continues with the newest frames.
 
     Args:
-        work: Called in the thread with each thing.
+        work: Called in the thread with each item.
         on_error: Called in the thread with what `work` raised; the thread goes on.
     """
 
@@ -178,7 +178,7 @@ class HandOver(_Worker, Generic[Item]):
         self._item: Item | None = None
 
     def give(self, item: Item) -> bool:
-        """Waits until the thread takes it; returns False if the thread has been stopped instead.
+        """Block until the thread takes the item; return False if it was stopped instead.
 
         Only one thread may give.
         """
