@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from yolact_ros.masks import decode_mask, full_mask, instance_map
-from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.structures import PackedMask
+from yolact_testing.instances import instances_of
 
 
 def _mask(x_offset=3, y_offset=4, width=10, height=2, step=2, data=b"\x80\x7f\x60\x3f"):
@@ -76,17 +77,8 @@ def test_what_is_packed_comes_back(region, left, top):
 
 @given(regions=st.lists(arrays.arrays(bool, (9, 14)), min_size=1, max_size=4))
 def test_instance_map_is_that_of_the_segmenter(regions):
-    masks = tuple(PackedMask.from_array(region) for region in regions)
-    count = len(masks)
-    instances = Instances(
-        image_size=(9, 14),
-        boxes=np.zeros((count, 4), np.float32),
-        scores=np.linspace(1, 0.5, count, dtype=np.float32),
-        class_ids=np.zeros(count, np.int64),
-        class_names=("thing",) * count,
-        packed_masks=masks,
-    )
-    message = _array(masks, height=9, width=14)
+    instances = instances_of(regions)
+    message = _array(instances.packed_masks, height=9, width=14)
     np.testing.assert_array_equal(instance_map(message), instances.instance_map())
 
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The containers that pass between the stages.
+"""Define the containers that pass between the stages.
 
-`RawPredictions`, `TrainingPredictions` and `Detections` hold torch tensors on the network's device.
-`PackedMask` and `Instances` hold NumPy arrays on the host: a consumer that only decodes masks needs
-no torch, so torch is imported here for type checking alone.
+In the order of a frame's way: `RawPredictions` (`TrainingPredictions` in training) come out of the
+network, `Detections` out of decoding and suppression, `Instances` with their `PackedMask`s out of
+mask assembly. The first three hold torch tensors on the network's device. The others hold NumPy
+arrays on the host; a consumer that only decodes masks needs no torch, so torch is imported here for
+type checking alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,11 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BACKGROUND_CLASS = 255
-"""Value of pixels without an instance in `Instances.class_map`."""
+"""The value of background pixels in `Instances.class_map`."""
 
 
 class RawPredictions(NamedTuple):
-    """What the network gives in evaluation mode, before decoding. B images, P priors.
+    """Hold the network's outputs in evaluation mode, before decoding, for B images and P priors.
 
     Attributes:
         offsets: (B, P, 4) box regressions (tx, ty, tw, th) relative to the priors.
@@ -41,7 +44,9 @@ class RawPredictions(NamedTuple):
 
 
 class TrainingPredictions(NamedTuple):
-    """What the network gives in training mode; as `RawPredictions` unless said otherwise.
+    """Hold the network's outputs in training mode.
+
+    Fields that are not listed here are those of `RawPredictions`.
 
     Attributes:
         class_logits: (B, P, C) before softmax.
@@ -57,7 +62,7 @@ class TrainingPredictions(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """The N kept detections of one image, best score first, masks not yet assembled.
+    """Hold the N detections kept in one image, best score first, before masks are assembled.
 
     Attributes:
         boxes: (N, 4) x1, y1, x2, y2 as fractions of the image, not clamped to it.
@@ -74,17 +79,30 @@ class Detections(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PackedMask:
-    """A binary mask as bits, cut to the tight rectangle of its own pixels.
+    """Hold one mask as bits, cropped to the tight rectangle around its own pixels.
 
-    The rectangle may reach beyond the detection's box: published masks are cropped at prototype
-    resolution and then enlarged.
+    The rectangle may reach beyond the instance's box: the published method crops prototypes to the
+    box plus one prototype pixel, and upsamples afterwards. An empty mask has width and height 0.
+
+    >>> pixels = np.zeros((4, 12), dtype=bool)
+    >>> pixels[1:3, 2:11] = True
+    >>> mask = PackedMask.from_array(pixels)
+    >>> mask
+    PackedMask(x_offset=2, y_offset=1, width=9, height=2, step=2)
+    >>> mask.area, mask.data.tolist()
+    (18, [255, 128, 255, 128])
 
     Attributes:
-        x_offset, y_offset: Image column and row of the rectangle's first pixel.
-        width, height: Size of the rectangle in pixels; both 0 for an empty mask.
-        step: Bytes a row.
-        data: (height * step,) uint8, one bit a pixel, most significant bit first, each row padded
-            to a whole number of bytes.
+        x_offset: Image column of the rectangle's left edge, in pixels.
+        y_offset: Image row of the rectangle's upper edge, in pixels.
+        width: Number of columns.
+        height: Number of rows.
+        step: Bytes from one row of bits to the next, at least ceil(width / 8).
+        data: (height * step,) uint8. One bit per pixel, most significant bit first, each row padded
+            to whole bytes.
+
+    Raises:
+        ValueError: A field is negative or contradicts the others, or `data` is not uint8.
     """
 
     x_offset: int
@@ -92,18 +110,28 @@ class PackedMask:
     width: int
     height: int
     step: int
-    data: npt.NDArray[np.uint8]
+    data: npt.NDArray[np.uint8] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if min(self.x_offset, self.y_offset, self.width, self.height) < 0:
+            raise ValueError(f"mask: expected offsets and sizes of 0 or more, got {self}")
+        if self.step * 8 < self.width:
+            raise ValueError(f"mask: expected step >= ceil(width / 8), got {self}")
+        _check_array("data", self.data, (self.height * self.step,), np.uint8)
 
     @classmethod
     def from_array(
         cls, region: npt.NDArray[np.bool_], x_offset: int = 0, y_offset: int = 0
     ) -> PackedMask:
-        """Packs a mask.
+        """Crop a mask to its own pixels and pack it.
 
         Args:
             region: (h, w) bool, a part of the image.
             x_offset: Image column of the region's first pixel.
             y_offset: Image row of the region's first pixel.
+
+        Raises:
+            ValueError: `region` has another shape or type, or begins outside the image.
         """
         if region.ndim != 2 or region.dtype != np.bool_:
             raise ValueError(f"region: expected (h, w) bool, got {region.shape} {region.dtype}")
@@ -124,7 +152,7 @@ class PackedMask:
         )
 
     def to_array(self) -> npt.NDArray[np.bool_]:
-        """The rectangle's pixels, (height, width) bool."""
+        """Unpack the rectangle's pixels: (height, width) bool."""
         if self.empty:
             return np.zeros((0, 0), dtype=bool)
         rows = self.data.reshape(self.height, self.step)
@@ -132,35 +160,83 @@ class PackedMask:
 
     @property
     def empty(self) -> bool:
-        """Whether the mask has no pixel."""
+        """Whether the mask has no pixels."""
         return self.width == 0
 
     @property
     def area(self) -> int:
-        """Number of pixels of the mask."""
+        """The number of pixels of the mask."""
         return int(np.count_nonzero(np.unpackbits(self.data)))
 
     @property
     def rectangle(self) -> tuple[slice, slice]:
-        """Index of the rectangle in an image: `image[mask.rectangle]`."""
+        """The rectangle as an index into an image: `image[mask.rectangle]`."""
         return (
             slice(self.y_offset, self.y_offset + self.height),
             slice(self.x_offset, self.x_offset + self.width),
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Instance:
+    """Describe one instance, as iterating over `Instances` yields it.
+
+    Attributes:
+        box: (4,) float32 x1, y1, x2, y2 in pixels.
+        score: Class probability in [0, 1].
+        class_id: 0-based, background not counted.
+        class_name: Name of the class.
+        packed_mask: The mask's bits; `packed_mask.to_array()` gives the pixels of its rectangle.
+        mask_score: Predicted mask IoU, or None without a mask-IoU head.
+    """
+
+    box: npt.NDArray[np.float32]
+    score: float
+    class_id: int
+    class_name: str
+    packed_mask: PackedMask
+    mask_score: float | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Instances:
-    """The N instances found in one image, best score first.
+    """Hold the N instances found in one image, best score first.
+
+    An index selects instances, and always gives `Instances` again; iterating gives each `Instance`:
+
+    >>> left, right = np.zeros((2, 4, 6), dtype=bool)
+    >>> left[:, :2] = True
+    >>> right[1:3, 4:] = True
+    >>> found = Instances(
+    ...     image_size=(4, 6),
+    ...     boxes=np.array([[0, 0, 2, 4], [4, 1, 6, 3]], np.float32),
+    ...     scores=np.array([0.9, 0.4], np.float32),
+    ...     class_ids=np.array([7, 1], np.int64),
+    ...     class_names=("mug", "box"),
+    ...     packed_masks=(PackedMask.from_array(left), PackedMask.from_array(right)),
+    ... )
+    >>> found
+    Instances(1 mug, 1 box in 6x4 pixels)
+    >>> found[found.scores > 0.5]
+    Instances(1 mug in 6x4 pixels)
+    >>> found[-1].class_names, found[[1, 0]].class_names
+    (('box',), ('box', 'mug'))
+    >>> [(one.class_name, round(one.score, 1), one.packed_mask.area) for one in found]
+    [('mug', 0.9, 8), ('box', 0.4, 4)]
+    >>> found.masks.shape
+    (2, 4, 6)
 
     Attributes:
         image_size: (height, width) of the image in pixels.
         boxes: (N, 4) float32 x1, y1, x2, y2 in pixels, within the image.
         scores: (N,) float32 class probabilities in [0, 1].
         class_ids: (N,) int64, 0-based, background not counted.
-        class_names: One name an instance.
-        packed_masks: One mask an instance.
+        class_names: One name per instance.
+        packed_masks: One mask per instance, each within the image.
         mask_scores: (N,) float32 predicted mask IoU, or None without a mask-IoU head.
+
+    Raises:
+        ValueError: Lengths, shapes or types do not match, or a mask lies outside the image.
     """
 
     image_size: tuple[int, int]
@@ -173,34 +249,43 @@ class Instances:
 
     def __post_init__(self) -> None:
         count = len(self.packed_masks)
-        expected: dict[str, tuple[int, ...]] = {
-            "boxes": (count, 4),
-            "scores": (count,),
-            "class_ids": (count,),
-        }
+        _check_array("boxes", self.boxes, (count, 4), np.float32)
+        _check_array("scores", self.scores, (count,), np.float32)
+        _check_array("class_ids", self.class_ids, (count,), np.int64)
         if self.mask_scores is not None:
-            expected["mask_scores"] = (count,)
-        for name, shape in expected.items():
-            got = getattr(self, name).shape
-            if got != shape:
-                raise ValueError(f"{name}: expected shape {shape} for {count} masks, got {got}")
+            _check_array("mask_scores", self.mask_scores, (count,), np.float32)
         if len(self.class_names) != count:
             raise ValueError(f"class_names: expected {count} names, got {len(self.class_names)}")
+        height, width = self.image_size
+        for mask in self.packed_masks:
+            if mask.y_offset + mask.height > height or mask.x_offset + mask.width > width:
+                raise ValueError(
+                    f"packed_masks: expected masks within {width}x{height} pixels, got {mask}"
+                )
 
     def __len__(self) -> int:
         return len(self.packed_masks)
 
-    @property
-    def masks(self) -> npt.NDArray[np.bool_]:
-        """(N, H, W) bool, unpacked at each call: N times the image in memory."""
-        masks = np.zeros((len(self), *self.image_size), dtype=bool)
-        for mask, packed in zip(masks, self.packed_masks, strict=True):
-            mask[packed.rectangle] = packed.to_array()
-        return masks
+    def __repr__(self) -> str:
+        counts = Counter(self.class_names).most_common()
+        found = ", ".join(f"{count} {name}" for name, count in counts) or "none"
+        height, width = self.image_size
+        return f"Instances({found} in {width}x{height} pixels)"
 
-    def select(self, index: npt.NDArray[Any] | Sequence[int]) -> Instances:
-        """The chosen instances, in the order of `index` (integers, or a bool for each instance)."""
-        chosen = np.arange(len(self))[np.asarray(index)] if len(index) else np.zeros(0, np.int64)
+    def __getitem__(
+        self, index: int | slice | Sequence[int] | Sequence[bool] | npt.NDArray[Any]
+    ) -> Instances:
+        """Select instances, in the order of the index.
+
+        Args:
+            index: An integer, which gives one instance, a slice, integers, or a bool per instance.
+
+        Raises:
+            IndexError: An integer is out of range, or the number of bools is not N.
+        """
+        if isinstance(index, Sequence) and not len(index):
+            index = slice(0)  # NumPy would take an empty list for an array of floats
+        chosen = np.atleast_1d(np.arange(len(self))[index])
         return Instances(
             image_size=self.image_size,
             boxes=self.boxes[chosen],
@@ -211,20 +296,40 @@ class Instances:
             mask_scores=None if self.mask_scores is None else self.mask_scores[chosen],
         )
 
+    def __iter__(self) -> Iterator[Instance]:
+        """Yield each instance, best score first."""
+        for i, mask in enumerate(self.packed_masks):
+            yield Instance(
+                box=self.boxes[i],
+                score=float(self.scores[i]),
+                class_id=int(self.class_ids[i]),
+                class_name=self.class_names[i],
+                packed_mask=mask,
+                mask_score=None if self.mask_scores is None else float(self.mask_scores[i]),
+            )
+
+    @property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """(N, H, W) bool, unpacked at each call: N times the image in memory."""
+        masks = np.zeros((len(self), *self.image_size), dtype=bool)
+        for mask, packed in zip(masks, self.packed_masks, strict=True):
+            mask[packed.rectangle] = packed.to_array()
+        return masks
+
     def without_empty_masks(self) -> Instances:
-        """The instances that have at least one mask pixel."""
+        """Select the instances whose mask has at least one pixel."""
         if not any(mask.empty for mask in self.packed_masks):
             return self
-        return self.select([i for i, mask in enumerate(self.packed_masks) if not mask.empty])
+        return self[[not mask.empty for mask in self.packed_masks]]
 
     def instance_map(self) -> npt.NDArray[np.uint16]:
-        """(H, W) uint16: 0 background, k the k-th instance (from 1), the better score on top."""
+        """Paint (H, W) uint16: 0 background, k the k-th instance (from 1), better scores on top."""
         return self._paint(np.arange(1, len(self) + 1), background=0, dtype=np.uint16)
 
     def class_map(self) -> npt.NDArray[np.uint8]:
-        """(H, W) uint8: the class id of the best instance at a pixel, 255 where there is none.
+        """Paint (H, W) uint8: the class id of the best instance at each pixel, 255 for background.
 
-        Class ids of 255 and more do not fit and are left out.
+        Class ids of 255 and above do not fit and are left out.
         """
         return self._paint(self.class_ids, background=BACKGROUND_CLASS, dtype=np.uint8)
 
@@ -236,3 +341,9 @@ class Instances:
             if value <= limit:
                 canvas[packed.rectangle][packed.to_array()] = value
         return canvas
+
+
+def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: type) -> None:
+    if array.shape != shape or array.dtype != dtype:
+        expected = f"{shape} of {np.dtype(dtype)}"
+        raise ValueError(f"{name}: expected shape {expected}, got {array.shape} of {array.dtype}")

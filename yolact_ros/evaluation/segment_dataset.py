@@ -139,7 +139,7 @@ def coco_results_of(
     """
     known = [categories[class_id] is not None for class_id in instances.class_ids]
     return instances_to_coco_results(
-        instances.select(known).without_empty_masks(),
+        instances[known].without_empty_masks(),
         image_id,
         category_ids=[-1 if category is None else category for category in categories],
         multiply_mask_scores=multiply_mask_scores,
