@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decodes the masks of `yolact_ros/InstanceArray` messages, for whoever subscribes to them.
+"""Decode the masks in `yolact_ros/InstanceArray` messages, in the subscriber's process.
 
-Needs NumPy and nothing else: no torch, no OpenCV, no rclpy. The C++ twin is
+This module needs only NumPy: no torch, no OpenCV, no rclpy. Its C++ counterpart is
 `yolact_ros/mask_decoder.hpp`.
 
     from yolact_ros.masks import full_mask
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 
 class MaskMessage(Protocol):
-    """The fields of `yolact_ros/Mask`; see msg/Mask.msg for their meaning."""
+    """Name the fields of `yolact_ros/Mask`; msg/Mask.msg explains them."""
 
     x_offset: int
     y_offset: int
@@ -32,14 +32,14 @@ class MaskMessage(Protocol):
 
 
 class InstanceMessage(Protocol):
-    """The part of `yolact_ros/Instance` that is used here."""
+    """Name the fields of `yolact_ros/Instance` that this module reads."""
 
     @property
     def mask(self) -> MaskMessage: ...
 
 
 class InstanceArrayMessage(Protocol):
-    """The part of `yolact_ros/InstanceArray` that is used here."""
+    """Name the fields of `yolact_ros/InstanceArray` that this module reads."""
 
     image_height: int
     image_width: int
@@ -49,11 +49,11 @@ class InstanceArrayMessage(Protocol):
 
 
 def unpack_mask(data: Any, width: int, height: int, step: int) -> npt.NDArray[np.bool_]:
-    """Decodes the bits of one packed mask.
+    """Decode the bits of one packed mask.
 
     Args:
-        data: height * step bytes: an array of uint8 or anything with the buffer protocol. One bit a
-            pixel, most significant bit first, each row padded to a whole number of bytes.
+        data: height * step bytes: an array of uint8 or anything with the buffer protocol. One bit
+            per pixel, most significant bit first, each row padded to a whole number of bytes.
         width: Columns, in pixels.
         height: Rows, in pixels.
         step: Bytes from one row to the next, at least ceil(width / 8).
@@ -62,7 +62,8 @@ def unpack_mask(data: Any, width: int, height: int, step: int) -> npt.NDArray[np
         (height, width) bool.
 
     Raises:
-        ValueError: The sizes contradict each other.
+        ValueError: A size is negative, `step` is too small for `width`, or `data` does not have
+            height * step bytes.
     """
     if width < 0 or height < 0 or step * 8 < width:
         raise ValueError(
@@ -81,7 +82,15 @@ def unpack_mask(data: Any, width: int, height: int, step: int) -> npt.NDArray[np
 
 
 def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:
-    """The pixels of the mask's own rectangle.
+    """Decode the pixels of the mask's own rectangle.
+
+    >>> from types import SimpleNamespace  # in place of a message
+    >>> mask = SimpleNamespace(
+    ...     x_offset=3, y_offset=1, width=10, height=2, step=2, data=b"\\xff\\xc0\\x80\\x40"
+    ... )
+    >>> decode_mask(mask).astype(int)
+    array([[1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+           [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]])
 
     Args:
         mask: A `yolact_ros/Mask` message.
@@ -91,13 +100,20 @@ def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:
         `mask.x_offset` of the image.
 
     Raises:
-        ValueError: `step` is too small for `width`, or `data` has not `height * step` bytes.
+        ValueError: `step` is too small for `width`, or `data` does not have `height * step` bytes.
     """
     return unpack_mask(mask.data, mask.width, mask.height, mask.step)
 
 
 def full_mask(mask: MaskMessage, image_height: int, image_width: int) -> npt.NDArray[np.bool_]:
-    """The mask at the size of its image.
+    """Decode the mask at the size of its image.
+
+    >>> from types import SimpleNamespace  # in place of a message
+    >>> mask = SimpleNamespace(x_offset=2, y_offset=1, width=3, height=1, step=1, data=b"\\xe0")
+    >>> full_mask(mask, image_height=3, image_width=6).astype(int)
+    array([[0, 0, 0, 0, 0, 0],
+           [0, 0, 1, 1, 1, 0],
+           [0, 0, 0, 0, 0, 0]])
 
     Args:
         mask: A `yolact_ros/Mask` message.
@@ -108,7 +124,7 @@ def full_mask(mask: MaskMessage, image_height: int, image_width: int) -> npt.NDA
         (image_height, image_width) bool, False outside the mask's rectangle.
 
     Raises:
-        ValueError: As `decode_mask`, or the rectangle is not within the image.
+        ValueError: As `decode_mask`, or the rectangle reaches beyond the image.
     """
     rows, columns = _rectangle(mask, image_height, image_width)
     pixels = decode_mask(mask)
@@ -118,18 +134,18 @@ def full_mask(mask: MaskMessage, image_height: int, image_width: int) -> npt.NDA
 
 
 def instance_map(message: InstanceArrayMessage) -> npt.NDArray[np.uint16]:
-    """All masks in one image of numbers, as the node publishes it on `~/instance_map`.
+    """Paint all masks into one image of numbers, as the node publishes it on `~/instance_map`.
 
     Args:
         message: A `yolact_ros/InstanceArray` message.
 
     Returns:
-        (image_height, image_width) uint16: 0 where nothing is, k where `message.instances[k - 1]`
-        is. Where masks overlap, the instance with the better score, which comes first in the
-        message, is on top. Numbers over 65535 do not fit and are left out.
+        (image_height, image_width) uint16: 0 for background, k for `message.instances[k - 1]`.
+        Where masks overlap, the instance with the better score, which comes first in the message,
+        is on top. Instances after the 65535th do not fit and are left out.
 
     Raises:
-        ValueError: As `full_mask`; names the instance.
+        ValueError: As `full_mask`; the message names the instance.
     """
     size = (message.image_height, message.image_width)
     image = np.zeros(size, dtype=np.uint16)

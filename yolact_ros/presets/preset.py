@@ -25,8 +25,8 @@ class ResNetSpec:
         blocks: Residual blocks in each of the four stages.
         width: Channels of the stem and of the first stage's inner convolutions; each further
             stage doubles them.
-        deformable_interval: In the last three stages, every so-manieth block, from the first on,
-            has a deformable 3x3 convolution (YOLACT++); 0 for none.
+        deformable_interval: In the last three stages, every `deformable_interval`-th block,
+            starting with the first, has a deformable 3x3 convolution (YOLACT++); 0 for none.
     """
 
     block: str

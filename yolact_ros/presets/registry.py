@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The presets by name."""
+"""Look presets up by name, and derive new ones."""
 
 from __future__ import annotations
 
@@ -28,15 +28,22 @@ _PRESETS = {preset.name: preset for preset in (*PUBLISHED_PRESETS, _DEMO)}
 
 
 def preset_names() -> tuple[str, ...]:
-    """The names of all presets."""
+    """List the names of all presets."""
     return tuple(_PRESETS)
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of that name.
+    """Look up a preset.
+
+    >>> preset = get_preset("yolact_resnet50")
+    >>> preset.input_size, len(preset.class_names), preset.published.mask_ap
+    (550, 80, 28.2)
+    >>> get_preset("yolact_bass")
+    Traceback (most recent call last):
+    yolact_ros.errors.InputError: preset: expected one of ...; did you mean 'yolact_base'?
 
     Raises:
-        ValueError: There is none; the message lists the names and the nearest one.
+        InputError: No preset has that name; the message lists all names and the closest one.
     """
     try:
         return _PRESETS[name]
@@ -49,14 +56,18 @@ def get_preset(name: str) -> Preset:
 
 
 def with_classes(preset: Preset, class_names: Sequence[str]) -> Preset:
-    """The preset for one's own classes, as for a checkpoint that was trained on them.
+    """Derive a preset for other classes, such as those a checkpoint was trained on.
+
+    >>> with_classes(get_preset("yolact_base"), ["screw", "nut"]).num_classes  # and background
+    3
 
     Args:
-        preset: Everything but the classes is kept; the authors' figures go where they change.
-        class_names: Without background, in the order of the class ids.
+        preset: Everything but the classes is kept; the published figures are dropped if the classes
+            change.
+        class_names: In the order of the class ids, without background.
 
     Raises:
-        ValueError: There is no name, an empty one, or one twice.
+        InputError: There are no names, or one is empty or appears twice.
     """
     names = tuple(class_names)
     if names == preset.class_names:
@@ -65,14 +76,18 @@ def with_classes(preset: Preset, class_names: Sequence[str]) -> Preset:
 
 
 def with_backbone(preset: Preset, backbone: str) -> Preset:
-    """The preset on another feature extractor.
+    """Derive a preset with another feature extractor.
+
+    >>> with_backbone(get_preset("yolact_base"), "torchvision:mobilenet_v3_large").name
+    'yolact_base:mobilenet_v3_large'
 
     Args:
         preset: Everything but the backbone is kept.
-        backbone: "torchvision:NAME" with the name of one of torchvision's classification networks.
+        backbone: "torchvision:NAME", where NAME is one of torchvision's classification networks.
 
     Raises:
-        ValueError: It is something else; an unknown NAME shows when the network is built.
+        InputError: The text has another form. An unknown NAME is reported when the network is
+            built.
     """
     spec = TorchvisionSpec.parse(backbone)
     return dataclasses.replace(

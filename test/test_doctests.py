@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples in the docstrings of the public entry points run as they stand."""
+
+import doctest
+import importlib
+
+import pytest
+
+EXAMPLES = [
+    "yolact_ros.masks:decode_mask",
+    "yolact_ros.masks:full_mask",
+    "yolact_ros.presets:get_preset",
+    "yolact_ros.presets:with_backbone",
+    "yolact_ros.presets:with_classes",
+    "yolact_ros.structures:Instances",
+    "yolact_ros.structures:PackedMask",
+]
+"""Where a user imports it from, and its name. Each has an example."""
+
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("entry", EXAMPLES)
+def test_the_example_runs(entry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # examples may write files
+    module_name, name = entry.split(":")
+    public = getattr(importlib.import_module(module_name), name)
+    names = dict(vars(importlib.import_module(public.__module__)))
+    [own, *_] = doctest.DocTestFinder(recurse=False).find(public, name, globs=names)
+    assert own.examples, f"{entry} has no example"
+    printed = []
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    runner.run(own, out=printed.append)
+    assert not runner.failures, "".join(printed)
