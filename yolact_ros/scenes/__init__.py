@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Synthetic RGB-D scenes with ground truth: a seed and a time go in, a `SceneFrame` comes out.
+
+Read `scene` first: `Scene.random` puts objects on a table, `Scene.frame` renders them. Then, in the
+order of a frame: `objects` and `extra_objects` build `solids` from `shapes` with `textures`;
+`layout` places and moves them; `camera` projects; `ground` draws the table with its `surfaces` and
+`shadows`; `rendering` casts rays at each object, `shading` colours the hits; `sensor` adds noise.
+`synth_set` writes many scenes as a data set in COCO's format. Nothing here needs torch.
+"""
+
+from .scene import Scene, SceneFrame, SceneObject
+
+__all__ = ["Scene", "SceneFrame", "SceneObject"]

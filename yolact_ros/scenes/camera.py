@@ -16,15 +16,15 @@ from yolact_ros.errors import InputError
 
 @dataclass(frozen=True)
 class CameraIntrinsics:
-    """Pinhole intrinsics in pixels; a pixel's centre has integer coordinates.
+    """Pinhole intrinsics in pixels. Pixel centres have integer coordinates.
 
     Attributes:
-        width: image width.
-        height: image height.
-        fx: focal length along x.
-        fy: focal length along y.
-        cx: column of the optical axis.
-        cy: row of the optical axis.
+        width: Image width.
+        height: Image height.
+        fx: Focal length along x.
+        fy: Focal length along y.
+        cx: Column of the optical axis.
+        cy: Row of the optical axis.
     """
 
     width: int
@@ -40,16 +40,16 @@ class CameraIntrinsics:
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], np.float64)
 
     def back_project(self, depth: np.ndarray) -> np.ndarray:
-        """Points in the camera frame of a depth image.
+        """Return the points of a depth image in the camera frame.
 
         Args:
-            depth: (height, width) depth along the optical axis, metres.
+            depth: (height, width) depth along the optical axis in metres.
 
         Returns:
             (height, width, 3) points in metres; (0, 0, 0) where the depth is 0.
 
         Raises:
-            ValueError: if the depth image is not of this camera's size.
+            ValueError: The depth image has another size than the camera.
         """
         if depth.shape != (self.height, self.width):
             raise InputError(

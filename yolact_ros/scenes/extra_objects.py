@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of things that the demo's network does not know: something to fine-tune it on."""
+"""Kinds of objects that the demo's network does not know, to fine-tune it on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def mushroom(rng: np.random.Generator) -> Solid:
     cap = texture.add(cap_image)
     stem = texture.add(textures.gradient(48, pale, shade))
     gills_image = textures.plain(24, shade)
-    gills_image[:, ::6] = tuple(int(0.7 * v) for v in shade)
+    gills_image[:, ::6] = textures.darker(shade, 0.7)
     gills = texture.add(gills_image)
     rim = stem_height - 0.06 * radius
     pieces: list[Piece] = [

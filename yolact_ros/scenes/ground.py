@@ -27,10 +27,10 @@ class Ground:
 
     Attributes:
         texture: (S, S, 3) uint8 RGB of the table.
-        extent: what the texture covers, metres.
-        half: (2,) half the table's sides in metres, or None: it does not end.
+        extent: Side of the square that the texture covers, in metres.
+        half: (2,) half the table's sides in metres; None if the table is endless.
         floor: (S, S, 3) uint8 RGB of what lies beyond.
-        floor_height: z of the floor, metres.
+        floor_height: z of the floor in metres.
     """
 
     texture: np.ndarray
@@ -59,17 +59,17 @@ def draw_ground(
     ground: Ground, k: CameraIntrinsics, camera: CameraPose, bodies: Sequence[PosedBody],
     light: Light,
 ) -> Canvas:  # fmt: skip
-    """Draws table and floor, lit and shadowed.
+    """Draw table and floor, lit and shadowed.
 
     Args:
-        ground: what is drawn.
-        k: intrinsics of the camera.
-        camera: its pose.
-        bodies: what casts shadows.
-        light: of the scene.
+        ground: The table and floor to draw.
+        k: Camera intrinsics.
+        camera: Camera pose.
+        bodies: Bodies that cast shadows.
+        light: Light of the scene.
 
     Returns:
-        A new canvas that nothing else is on.
+        A new canvas that holds nothing else.
     """
     to_pixels = plane_homography(k, camera, 0.0)
     texels = ground.texture.shape[0] / ground.extent

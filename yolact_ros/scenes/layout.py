@@ -45,16 +45,16 @@ class Body:
     """A solid in a scene.
 
     Attributes:
-        solid: what it is.
+        solid: Shape and surface.
         rotation: (3, 3) solid axes to world axes, at rest.
         position: (3,) the solid's origin in the world, at rest.
-        footprint: (N, 3) circles (x, y, radius) on the table that it covers at rest.
+        footprint: (N, 3) circles (x, y, radius) that it covers on the table at rest.
         direction: (2,) unit vector along which it slides or rolls.
-        amplitude: how far it does so, metres.
-        spin: how far it turns about the vertical, radians.
-        rolling_radius: 0, or the radius of what rolls.
-        rate: angular frequency of the motion, rad/s.
-        phase: its phase.
+        amplitude: Amplitude of that motion in metres.
+        spin: Amplitude of its rotation about the vertical in radians.
+        rolling_radius: Radius if it rolls, else 0.
+        rate: Angular frequency of the motion in rad/s.
+        phase: Phase of the motion in radians.
     """
 
     solid: Solid
@@ -122,9 +122,8 @@ def _lying(
     position[2] = solid.radius * np.cos(dip)
     steps = np.linspace(0, 1, 5)[:, None] * solid.height
     points = position[:2] + steps * axis[:2]
-    reach = max(solid.radius, float(solid.high[0]) if solid.kind == "mug" else 0.0)
-    radii = np.full((len(points), 1), reach)
-    rolling = solid.radius if dip == 0 and solid.kind != "mug" else 0.0
+    radii = np.full((len(points), 1), solid.reach)
+    rolling = solid.radius if dip == 0 and solid.reach == solid.radius else 0.0
     return rotation, position, np.hstack([points, radii]), rolling
 
 
@@ -132,7 +131,7 @@ def _posture(
     solid: Solid, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """A way for the solid to rest on the table, as `_lying`."""
-    circle = np.array([[0.0, 0.0, solid.footprint]])
+    circle = np.array([[0.0, 0.0, solid.reach]])
     yaw = _turned(rng.uniform(0, 2 * np.pi))
     chance = rng.uniform()
     if solid.kind == "ball":
@@ -162,13 +161,13 @@ def _posture(
 def place(
     solid: Solid, place_at: tuple[float, float], rng: np.random.Generator, *, moving: bool
 ) -> Body:
-    """Puts a solid on the table.
+    """Put a solid on the table.
 
     Args:
-        solid: the thing.
-        place_at: (x, y) of its middle, metres.
-        rng: source of its posture and motion.
-        moving: whether it slides, turns or rolls.
+        solid: The solid.
+        place_at: (x, y) of its centre in metres.
+        rng: Random generator for posture and motion.
+        moving: Whether it slides, turns or rolls.
     """
     rotation, position, footprint, rolling = _posture(solid, rng)
     shift = np.array(place_at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of things that lie in a scene, in random sizes and textures."""
+"""Random objects of each kind that appears in a scene."""
 
 from __future__ import annotations
 
@@ -124,13 +124,13 @@ def _mug(rng: np.random.Generator) -> Solid:
     base = radius * rng.uniform(0.8, 1.0)
     tint = textures.any_color(rng)
     inside = textures.light_color(rng) if rng.uniform() < 0.6 else tint
-    dark = tuple(int(0.4 * v) for v in inside)
+    dark = textures.darker(inside, 0.4)
     texture = TextureStack()
     wall = texture.add(
         textures.pattern(rng, 128, tint, ("plain", "plain", "bands", "label", "dots"))
     )
-    cavity = texture.add(textures.gradient(32, dark, inside))  # type: ignore[arg-type]
-    floor = texture.add(textures.plain(12, dark if rng.uniform() < 0.6 else (58, 34, 20)))  # type: ignore[arg-type]
+    cavity = texture.add(textures.gradient(32, dark, inside))
+    floor = texture.add(textures.plain(12, dark if rng.uniform() < 0.6 else (58, 34, 20)))
     plain = texture.add(textures.plain(12, tint))
     rim, ground = 0.92 * radius, rng.uniform(0.08, 0.5) * height
     ground_radius = 0.92 * base + (rim - 0.92 * base) * ground / height
@@ -160,8 +160,7 @@ def _bowl(rng: np.random.Generator) -> Solid:
     inside = textures.light_color(rng) if rng.uniform() < 0.5 else tint
     texture = TextureStack()
     outer = texture.add(textures.pattern(rng, 96, tint, ("plain", "plain", "bands", "sectors")))
-    dark = (int(0.6 * inside[0]), int(0.6 * inside[1]), int(0.6 * inside[2]))
-    bottom = (int(0.55 * inside[0]), int(0.55 * inside[1]), int(0.55 * inside[2]))
+    dark, bottom = textures.darker(inside, 0.6), textures.darker(inside, 0.55)
     cavity_image = textures.gradient(64, dark, inside)
     if rng.uniform() < 0.4:
         cavity_image[50:58] = tint
@@ -264,21 +263,21 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
 }
 
 CLUTTER_KINDS = ("slab", "stick")
-"""Lie in all scenes and have no label."""
+"""Kinds that appear in every scene and are never labelled."""
 
 EXTRA_KINDS = ("dumbbell", "mushroom")
-"""Lie in the scenes that are asked for them; the demo's network does not know them."""
+"""Kinds that appear on request only; the demo's network does not know them."""
 
 
 def make_solid(kind: str, rng: np.random.Generator) -> Solid:
-    """A random solid of a kind.
+    """Make a random solid of the given kind.
 
     Args:
-        kind: one of the demo's class names, of `CLUTTER_KINDS` or of `EXTRA_KINDS`.
-        rng: source of its size and texture.
+        kind: One of the demo's class names, `CLUTTER_KINDS` or `EXTRA_KINDS`.
+        rng: Random generator for size and texture.
 
     Raises:
-        ValueError: if the kind is unknown.
+        ValueError: The kind is unknown.
     """
     if kind not in _MAKERS:
         raise InputError(f"kind: expected one of {', '.join(_MAKERS)}, got {kind!r}")

@@ -20,7 +20,7 @@ _PIXEL = np.dtype("V12")  # three float32, moved at once
 
 @dataclass(eq=False)
 class Canvas:
-    """What is drawn on: `color` (H, W, 3), `depth` (H, W), both float32, `owner` (H, W) uint8."""
+    """Drawing target: `color` (H, W, 3), `depth` (H, W), both float32, `owner` (H, W) uint8."""
 
     color: np.ndarray
     depth: np.ndarray
@@ -28,19 +28,20 @@ class Canvas:
 
 
 @dataclass(frozen=True)
-class Footprint:
-    """Where a body may be seen.
+class Projection:
+    """A body in the image plane, whether hidden or not.
 
     Attributes:
-        silhouette: pixels of its whole silhouette, hidden parts and parts outside included.
-        window: rows and columns of the image that hold all that is visible.
+        silhouette: Pixels of the whole silhouette, hidden parts and parts outside the image
+            included.
+        window: Rows and columns of the image that contain every visible pixel.
     """
 
     silhouette: int
     window: tuple[slice, slice]
 
 
-NOWHERE = Footprint(0, (slice(0, 0), slice(0, 0)))
+NOWHERE = Projection(0, (slice(0, 0), slice(0, 0)))
 
 
 def _bounds(pixels: np.ndarray, intrinsics: CameraIntrinsics) -> tuple[int, int, int, int]:
@@ -55,19 +56,19 @@ def _bounds(pixels: np.ndarray, intrinsics: CameraIntrinsics) -> tuple[int, int,
 def draw_body(
     canvas: Canvas, body: PosedBody, owner: int, *, intrinsics: CameraIntrinsics,
     camera: CameraPose, light: Light,
-) -> Footprint:  # fmt: skip
-    """Casts rays at a body, and shades it where it is nearest.
+) -> Projection:  # fmt: skip
+    """Cast rays at a body and shade it where it is nearest.
 
     Args:
-        canvas: drawn on, in place.
-        body: what is drawn.
-        owner: number that is written into `canvas.owner`.
-        intrinsics: of the camera.
-        camera: its pose.
-        light: of the scene.
+        canvas: Drawn on in place.
+        body: The body.
+        owner: Number to write into `canvas.owner`.
+        intrinsics: Camera intrinsics.
+        camera: Camera pose.
+        light: Light of the scene.
 
     Returns:
-        Where it may be seen; nowhere if it comes closer than 5 cm to the camera's plane.
+        Its projection; `NOWHERE` if it comes within 5 cm of the camera's plane.
     """
     to_camera = camera.rotation @ body.rotation  # solid to camera axes
     offset = camera.rotation @ (body.position - camera.eye)
@@ -98,7 +99,7 @@ def draw_body(
     hit = np.flatnonzero(hits.depth < np.inf)
     width, height = intrinsics.width, intrinsics.height
     window = np.s_[max(y0, 0) : min(max(y1, 0), height), max(x0, 0) : min(max(x1, 0), width)]
-    footprint = Footprint(len(hit), window)
+    projection = Projection(len(hit), window)
     if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
         r, c = rows[hit], cols[hit]
         hit = hit[(r >= 0) & (r < height) & (c >= 0) & (c < width)]
@@ -107,7 +108,7 @@ def draw_body(
     if not front.all():
         hit, target = hit[front], target[front]
     if not len(hit):
-        return footprint
+        return projection
     t = hits.depth[hit]
     d = (dx[hit], dy[hit], dz[hit])
     point = (t * d[0] + np.float32(ox), t * d[1] + np.float32(oy), t * d[2] + np.float32(oz))
@@ -115,4 +116,4 @@ def draw_body(
     canvas.depth.reshape(-1)[target] = t
     canvas.owner.reshape(-1)[target] = owner
     canvas.color.reshape(-1, 3).view(_PIXEL)[target] = color.view(_PIXEL)
-    return footprint
+    return projection

@@ -1,11 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic RGB-D scenes of moving things on a table, with exact truth.
-
-Example:
-    >>> frame = Scene.random(7, width=320, height=240).frame(0.5)
-    >>> frame.image.shape, frame.depth.shape
-    ((240, 320, 3), (240, 320))
-"""
+"""Synthetic RGB-D scenes of objects moving on a table, with exact ground truth."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homogra
 from yolact_ros.scenes.ground import Ground, draw_ground
 from yolact_ros.scenes.layout import Body, PosedBody, collides, place
 from yolact_ros.scenes.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
-from yolact_ros.scenes.rendering import Footprint, draw_body
+from yolact_ros.scenes.rendering import Projection, draw_body
 from yolact_ros.scenes.sensor import Sensor, SensorPixels
 from yolact_ros.scenes.shading import Light
 
@@ -40,14 +34,14 @@ class SceneObject:
     """One labelled object of a frame.
 
     Attributes:
-        class_id: index into the scene's `class_names`.
-        class_name: its name.
-        box: (4,) float32 x1, y1, x2, y2 pixels, tight about the visible mask; x2, y2 exclusive.
-        area: visible pixels.
-        visible_fraction: visible pixels over those of the silhouette without occlusion, parts
-            outside the image included.
-        center: (3,) float32 middle of its bounding box in the camera frame, metres.
-        size: (3,) float32 extents of that box along the object's own axes, metres.
+        class_id: Index into the scene's `class_names`.
+        class_name: Name of the class.
+        box: (4,) float32 x1, y1, x2, y2 pixels, tight around the visible mask; x2, y2 exclusive.
+        area: Number of visible pixels.
+        visible_fraction: Visible share of the silhouette, 0 to 1; the silhouette includes hidden
+            parts and parts outside the image.
+        center: (3,) float32 centre of its bounding box in the camera frame, in metres.
+        size: (3,) float32 size of that box along the object's own axes, in metres.
     """
 
     class_id: int
@@ -61,15 +55,15 @@ class SceneObject:
 
 @dataclass(frozen=True, eq=False)
 class SceneFrame:
-    """One frame with its truth.
+    """One frame with its ground truth.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        depth: (H, W) float32 metres along the optical axis, 0: no return.
+        depth: (H, W) float32 metres along the optical axis; 0 where nothing returns.
         instance_map: (H, W) uint16; 0: background, k: `objects[k - 1]`.
-        objects: labelled objects. Those with fewer than 64 visible pixels (at 640x480, in
-            proportion to the area) or with less than a tenth visible are drawn, but not listed.
-        intrinsics: of the camera, for both images.
+        objects: Labelled objects. Objects with fewer than 64 visible pixels (at 640x480, in
+            proportion to the area) or less than a tenth visible are drawn but not listed.
+        intrinsics: Camera intrinsics, the same for both images.
     """
 
     image: np.ndarray
@@ -116,7 +110,7 @@ def _random_bodies(
     camera: CameraPose,
     ground: Ground,
 ) -> tuple[Body, ...]:
-    """Things spread over what the camera sees of the table, none touching another."""
+    """Spread bodies over the visible part of the table, none touching another."""
     to_table = np.linalg.inv(plane_homography(intrinsics, camera, 0.0))
     count, clutter = int(rng.integers(4, 10)), int(rng.integers(0, 4))
     kinds = [str(rng.choice(class_names)) for _ in range(count)]
@@ -141,7 +135,16 @@ def _random_bodies(
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A synthetic scene; make one with `Scene.random`."""
+    """A synthetic scene; make one with `Scene.random`.
+
+    Example:
+        >>> from yolact_ros.scenes import Scene
+        >>> frame = Scene.random(7, width=320, height=240).frame(0.5)
+        >>> frame.image.shape, frame.depth.shape
+        ((240, 320, 3), (240, 320))
+        >>> [item.class_name for item in frame.objects][:2]
+        ['bottle', 'ring']
+    """
 
     seed: int
     class_names: tuple[str, ...]
@@ -161,17 +164,16 @@ class Scene:
         height: int = 480,
         class_names: Sequence[str] = DEMO_CLASSES,
     ) -> Scene:
-        """The scene of a seed.
+        """Make the scene of a seed.
 
         Args:
-            seed: not negative; the same seed, size and classes give the same scene.
-            width: of the images, at least 16 pixels.
-            height: of the images, at least 16 pixels.
-            class_names: which kinds of objects lie there and are labelled: some of `SCENE_CLASSES`,
-                in any order. Clutter lies there always.
+            seed: 0 or more; the same seed, size and classes give the same scene.
+            width, height: Size of the images in pixels, at least 16 each.
+            class_names: Kinds of objects to show and label: some of `SCENE_CLASSES`, in any order.
+                Unlabelled clutter is always added.
 
         Raises:
-            ValueError: if the seed is negative, a side too small, or a class unknown or repeated.
+            ValueError: The seed is negative, a side too small, or a class unknown or repeated.
         """
         if seed < 0:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")
@@ -200,21 +202,21 @@ class Scene:
         return cls(seed, tuple(class_names), intrinsics, bodies, light, view, ground, pixels)
 
     def camera_pose(self, time: float) -> CameraPose:
-        """Pose of the camera in the world at a time in seconds."""
+        """Return the camera pose in the world at a time in seconds."""
         return self._view.pose(time)
 
     def frame(self, time: float) -> SceneFrame:
-        """The frame at a time in seconds; equal times give equal frames."""
+        """Render the frame at a time in seconds; equal times give equal frames."""
         camera = self.camera_pose(time)
         bodies = [body.at(time) for body in self.bodies]
         canvas = draw_ground(self._ground, self.intrinsics, camera, bodies, self.light)
-        footprints = [
+        projections = [
             draw_body(
                 canvas, body, number, intrinsics=self.intrinsics, camera=camera, light=self.light
             )
             for number, body in enumerate(bodies, start=1)
         ]
-        instance_map, objects = _truth(canvas.owner, bodies, footprints, camera, self.class_names)
+        instance_map, objects = _truth(canvas.owner, bodies, projections, camera, self.class_names)
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
             image=self._sensor.expose(canvas.color, noise),
@@ -228,22 +230,22 @@ class Scene:
 def _truth(
     owner: np.ndarray,
     bodies: Sequence[PosedBody],
-    footprints: Sequence[Footprint],
+    projections: Sequence[Projection],
     camera: CameraPose,
     class_names: tuple[str, ...],
 ) -> tuple[np.ndarray, tuple[SceneObject, ...]]:
-    """Numbers the objects that are visible enough, and describes them."""
+    """Number and describe the objects that are visible enough."""
     least = MIN_AREA_SHARE * owner.size
     numbers = np.zeros(256, np.uint16)
     objects: list[SceneObject] = []
-    for index, (body, footprint) in enumerate(zip(bodies, footprints, strict=True), 1):
+    for index, (body, projection) in enumerate(zip(bodies, projections, strict=True), 1):
         kind = body.solid.kind
-        if kind not in class_names or not footprint.silhouette:
+        if kind not in class_names or not projection.silhouette:
             continue
-        rows, columns = footprint.window
+        rows, columns = projection.window
         visible = (owner[rows, columns] == index).view(np.uint8)
         area = int(np.count_nonzero(visible))
-        fraction = area / footprint.silhouette
+        fraction = area / projection.silhouette
         if area < max(least, 1) or fraction < MIN_VISIBLE_FRACTION:
             continue
         x, y, w, h = cv2.boundingRect(visible)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the camera makes of the light that reaches it: colour and depth images with their flaws."""
+"""The sensor: turns light and true depth into colour and depth images with realistic flaws."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MARGIN = 64  # by which the noise patterns are larger than the image, to be shi
 
 @dataclass(frozen=True, eq=False)
 class Sensor:
-    """Flaws of an RGB-D camera.
+    """Imperfections of an RGB-D camera.
 
     Attributes:
-        gain: (3,) exposure times white balance of the channels.
-        vignetting: share of the light that is lost in the corners, 0 to 1.
-        blur: standard deviation of the lens blur at 640 pixels' width, pixels.
-        noise: standard deviation of the colour noise, of 255.
-        depth_noise: standard deviation of the depth at 1 m, metres; it grows with the square.
-        max_depth: nothing farther returns, metres.
-        hole_rate: share of the pixels at depth edges that don't return, 0 to 1.
+        gain: (3,) exposure times white balance of each channel.
+        vignetting: Share of the light lost in the corners, 0 to 1.
+        blur: Standard deviation of the lens blur in pixels at a width of 640.
+        noise: Standard deviation of the colour noise in levels of 0 to 255.
+        depth_noise: Standard deviation of the depth at 1 m, in metres; grows with the square.
+        max_depth: Range in metres; nothing beyond returns.
+        hole_rate: Share of the pixels at depth edges that do not return, 0 to 1.
     """
 
     gain: np.ndarray
@@ -37,7 +37,7 @@ class Sensor:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Sensor:
-        """A sensor with plausible flaws."""
+        """Make a sensor with plausible flaws."""
         return cls(
             gain=rng.uniform(0.85, 1.15) * rng.uniform(0.94, 1.06, 3),
             vignetting=rng.uniform(0.0, 0.35),
@@ -49,14 +49,14 @@ class Sensor:
         )
 
     def gain_map(self, height: int, width: int) -> np.ndarray:
-        """Gain of every pixel, float32 (height, width, 3)."""
+        """Return the gain of every pixel, (height, width, 3) float32."""
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         x = np.linspace(-1, 1, width, dtype=np.float32)[None]
         falloff = 1 - np.float32(self.vignetting) * np.sqrt(0.5 * (x * x + y * y)) ** 3
         return cv2.merge([falloff * np.float32(g) for g in self.gain])
 
     def pixels(self, height: int, width: int, rng: np.random.Generator) -> SensorPixels:
-        """The sensor at a resolution, with noise patterns drawn from `rng`."""
+        """Return the sensor at a resolution, with noise patterns drawn from `rng`."""
         rows, columns = height + _MARGIN, width + _MARGIN
         codes = np.frombuffer(rng.bytes(rows * columns * 3), np.uint8).reshape(rows, columns, 3)
         table = np.round(np.clip(_QUANTILES * self.noise, -127, 127)).astype(np.int8)
@@ -76,18 +76,18 @@ class Sensor:
 
 @dataclass(frozen=True, eq=False)
 class SensorPixels:
-    """A sensor of a certain resolution.
+    """A sensor at a certain resolution.
 
     Its noise patterns are made once and shifted at random in each frame, because drawing as many
-    random numbers takes longer than all else that is done here.
+    random numbers takes longer than everything else here.
 
     Attributes:
-        sensor: its flaws.
+        sensor: The sensor.
         gain_map: (H, W, 3) float32 gain.
         color_noise: (H + 64, W + 64, 3) int8.
         depth_noise: (H + 64, W + 64) float32, metres at 1 m.
-        edge_dropout: (H + 64, W + 64) bool, where depth edges don't return.
-        dropout: (H + 64, W + 64) bool, where nothing returns.
+        edge_dropout: (H + 64, W + 64) bool: where depth edges do not return.
+        dropout: (H + 64, W + 64) bool: where nothing returns.
     """
 
     sensor: Sensor
@@ -103,14 +103,14 @@ class SensorPixels:
         return slice(y, y + height), slice(x, x + width)
 
     def expose(self, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The RGB uint8 image of `light` (H, W, 3) float32, where 255 is white."""
+        """Return the (H, W, 3) uint8 RGB image of `light` (H, W, 3) float32, where 255 is white."""
         sigma = max(self.sensor.blur * light.shape[1] / 640, 0.3)
         image = cv2.GaussianBlur(light, (3, 3) if sigma < 1 else (0, 0), sigma)
         image = cv2.multiply(image, self.gain_map, dst=image)
         return cv2.add(image, self.color_noise[self._shifted(rng)], dtype=cv2.CV_8U)
 
     def measure(self, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The measured depth of true depth (H, W) float32: noise, and 0 where nothing returns."""
+        """Return true depth (H, W) float32 as measured: noisy, and 0 where nothing returns."""
         window = self._shifted(rng)
         measured = cv2.multiply(depth, depth)
         measured = cv2.multiply(measured, self.depth_noise[window], dst=measured)

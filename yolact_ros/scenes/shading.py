@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How hits of rays are coloured."""
+"""Light, and the colours of ray hits."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Vector = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Light of a scene.
+    """The light of a scene.
 
     Attributes:
         direction: (3,) unit vector towards the lamp, in the world.
         color: (3,) RGB strength of the lamp.
         ambient: (3,) RGB strength of the light from everywhere.
-        softness: width of the shadows' edges, as a share of the image's height.
-        pool: (x, y, radius) of the lamp's pool of light on the table, metres.
+        softness: Width of shadow edges as a share of the image's height.
+        pool: (x, y, radius) of the lamp's pool of light on the table in metres.
     """
 
     direction: np.ndarray
@@ -41,7 +41,7 @@ class Light:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Light:
-        """A lamp somewhere above the table, of random strength and colour."""
+        """Place a lamp of random strength and colour above the table."""
         azimuth, elevation = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(38, 80))
         warmth = rng.uniform(-0.12, 0.12)
         tint = np.array([1 + warmth, 1, 1 - warmth])
@@ -100,14 +100,14 @@ def _surface(solid: Solid, point: Vector, piece_number: np.ndarray) -> tuple[Vec
 def shade(
     body: PosedBody, point: Vector, d: Vector, piece_number: np.ndarray, light: Light
 ) -> np.ndarray:
-    """Colours of hits: ambient light, Lambert's law and a Blinn-Phong highlight.
+    """Colour hits with ambient light, Lambert's law and a Blinn-Phong highlight.
 
     Args:
-        body: what was hit.
-        point: hits in the solid's frame, (N,) float32 by component.
-        d: directions of the rays there, likewise.
+        body: The body that was hit.
+        point: Components x, y, z of the hits in the solid's frame, (N,) float32 each.
+        d: Components of the ray directions in the same frame, likewise.
         piece_number: (N,) uint8 index of the piece that was hit.
-        light: of the scene.
+        light: Light of the scene.
 
     Returns:
         (N, 3) float32 RGB, where 255 is white.

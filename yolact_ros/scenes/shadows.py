@@ -18,16 +18,16 @@ _NEAR = 0.05
 def shadow_maps(
     bodies: Sequence[PosedBody], to_pixels: np.ndarray, size: tuple[int, int], light: Light
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shadows on the table.
+    """Project the shadows of bodies onto the table.
 
     Args:
-        bodies: what casts them.
-        to_pixels: homography (3, 3) from the table to the maps' pixels.
+        bodies: Bodies that cast shadows.
+        to_pixels: (3, 3) homography from the table to pixels of the maps.
         size: (height, width) of the maps.
-        light: of the scene.
+        light: Light of the scene.
 
     Returns:
-        Shadow of the lamp and shadow of the ambient light, float32 (height, width), 0 to 1.
+        Shadows of the lamp and of the ambient light, (height, width) float32 each, 0 to 1.
     """
     cast, contact = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     slope = light.direction[:2] / light.direction[2]

@@ -45,7 +45,7 @@ class Hits:
     piece: np.ndarray
 
     def keep(self, t: np.ndarray, valid: np.ndarray, number: int) -> None:
-        """Takes `t` over where it is `valid`, positive and nearer."""
+        """Adopt `t` where it is `valid`, positive and nearer."""
         valid &= t < self.depth
         valid &= t > 0
         np.copyto(self.depth, t, where=valid)
@@ -79,7 +79,7 @@ class Band:
         rows: tuple[float, float],
         inner: bool = False,
     ) -> Band:
-        """The straight wall from radius r0 at z0 to radius r1 at z1."""
+        """Make the straight wall from radius r0 at z0 to radius r1 at z1."""
         k = (r1 - r0) / (z1 - z0)
         apex = r0 - k * z0
         return cls(apex * apex, 2 * apex * k, k * k, z0, z1, rows, inner)
@@ -94,17 +94,17 @@ class Band:
         rows: tuple[float, float],
         inner: bool = False,
     ) -> Band:
-        """An ellipsoidal wall from r0 at z0 to r1 at z1, vertical at the wider end."""
+        """Make an ellipsoidal wall from r0 at z0 to r1 at z1, vertical at the wider end."""
         zw, rw, zn, rn = (z0, r0, z1, r1) if r0 > r1 else (z1, r1, z0, r0)
         k = (rw * rw - rn * rn) / (zn - zw) ** 2
         return cls(rw * rw - k * zw * zw, 2 * k * zw, -k, z0, z1, rows, inner)
 
     def radius(self, z: float) -> float:
-        """Radius at height z."""
+        """Return the radius at height z."""
         return float(np.sqrt(max(self.a + self.b * z + self.c * z * z, 0.0)))
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
-        """Updates `hits` where this piece is nearer."""
+        """Update `hits` where this piece is nearer."""
         oz = rays.origin[2]
         if self.inner and oz < self.z1:
             return  # the camera is below the opening, which is at the upper end
@@ -133,12 +133,12 @@ class Band:
         hits.keep(t, valid, number)
 
     def coefficients(self) -> tuple[float, float, float, float, float, float]:
-        """(s, e, f, row0, row_z, row_rho) as in the module's description."""
+        """Return (s, e, f, row0, row_z, row_rho) as in the module's docstring."""
         slope = (self.rows[1] - self.rows[0]) / (self.z1 - self.z0)
         return 1.0, -self.b / 2, -self.c, self.rows[0] - slope * self.z0, slope, 0.0
 
     def outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds the piece."""
+        """Return points (N, 3) whose convex hull contains the piece."""
         straight = self.c >= 0
         middle, half = 0.5 * (self.z0 + self.z1), 0.5 * (self.z1 - self.z0)
         heights = middle + half * np.cos(np.linspace(0, np.pi, 2 if straight else 9))
@@ -166,7 +166,7 @@ class Disk:
     down: bool = False
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
-        """Updates `hits` where this piece is nearer."""
+        """Update `hits` where this piece is nearer."""
         if (rays.origin[2] < self.z) != self.down:
             return
         t = np.float32(self.z - rays.origin[2]) / rays.dz
@@ -180,12 +180,12 @@ class Disk:
         hits.keep(t, valid, number)
 
     def coefficients(self) -> tuple[float, float, float, float, float, float]:
-        """(s, e, f, row0, row_z, row_rho) as in the module's description."""
+        """Return (s, e, f, row0, row_z, row_rho) as in the module's docstring."""
         slope = (self.rows[1] - self.rows[0]) / (self.r1 - self.r0)
         return 0.0, 1.0, 0.0, self.rows[0] - slope * self.r0, 0.0, slope
 
     def outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds the piece."""
+        """Return points (N, 3) whose convex hull contains the piece."""
         return np.column_stack([self.r1 * _CIRCLE, np.full(len(_CIRCLE), self.z)])
 
 
@@ -198,7 +198,7 @@ class Face:
     rows: tuple[float, float]
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
-        """Updates `hits` where this piece is nearer."""
+        """Update `hits` where this piece is nearer."""
         at = rays.origin[self.axis]
         if abs(at) <= self.half[self.axis]:
             return  # neither face is turned to the camera
@@ -210,7 +210,7 @@ class Face:
         hits.keep(t, valid, number)
 
     def outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds the piece."""
+        """Return points (N, 3) whose convex hull contains the piece."""
         signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
         return signs * self.half
 
@@ -237,7 +237,7 @@ class Torus:
     _tolerance: float = 2.5e-4
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
-        """Updates `hits` where this piece is nearer."""
+        """Update `hits` where this piece is nearer."""
         ox, oy, oz = rays.origin
         ox -= self.center_x
         oz -= self.center_z
@@ -290,7 +290,7 @@ class Torus:
         return np.float32(self.clear) + np.float32(self.clear_slope) * z
 
     def path(self) -> np.ndarray:
-        """The tube's centre line (N, 3), without what is cut off."""
+        """Return the tube's centre line (N, 3) without the part that is cut off."""
         ring: np.ndarray = np.zeros((len(_ANGLES), 3))
         ring[:, 0] = self.major * np.cos(_ANGLES) + self.center_x
         ring[:, 3 - self.axis] = self.major * np.sin(_ANGLES)
@@ -301,7 +301,7 @@ class Torus:
         return ring
 
     def outline(self) -> np.ndarray:
-        """Points (N, 3) whose convex hull holds the piece."""
+        """Return points (N, 3) whose convex hull contains the piece."""
         outer = self.major + self.minor
         ring = np.zeros((2 * len(_CIRCLE), 3))
         ring[:, 0] = np.tile(outer * _CIRCLE[:, 0], 2)

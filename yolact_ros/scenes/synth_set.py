@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic scenes as a data set in COCO's format."""
+"""Writes synthetic scenes as a data set in COCO's format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
 SCENE_DURATION = 60.0
-"""Scenes are looked at between 0 and this many seconds."""
+"""Scenes are rendered at a time between 0 and this many seconds."""
 
 # In the sensor's noise nothing repeats: looking for it takes time and makes larger files.
 _PNG = [
@@ -39,13 +39,13 @@ def render_scene(
     height: int = 480,
     class_names: Sequence[str] = DEMO_CLASSES,
 ) -> SceneFrame:
-    """The scene of that seed at a moment that the seed decides too; see `Scene.random`."""
+    """Render the scene of a seed at a time that the seed decides too; see `Scene.random`."""
     moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
     return Scene.random(seed, width=width, height=height, class_names=class_names).frame(moment)
 
 
 def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    """The true objects of a frame as COCO annotations with ids from `first_id` on."""
+    """Return the objects of a frame as COCO annotations with ids from `first_id` on."""
     annotations = []
     for index, thing in enumerate(frame.objects):
         x1, y1, x2, y2 = (float(value) for value in thing.box)
@@ -65,14 +65,14 @@ def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[d
 
 @dataclass(frozen=True, kw_only=True)
 class SynthSet:
-    """What a synthetic data set consists of.
+    """The contents of a synthetic data set.
 
     Attributes:
-        images: How many; one a scene.
-        seed: Of the first scene; the others follow.
-        width, height: Of the images, in pixels.
-        class_names: Kinds of objects, some of `synthetic.SCENE_CLASSES`; their category ids are 1,
-            2, ... in this order.
+        images: Number of images, each of its own scene.
+        seed: Seed of the first scene; the following scenes count up from it.
+        width, height: Size of the images in pixels.
+        class_names: Kinds of objects, some of `scene.SCENE_CLASSES`; their category ids are 1, 2,
+            ... in this order.
     """
 
     images: int
@@ -86,23 +86,23 @@ class SynthSet:
             raise InputError(f"images: expected 1 or more, got {self.images}")
 
     def write(self, folder: Path, *, workers: int, version: str, progress: bool = False) -> Path:
-        """Renders all images and writes them and their annotations.
+        """Render all images and write them with their annotations.
 
-        The same set gives the same bytes, with any number of workers. Besides ``images`` there are
+        The same set gives the same bytes with any number of workers. Besides ``images`` there are
         ``depth`` images of the same names: 16-bit PNG, millimetres along the optical axis, 0 where
         the sensor got no return. The camera of each image is in its entry of the annotations.
 
         Args:
-            folder: Made if it is missing.
-            workers: Processes that render.
-            version: Of this program, for the file's ``info``.
+            folder: Created if it is missing.
+            workers: Number of processes that render.
+            version: Version of this program, for the file's ``info``.
             progress: Whether to show a progress bar.
 
         Returns:
-            The file of annotations. It is written last: a folder without it is not complete.
+            The annotation file. It is written last: a folder without it is incomplete.
 
         Raises:
-            ValueError: The folder is not empty, or the set cannot be drawn.
+            ValueError: The folder is not empty, or the set cannot be rendered.
         """
         if workers < 1:
             raise InputError(f"workers: expected 1 or more, got {workers}")
@@ -110,7 +110,7 @@ class SynthSet:
             raise InputError(f"{folder}: expected an empty folder or none, got a file")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: expected an empty folder or none, got one with files")
-        Scene.random(self.seed, **self._scene_options)  # wrong options end here
+        Scene.random(self.seed, **self._scene_options)  # fails here if the options are wrong
         for name in ("images", "depth"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         images: list[dict[str, Any]] = []
@@ -153,7 +153,7 @@ class SynthSet:
 def _render(
     wanted: SynthSet, folder: Path, number: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Writes image and depth of one scene; returns its entry and its annotations, ids aside."""
+    """Write image and depth of one scene; return its image entry and annotations without ids."""
     seed = wanted.seed + number - 1
     frame = render_scene(seed, **wanted._scene_options)
     name = f"{number:06d}.png"
@@ -175,7 +175,7 @@ def _render(
 
 @contextmanager
 def _mapping(workers: int) -> Iterator[Any]:
-    """A `map` over processes, or the built-in one for a single worker."""
+    """Provide a `map` over processes, or the built-in one for a single worker."""
     if workers == 1:
         yield map
         return
@@ -194,5 +194,5 @@ def _prepare_worker() -> None:
 
 
 def default_workers() -> int:
-    """As many as there are cores for this process."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -28,7 +28,7 @@ _WORDS = (
 
 
 def color(rng: np.random.Generator, *, dull: bool = False) -> Color:
-    """A random colour, vivid or (`dull`) muted."""
+    """Return a random RGB colour, vivid or (`dull`) muted."""
     saturation, value = (
         (rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85))
         if dull
@@ -39,22 +39,31 @@ def color(rng: np.random.Generator, *, dull: bool = False) -> Color:
 
 
 def light_color(rng: np.random.Generator) -> Color:
-    """A near-white colour."""
+    """Return a near-white colour."""
     base = rng.uniform(205, 245)
     r, g, b = np.clip(base + rng.uniform(-14, 14, 3), 0, 250)
     return int(r), int(g), int(b)
 
 
 def any_color(rng: np.random.Generator) -> Color:
-    """A vivid, light or muted colour."""
+    """Return a vivid, light or muted colour."""
     kind = rng.uniform()
     return color(rng) if kind < 0.65 else light_color(rng) if kind < 0.85 else color(rng, dull=True)
+
+
+def darker(tint: Color, share: float) -> Color:
+    """Return a share, 0 to 1, of a colour."""
+    r, g, b = tint
+    return int(share * r), int(share * g), int(share * b)
 
 
 def smooth_noise(
     rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int], octaves: int
 ) -> np.ndarray:
-    """Noise in about [-1, 1], float32 (h, w): `cells` = (rows, columns) of the coarsest octave."""
+    """Return (h, w) float32 noise in about [-1, 1].
+
+    `cells` are the rows and columns of the coarsest octave.
+    """
     small = (shape[0] // 4, shape[1] // 4)  # enough for the coarse octaves, which are most
     coarse: np.ndarray | None = None
     fine: np.ndarray | None = None
