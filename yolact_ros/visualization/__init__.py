@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: colours and the overlay."""
+"""Pictures for people: an image and its `Instances` go in, the image with an overlay comes out.
 
-from .overlay import OverlayStyle, draw_overlay, paint_overlay
+Read `overlay` first, which draws masks, boxes and labels; `palette` gives each class its colour;
+`contact_sheet` arranges many pictures on one page.
+"""
+
+from .overlay import TRUTH_STYLE, OverlayStyle, draw_overlay, encode_jpeg, paint_overlay
 from .palette import class_color
 
-__all__ = ["OverlayStyle", "class_color", "draw_overlay", "paint_overlay"]
+__all__ = [
+    "TRUTH_STYLE",
+    "OverlayStyle",
+    "class_color",
+    "draw_overlay",
+    "encode_jpeg",
+    "paint_overlay",
+]

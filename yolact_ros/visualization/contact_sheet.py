@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many pictures on one page."""
+"""Arranges many pictures on one page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Tile(NamedTuple):
     """One picture of a sheet.
 
     Attributes:
-        picture: (H, W, 3) uint8, BGR, no larger than the sheet's tiles.
-        title: Written above it on the left.
-        note: Written above it on the right.
+        picture: (H, W, 3) uint8 BGR, no larger than the tiles of the sheet.
+        title: Text above it on the left.
+        note: Text above it on the right.
     """
 
     picture: Picture
@@ -37,7 +37,7 @@ class Tile(NamedTuple):
 
 
 def fit_size(height: int, width: int, limit: tuple[int, int]) -> tuple[int, int]:
-    """The largest (height, width) of the same shape within `limit`, at most four times as large."""
+    """Return the largest (height, width) of this shape within `limit`, at most four times it."""
     scale = min(limit[0] / height, limit[1] / width, 4.0)
     return max(round(scale * height), 1), max(round(scale * width), 1)
 
@@ -50,17 +50,17 @@ def draw_contact_sheet(
     tile_size: tuple[int, int],
     columns: int,
 ) -> Picture:
-    """Draws a page.
+    """Draw a page.
 
     Args:
-        tiles: Left to right, top to bottom.
-        title: Of the page.
-        legend: Class ids, whose colours are shown, and what stands beside them.
-        tile_size: (height, width) that each picture has at its disposal.
-        columns: How many tiles stand side by side; fewer where there are not as many.
+        tiles: Pictures from left to right, top to bottom.
+        title: Title of the page.
+        legend: Class ids, shown by their colours, and the text beside each.
+        tile_size: (height, width) of the space for each picture.
+        columns: Maximum number of tiles side by side.
 
     Returns:
-        (H, W, 3) uint8, BGR.
+        (H, W, 3) uint8 BGR.
     """
     columns = max(min(columns, len(tiles)), 1)
     rows = -(-len(tiles) // columns)
@@ -90,7 +90,7 @@ def draw_contact_sheet(
 
 
 def _arrange_legend(texts: Sequence[str], page_width: int) -> tuple[list[tuple[int, int]], int]:
-    """Where the entries stand, in columns as wide as the widest, and the height of all."""
+    """Return the position of each entry, in columns as wide as the widest, and their height."""
     if not texts:
         return [], 0
     widest = min(max(_width(text, 0.5) for text in texts) + 46, page_width - 2 * _GAP)
@@ -111,7 +111,7 @@ def _write(
     page: Picture, text: str, origin: tuple[int, int], room: int, scale: float,
     color: tuple[int, int, int],
 ) -> None:  # fmt: skip
-    """Writes as much as there is room for; what is longer loses its middle."""
+    """Write a text; one that is too long loses its middle."""
     shown = text
     for kept in range(len(text) - 1, 0, -1):
         if _width(shown, scale) <= room:

@@ -16,18 +16,19 @@ from .palette import class_color
 
 Color = tuple[int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
 class OverlayStyle:
-    """What is drawn.
+    """The elements of an overlay.
 
     Attributes:
-        opacity: Of the masks' fill, 0 (none) to 1 (solid).
-        contours: Whether masks get an outline.
-        boxes: Whether boxes are drawn.
-        labels: Whether the class name is written.
-        scores: Whether the score stands beside it.
+        opacity: Opacity of the masks' fill, 0 (none) to 1 (solid).
+        contours: Whether to outline masks.
+        boxes: Whether to draw boxes.
+        labels: Whether to write class names.
+        scores: Whether to write scores after class names.
     """
 
     opacity: float = 0.45
@@ -41,21 +42,43 @@ class OverlayStyle:
             raise InputError(f"opacity: expected 0 to 1, got {self.opacity}")
 
 
+TRUTH_STYLE = OverlayStyle(boxes=False, scores=False)
+"""How ground truth is drawn: it has no scores, and boxes would hide the masks' edges."""
+
+
 def draw_overlay(
     image: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Draws instances onto a copy of their image; better scores end on top.
+    """Draw instances onto a copy of their image, better scores on top.
 
     Args:
-        image: (H, W, 3) uint8, BGR.
-        instances: Of that image.
-        style: What is drawn.
+        image: (H, W, 3) uint8 BGR.
+        instances: Instances of that image.
+        style: Elements to draw; None: all of them.
 
     Returns:
-        (H, W, 3) uint8, BGR, contiguous.
+        (H, W, 3) uint8 BGR, contiguous.
 
     Raises:
         ValueError: The instances belong to an image of another size.
+
+    Example:
+        >>> import numpy as np
+        >>> from yolact_ros.structures import Instances, PackedMask
+        >>> mask = np.zeros((48, 64), bool)
+        >>> mask[10:30, 20:50] = True
+        >>> instances = Instances(
+        ...     image_size=(48, 64),
+        ...     boxes=np.array([[20, 10, 50, 30]], np.float32),
+        ...     scores=np.array([0.9], np.float32),
+        ...     class_ids=np.array([4]),
+        ...     class_names=("mug",),
+        ...     packed_masks=(PackedMask.from_array(mask),),
+        ... )
+        >>> image = np.zeros((48, 64, 3), np.uint8)
+        >>> drawn = draw_overlay(image, instances)
+        >>> bool(drawn[20, 35].any()), bool(image.any())
+        (True, False)
     """
     canvas = np.array(image, order="C")
     paint_overlay(canvas, instances, style)
@@ -65,7 +88,7 @@ def draw_overlay(
 def paint_overlay(
     canvas: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
 ) -> None:
-    """Draws as `draw_overlay`, onto the image itself, which must be contiguous."""
+    """Draw like `draw_overlay`, but onto the image itself, which must be contiguous."""
     if canvas.shape[:2] != instances.image_size:
         raise InputError(
             f"image: expected the instances' size {instances.image_size}, got {canvas.shape[:2]}"
@@ -87,6 +110,13 @@ def paint_overlay(
         _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])
 
 
+def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    """Encode an (H, W, 3) uint8 BGR image as a JPEG file."""
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert done
+    return bytes(data)
+
+
 def _bgr(color: Color) -> Color:
     red, green, blue = color
     return blue, green, red
@@ -99,7 +129,7 @@ def _paint_mask(
     style: OverlayStyle,
     thickness: int,
 ) -> None:
-    """Tints a mask and outlines it, within it; works on its rectangle alone."""
+    """Tint a mask and outline it on the inside; only its rectangle is touched."""
     if packed.empty:
         return
     mask = packed.to_array().view(np.uint8)
@@ -119,7 +149,7 @@ def _paint_mask(
 
 
 def _shrink(mask: npt.NDArray[np.uint8], pixels: int) -> npt.NDArray[np.uint8]:
-    """Takes so many pixels off a mask's border, of which the rectangle's is a part."""
+    """Erode a mask by so many pixels; the border of its rectangle counts as its border."""
     kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
     shrunk = cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(shrunk, dtype=np.uint8)

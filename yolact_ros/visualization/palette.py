@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One colour a class, the same in every run."""
+"""One colour per class, the same in every run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _GOLDEN_RATIO = 0.618033988749895
 
 
 def class_color(class_id: int) -> tuple[int, int, int]:
-    """The RGB colour of a class, each channel 0 to 255.
+    """Return the RGB colour of a class, each channel 0 to 255.
 
     Steps of the golden ratio around the hue circle keep neighbours in the class list apart; the
     brightness alternates so that similar hues still differ.

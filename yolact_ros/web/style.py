@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the report looks."""
+"""The style of all pages, as CSS."""
 
 STYLE = """
 :root { --ink: #1f2933; --soft: #52606d; --line: #e4e7eb; --pale: #f5f7fa; --blue: #2f6fb5; }
@@ -39,6 +39,8 @@ figcaption { margin-bottom: 6px; overflow-wrap: anywhere; }
 figcaption b { color: var(--ink); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 8px; }
 .pair img { width: 100%; border-radius: 6px; }
+.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr));
+  gap: 18px; }
 @media (max-width: 620px) {
   main { padding: 16px 14px 48px; }
   .pair { grid-template-columns: 1fr; }
