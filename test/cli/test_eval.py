@@ -16,7 +16,7 @@ import pytest
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
-from yolact_ros.evaluation.coco import FIGURES
+from yolact_ros.evaluation.coco import METRICS
 from yolact_ros.inference import shipped_weights
 from yolact_ros.presets import DEMO_CLASSES, get_preset
 from yolact_ros.scenes.synth_set import SynthSet
@@ -126,7 +126,7 @@ def test_a_second_library_measures_the_same(report, folder, tmp_path):
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
-        ours = [written[name][figure] for figure in FIGURES]
+        ours = [written[name][figure] for figure in METRICS]
         assert ours == pytest.approx(list(evaluation.stats[:12]), abs=1e-6)
 
 
@@ -139,7 +139,7 @@ def test_the_command_in_the_report_repeats_it(report, tmp_path, monkeypatch, cap
     assert main([*words[1:], "--batch-size", "3"]) == 0
     again = json.loads((tmp_path / "again" / "metrics.json").read_text())
     for name in ("mask", "box"):
-        for figure in FIGURES:
+        for figure in METRICS:
             assert again[name][figure] == pytest.approx(first[name][figure], abs=1e-3)
     assert again["machine"]["batch_size"] == 3
     assert capsys.readouterr().out.splitlines()[0] == printed.splitlines()[0]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.coco import dataset_from_content, decode_segmentation
-from yolact_ros.datasets.run_lengths import counts_of, encode_mask
+from yolact_ros.datasets.coco import dataset_from_content
+from yolact_ros.datasets.segmentation import counts_of, decode_segmentation, encode_mask
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.datasets.coco import read_dataset
-from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
+from yolact_ros.datasets.problems import DatasetError, examine, read_content
 
 SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
 MISSING = object()
@@ -264,7 +264,7 @@ def test_many_problems_are_counted(folder: Path) -> None:
 def test_files_are_only_looked_at_where_a_folder_is_given(tmp_path: Path) -> None:
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(good_content()))
-    assert not find_problems(read_content(path), None)
+    assert not examine(read_content(path), None).problems
 
 
 def test_what_coco_has_is_no_problem(folder: Path) -> None:

@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
+from yolact_ros.datasets.choose import choose_images
 from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
-from yolact_ros.datasets.samples import choose_samples
 from yolact_ros.datasets.statistics import ClassStatistics, statistics_of
 
 
@@ -46,7 +46,7 @@ def test_objects_are_counted_by_class_and_size() -> None:
     assert statistics.objects_per_image == {0: 1, 2: 2}
 
 
-def test_samples_show_every_class() -> None:
+def test_chosen_images_show_every_class() -> None:
     common = (thing(1, 0, 9),)
     images = [common] * 50
     images[17] = (thing(2, 1, 9),)
@@ -54,12 +54,12 @@ def test_samples_show_every_class() -> None:
     images[31] = (thing(3, 2, 9), thing(4, 3, 9))
     images[40] = images[41] = (thing(5, 2, 9),)
     dataset = dataset_of(*images, classes=5)
-    chosen = [image.id for image in choose_samples(dataset, 6)]
+    chosen = [image.id for image in choose_images(dataset, 6)]
     assert {17, 31} <= set(chosen)
     assert not {22, 40, 41} & set(chosen)  # what they show is shown already
     assert len(chosen) == 6
     assert chosen == sorted(chosen)
     assert chosen[-1] > 35  # spread over the file
-    assert len(choose_samples(dataset, 2)) == 2
-    assert len(choose_samples(dataset, 99)) == 50
-    assert choose_samples(dataset_of(), 4) == []
+    assert len(choose_images(dataset, 2)) == 2
+    assert len(choose_images(dataset, 99)) == 50
+    assert choose_images(dataset_of(), 4) == []

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from yolact_ros.datasets.run_lengths import encode_mask
+from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.evaluation.coco import coco_evaluation, coco_metrics
 
 HEIGHT, WIDTH = 240, 320

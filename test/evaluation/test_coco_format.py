@@ -3,16 +3,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.run_lengths import encode_mask
-from yolact_ros.evaluation.coco_format import (
-    encode_packed_rle,
-    instances_to_coco_results,
-)
+from yolact_ros.evaluation.coco_format import instances_to_coco_results
 from yolact_ros.structures import Instances, PackedMask
 
 
@@ -29,24 +22,6 @@ def instances():
         class_names=("mug", "ball", "box"),
         packed_masks=tuple(PackedMask.from_array(mask) for mask in masks),
     ), masks
-
-
-@given(
-    region=arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)),
-    margins=st.tuples(*[st.integers(0, 3)] * 4),
-)
-def test_a_rectangle_is_encoded_as_the_whole_mask(region, margins):
-    top, bottom, left, right = margins
-    mask = np.pad(region, ((top, bottom), (left, right)))
-    packed = PackedMask.from_array(region, x_offset=left, y_offset=top)
-    assert encode_packed_rle(packed, *mask.shape) == encode_mask(mask)
-
-
-@pytest.mark.parametrize("name", ["full", "columns", "empty"])
-def test_runs_that_go_on_in_the_next_column(name):
-    mask = np.zeros((3, 4), bool)
-    mask[:, {"full": slice(None), "columns": slice(1, 3), "empty": slice(0)}[name]] = True
-    assert encode_packed_rle(PackedMask.from_array(mask), 3, 4) == encode_mask(mask)
 
 
 def test_results_hold_what_the_instances_hold(instances):

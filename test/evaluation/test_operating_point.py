@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from yolact_ros.datasets.coco import dataset_from_content
-from yolact_ros.datasets.run_lengths import encode_mask
-from yolact_ros.evaluation.evaluate import OperatingPoint
-from yolact_ros.evaluation.operating_point import confusion_matrix, match_dataset, worst_matches
+from yolact_ros.datasets.segmentation import encode_mask
+from yolact_ros.evaluation.operating_point import (
+    OperatingPoint,
+    confusion_matrix,
+    match_dataset,
+    worst_matches,
+)
 from yolact_testing.datasets import coco_content
 
 NUT, BOLT = 3, 7  # category ids; class ids 0 and 1
@@ -46,16 +50,16 @@ RESULTS = [
 ]
 
 
-def test_each_instance_is_right_confused_invented_or_in_a_crowd():
+def test_each_instance_is_right_confused_a_false_positive_or_in_a_crowd():
     [match] = match_dataset(TRUTH, RESULTS, score=0.3)
     assert [(pair.truth.id, pair.found.score, pair.iou) for pair in match.right] == [
         (0, 0.9, pytest.approx(0.8))
     ]
     assert [(pair.truth.id, pair.found.score) for pair in match.confused] == [(1, 0.8)]
-    assert [missed.id for missed in match.missed] == [2]
-    assert [instance.score for instance in match.invented] == [0.7]
+    assert [thing.id for thing in match.false_negatives] == [2]
+    assert [instance.score for instance in match.false_positives] == [0.7]
     assert [instance.score for instance in match.in_crowd] == [0.6]
-    assert match.faults == 3
+    assert match.errors == 3
     assert match.quality == pytest.approx(0.8 / (1 + 1 + 0.5 + 0.5))
 
 
@@ -71,7 +75,8 @@ def test_the_matrix_counts_true_classes_down_and_found_ones_across():
 
 def test_the_sums_of_a_data_set():
     point = OperatingPoint.of(match_dataset(TRUTH, RESULTS, score=0.3), 0.3)
-    assert (point.right, point.confused, point.missed, point.invented) == (1, 1, 1, 1)
+    assert (point.right, point.confused) == (1, 1)
+    assert (point.false_negatives, point.false_positives) == (1, 1)
     assert point.mean_iou == pytest.approx(0.8)
     assert point.recall == point.precision == pytest.approx(1 / 3)
     nothing = OperatingPoint.of(match_dataset(dataset(), [], score=0.3), 0.3)
@@ -83,13 +88,13 @@ def test_the_better_score_chooses_first_and_chooses_the_better_overlap():
     [match] = match_dataset(truth, [found(0.5, NUT, 10, 30), found(0.9, NUT, 8, 28)], score=0.3)
     # 18 of 22 columns of the second object; what is left for the other is 10 of 30 columns
     assert [(pair.truth.id, pair.iou) for pair in match.pairs] == [(1, pytest.approx(18 / 22))]
-    assert [instance.score for instance in match.invented] == [0.5]
+    assert [instance.score for instance in match.false_positives] == [0.5]
 
 
 def test_half_an_overlap_is_enough():
     truth = dataset(thing(NUT, 0, 20))
     assert match_dataset(truth, [found(0.9, NUT, 0, 40)], score=0.3)[0].right
-    assert match_dataset(truth, [found(0.9, NUT, 0, 41)], score=0.3)[0].invented
+    assert match_dataset(truth, [found(0.9, NUT, 0, 41)], score=0.3)[0].false_positives
 
 
 def test_the_worst_images_come_first():

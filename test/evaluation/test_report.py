@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from yolact_ros.datasets.run_lengths import encode_mask
-from yolact_ros.evaluation.coco import FIGURES, coco_metrics
+from yolact_ros.datasets.segmentation import encode_mask
+from yolact_ros.evaluation.coco import METRICS, coco_metrics
 from yolact_ros.evaluation.evaluate import evaluate_results
 from yolact_ros.evaluation.operating_point import match_dataset
-from yolact_ros.evaluation.pictures import compare, describe_faults
+from yolact_ros.evaluation.pictures import compare, describe_errors
 from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
 from yolact_ros.evaluation.segment_dataset import SegmentedDataset
@@ -84,12 +84,12 @@ def folder(evaluation, tmp_path_factory):
     return folder
 
 
-def test_the_figures(folder, dataset):
+def test_the_metrics(folder, dataset):
     written = json.loads((folder / "metrics.json").read_text())
     for name, kind in (("mask", "segm"), ("box", "bbox")):
         metrics = coco_metrics(dataset.content, RESULTS, kind)
         assert written[name] == metrics.as_dict()
-        assert set(FIGURES) < set(written[name])
+        assert set(METRICS) < set(written[name])
     assert written["mask"]["ap_per_class"] == {
         "bolt": pytest.approx(1),
         NASTY: pytest.approx(51 / 101),
@@ -100,8 +100,8 @@ def test_the_figures(folder, dataset):
         "iou": 0.5,
         "right": 2,
         "confused": 1,
-        "missed": 0,
-        "invented": 1,
+        "false_negatives": 0,
+        "false_positives": 1,
         "mean_iou": 1,
         "recall": pytest.approx(2 / 3),
         "precision": pytest.approx(1 / 2),
@@ -173,7 +173,7 @@ def test_the_page_is_whole_and_needs_nothing_else(folder):
     assert f"The network does not know gear: {'counted as never found'}" in words
     assert "no such classes: <mug> ×4" in words
     assert NASTY in words and "<processor>" in words and "--out '<here>'" in words
-    assert "wrong class 1" in words and "invented 1: gear" in words
+    assert "wrong class 1" in words and "false positives 1: gear" in words
     assert words.index("3.png") < words.index("1.png")
     assert "2.png" not in words
 
@@ -209,21 +209,21 @@ def test_nothing_is_there(dataset, tmp_path):
     page = write_report(evaluation, RUN, tmp_path / "empty")
     assert "all objects were found exactly" in page.read_text("utf-8")
     written = json.loads((tmp_path / "empty" / "metrics.json").read_text())
-    assert {written["mask"][name] for name in FIGURES} == {-1}
+    assert {written["mask"][name] for name in METRICS} == {-1}
 
 
 def test_words_for_what_is_wrong(dataset):
     def words(image, *results):
         matches = match_dataset(dataset, results, score=0.3)
-        return describe_faults(matches[image - 1], NAMES)
+        return describe_errors(matches[image - 1], NAMES)
 
-    assert words(1) == f"missed 2: bolt, {NASTY}"
+    assert words(1) == f"false negatives 2: bolt, {NASTY}"
     assert words(1, *RESULTS) == f"wrong class 1: {NASTY} taken for bolt"
     assert words(2, RESULTS[2]) == "all 1 found, mean mask IoU 1.00"
-    assert words(3, RESULTS[4], RESULTS[4]) == "invented 2: gear ×2"
+    assert words(3, RESULTS[4], RESULTS[4]) == "false positives 2: gear ×2"
 
 
-def test_faults_are_framed_in_red(dataset):
+def test_errors_are_framed_in_red(dataset):
     def framed(data):
         """Whether each edge of the nut's box (80 to 120, 60 to 100) is red."""
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).astype(int)

@@ -9,8 +9,8 @@ import faster_coco_eval
 import numpy as np
 import pytest
 
-from yolact_ros.datasets.run_lengths import encode_mask
-from yolact_ros.evaluation.coco import FIGURES, coco_metrics
+from yolact_ros.datasets.segmentation import encode_mask
+from yolact_ros.evaluation.coco import METRICS, coco_metrics
 
 SEEDS = range(6)
 CATEGORIES = [
@@ -132,7 +132,7 @@ def test_all_twelve_figures_agree(seed, kind, tmp_path):
     before = json.dumps(truth)
     metrics = coco_metrics(truth, results, kind)
     assert json.dumps(truth) == before
-    ours = [getattr(metrics, name) for name in FIGURES]
+    ours = [getattr(metrics, name) for name in METRICS]
     assert ours == pytest.approx(second_opinion(truth, results, kind, tmp_path), abs=1e-6)
     assert len(ours) == 12
     assert 0.1 < metrics.ap < 0.9  # there was something to disagree about

@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 
-from yolact_ros.datasets.coco import decode_segmentation
-from yolact_ros.datasets.run_lengths import encode_mask
+from yolact_ros.datasets.segmentation import decode_segmentation, encode_mask
 from yolact_ros.evaluation.coco import coco_metrics
 from yolact_ros.evaluation.segment_dataset import segment_dataset
 from yolact_ros.structures import Instances, PackedMask

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.datasets.coco import dataset_from_content, decode_segmentation, read_dataset
+from yolact_ros.datasets.coco import dataset_from_content, read_dataset
+from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import SCENE_CLASSES
 from yolact_ros.scenes.synth_set import SynthSet, frame_annotations, render_scene

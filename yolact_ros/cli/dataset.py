@@ -112,7 +112,7 @@ def run_split(arguments: argparse.Namespace) -> int:
     """Runs `dataset split`."""
     import json
 
-    from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
+    from yolact_ros.datasets.problems import DatasetError, examine, read_content
     from yolact_ros.datasets.split import split_content
 
     from .dataset_text import split_lines
@@ -123,7 +123,7 @@ def run_split(arguments: argparse.Namespace) -> int:
         if path.exists():
             raise InputError(f"{path}: expected no such file yet, got one")
     content = read_content(arguments.annotations)
-    problems = find_problems(content, None)
+    problems = examine(content, None).problems
     if problems:
         raise DatasetError(arguments.annotations, problems)
     parts = split_content(content, shares, seed=arguments.seed)

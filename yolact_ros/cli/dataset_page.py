@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `yolact-ros dataset check --out` writes: samples of a data set as they are labelled."""
+"""Writes the page of `yolact-ros dataset check --out`: labelled samples of a data set."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -11,13 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolact_ros.datasets.choose import choose_images
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.datasets.problems import Problem
-from yolact_ros.datasets.samples import choose_samples, truth_instances
 from yolact_ros.datasets.statistics import DatasetStatistics
-from yolact_ros.visualization import OverlayStyle, draw_overlay
+from yolact_ros.datasets.truth import truth_instances
+from yolact_ros.visualization import TRUTH_STYLE, draw_overlay, encode_jpeg
 from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit_size
-from yolact_ros.web.style import STYLE
+from yolact_ros.web import Html, image, paragraph, render_page, section, table
 
 from .dataset_text import COLUMNS, class_rows, grouped, headline
 
@@ -25,7 +25,6 @@ PICTURES = (".png", ".jpg", ".jpeg")
 PAGES = (".html", ".htm")
 
 _TILE = (420, 560)
-_STYLE = OverlayStyle(scores=False, boxes=False)
 _SHOWN_PROBLEMS = 10
 
 
@@ -37,19 +36,19 @@ def write_page(
     *,
     samples: int,
 ) -> None:
-    """Writes a picture or an HTML page that needs nothing beside it.
+    """Write a picture or an HTML page that needs no other file.
 
     Args:
-        path: Its suffix decides, one of `PICTURES` and `PAGES`.
-        dataset: What is shown.
-        statistics: Of it.
-        problems: Found in it.
-        samples: How many images are shown.
+        path: The file; its suffix, one of `PICTURES` and `PAGES`, decides on the format.
+        dataset: The data set to show.
+        statistics: Its counts.
+        problems: Its errors and warnings.
+        samples: Number of images to show.
 
     Raises:
         OSError: The file cannot be written.
     """
-    tiles = [_draw(dataset, image) for image in choose_samples(dataset, samples)]
+    tiles = [_draw(dataset, image) for image in choose_images(dataset, samples)]
     title = headline(dataset, statistics)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() in PAGES:
@@ -67,7 +66,7 @@ def write_page(
 
 
 def _draw(dataset: CocoDataset, image: CocoImage) -> Tile:
-    """At the tile's size from the start, so that its labels can be read."""
+    """Draw at the size of the tile from the start, so that the labels are legible."""
     size = fit_size(image.height, image.width, _TILE)
     crowds = sum(thing.crowd for thing in image.objects)
     count = len(image.objects) - crowds
@@ -80,28 +79,7 @@ def _draw(dataset: CocoDataset, image: CocoImage) -> Tile:
         return Tile(blank, image.file_name, "cannot be read")
     pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
     instances = truth_instances(image, dataset.class_names, size)
-    return Tile(draw_overlay(pixels, instances, _STYLE), image.file_name, note)
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}
-.sheet {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr));
-  gap: 18px; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
+    return Tile(draw_overlay(pixels, instances, TRUTH_STYLE), image.file_name, note)
 
 
 def _html(
@@ -110,21 +88,18 @@ def _html(
     sizes = ", ".join(
         f"{width}x{height} ×{count}" for (width, height), count in statistics.image_sizes.items()
     )
-    sections = [
-        ("Problems", _problems(problems)),
-        ("Classes", _table(COLUMNS, class_rows(statistics))),
-        ("Sizes of images", f"<p>{escape(sizes)}</p>"),
-        ("Samples", f'<div class="sheet">{"".join(map(_figure, tiles))}</div>'),
+    parts = [
+        section("Problems", _problems(problems)),
+        section("Classes", table(COLUMNS, class_rows(statistics))),
+        section("Image sizes", paragraph(sizes)),
+        section("Samples", Html(f'<div class="sheet">{"".join(map(_figure, tiles))}</div>')),
     ]
-    body = "\n".join(
-        f"<section>\n<h2>{name}</h2>\n{content}\n</section>" for name, content in sections
-    )
-    return _PAGE.format(title=escape(title), style=STYLE, body=body)
+    return render_page(title, parts)
 
 
-def _problems(problems: Sequence[Problem]) -> str:
+def _problems(problems: Sequence[Problem]) -> Html:
     if not problems:
-        return "<p>None.</p>"
+        return paragraph("None.")
     parts = []
     for (fatal, kind), group in grouped(problems).items():
         lines = "".join(f"<li>{escape(str(problem))}</li>" for problem in group[:_SHOWN_PROBLEMS])
@@ -135,23 +110,11 @@ def _problems(problems: Sequence[Problem]) -> str:
             f"<details{' open' * fatal}><summary>{word}: {escape(kind)} ({len(group)})</summary>"
             f"<ul>{lines}</ul></details>"
         )
-    return "\n".join(parts)
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    lines = (f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    return Html("\n".join(parts))
 
 
 def _figure(tile: Tile) -> str:
-    done, data = cv2.imencode(".jpg", tile.picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
-    assert done
-    encoded = base64.b64encode(data).decode("ascii")
     return (
         f"<figure><figcaption><b>{escape(tile.title)}</b> · {escape(tile.note)}</figcaption>"
-        f'<img alt="{escape(tile.title)}" src="data:image/jpeg;base64,{encoded}"></figure>'
+        f"{image('jpeg', encode_jpeg(tile.picture), tile.title)}</figure>"
     )

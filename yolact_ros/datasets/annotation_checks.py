@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be wrong with the outline and the box of one annotation.
+"""Checks the outline and the box of one annotation.
 
 Each check returns what was expected and what was found, or None. The loops are plain Python: COCO's
 own files have a million polygons, most too short for NumPy to pay.
@@ -11,19 +11,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from yolact_ros.datasets.run_lengths import counts_of
+from .segmentation import Extent, counts_of, extent_of
 
 _NUMBERS = {int, float}
 _FAR = 10
-"""Vertices so many image sides away are an error: rasterising them would take all memory."""
+"""Vertices this many image sides away are an error: rasterising them would take all memory."""
 
 
 def segmentation_fault(segmentation: Any, width: int, height: int) -> str | None:
-    """Checks polygons or run lengths against the size of their image in pixels."""
+    """Check polygons or run lengths against the size of their image in pixels."""
     if isinstance(segmentation, Mapping):
         return _run_lengths_fault(segmentation, width, height)
     if not isinstance(segmentation, list):
-        return f"segmentation: expected polygons or run lengths, got {brief(segmentation)}"
+        return mismatch("segmentation", "polygons or run lengths", segmentation)
     if not segmentation:
         return "segmentation: expected at least one polygon, got none"
     outside = 0
@@ -31,9 +31,9 @@ def segmentation_fault(segmentation: Any, width: int, height: int) -> str | None
         fault = _polygon_fault(polygon, width, height)
         if fault is not None:
             return f"segmentation[{index}]: {fault}"
-        outside += not touches(polygon_extent(polygon), width, height)
+        outside += not _touches(extent_of([polygon]), width, height)
     if outside == len(segmentation):
-        left, top, right, bottom = segmentation_extent(segmentation)
+        left, top, right, bottom = extent_of(segmentation)
         return (
             f"segmentation: expected a polygon within the image of {width}x{height} pixels, "
             f"got x {left:g} to {right:g}, y {top:g} to {bottom:g}"
@@ -43,7 +43,7 @@ def segmentation_fault(segmentation: Any, width: int, height: int) -> str | None
 
 def _polygon_fault(polygon: Any, width: int, height: int) -> str | None:
     if not isinstance(polygon, list) or not _NUMBERS.issuperset(map(type, polygon)):
-        return f"expected a list of numbers x1, y1, x2, y2, ..., got {brief(polygon)}"
+        return mismatch("", "a list of numbers x1, y1, x2, y2, ...", polygon)
     if len(polygon) % 2:
         return f"expected x and y of each point, got {len(polygon)} numbers"
     if len(polygon) < 6:
@@ -60,15 +60,13 @@ def _polygon_fault(polygon: Any, width: int, height: int) -> str | None:
 def _run_lengths_fault(runs: Mapping[str, Any], width: int, height: int) -> str | None:
     size, counts = runs.get("size"), runs.get("counts")
     if size != [height, width]:
-        return (
-            f"segmentation.size: expected [{height}, {width}] (height, width of the image), "
-            f"got {brief(size)}"
-        )
+        expected = f"[{height}, {width}] (height, width of the image)"
+        return mismatch("segmentation.size", expected, size)
     if isinstance(counts, str):
         try:
             decoded = counts_of(counts)
         except ValueError as error:
-            return f"segmentation.counts: {error}, got {brief(counts)}"
+            return f"segmentation.counts: {error}, got {_brief(counts)}"
         least, total, area = (
             (int(decoded.min()), int(decoded.sum()), int(decoded[1::2].sum()))
             if len(decoded)
@@ -77,10 +75,7 @@ def _run_lengths_fault(runs: Mapping[str, Any], width: int, height: int) -> str 
     elif isinstance(counts, list) and {int}.issuperset(map(type, counts)):
         least, total, area = min(counts, default=0), sum(counts), sum(counts[1::2])
     else:
-        return (
-            "segmentation.counts: expected a string or a list of whole numbers, "
-            f"got {brief(counts)}"
-        )
+        return mismatch("segmentation.counts", "a string or a list of whole numbers", counts)
     if least < 0:
         return f"segmentation.counts: expected runs of 0 pixels or more, got {least}"
     if total != width * height:
@@ -94,41 +89,31 @@ def _run_lengths_fault(runs: Mapping[str, Any], width: int, height: int) -> str 
 
 
 def box_fault(box: Any, width: int, height: int) -> str | None:
-    """Checks a box x, y, width, height against the size of its image in pixels."""
+    """Check a box x, y, width, height against the size of its image in pixels."""
     if not isinstance(box, list) or len(box) != 4 or not _NUMBERS.issuperset(map(type, box)):
-        return f"bbox: expected 4 numbers x, y, width, height, got {brief(box)}"
+        return mismatch("bbox", "4 numbers x, y, width, height", box)
     x, y, w, h = box
     if not math.isfinite(sum(box)):
-        return f"bbox: expected finite numbers, got {brief(box)}"
+        return mismatch("bbox", "finite numbers", box)
     if w < 0 or h < 0:
         return f"bbox: expected width and height >= 0, got {w:g} and {h:g}"
-    if not touches((x, y, x + w, y + h), width, height):
-        return f"bbox: expected a box within the image of {width}x{height} pixels, got {brief(box)}"
+    if not _touches((x, y, x + w, y + h), width, height):
+        return mismatch("bbox", f"a box within the image of {width}x{height} pixels", box)
     return None
 
 
-Extent = tuple[float, float, float, float]
+def mismatch(field: str, expected: str, value: Any) -> str:
+    """Say what a field should hold and what it holds, shortened."""
+    text = f"expected {expected}, got {_brief(value)}"
+    return f"{field}: {text}" if field else text
 
 
-def touches(extent: Extent, width: int, height: int) -> bool:
-    """Whether x1, y1, x2, y2 lies in the image or at its border."""
+def _touches(extent: Extent, width: int, height: int) -> bool:
+    """Whether an extent lies in the image or at its border."""
     left, top, right, bottom = extent
     return right >= 0 and bottom >= 0 and left <= width and top <= height
 
 
-def polygon_extent(polygon: list[float]) -> Extent:
-    """x1, y1, x2, y2 of a polygon."""
-    x, y = polygon[0::2], polygon[1::2]
-    return min(x), min(y), max(x), max(y)
-
-
-def segmentation_extent(polygons: list[list[float]]) -> Extent:
-    """x1, y1, x2, y2 of all polygons of an annotation."""
-    left, top, right, bottom = zip(*map(polygon_extent, polygons), strict=True)
-    return min(left), min(top), max(right), max(bottom)
-
-
-def brief(value: Any) -> str:
-    """A value for a message, shortened."""
+def _brief(value: Any) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.problems import DatasetError, find_problems, read_content
 from yolact_ros.errors import InputError
 
-Segmentation = Sequence[Sequence[float] | npt.NDArray[np.float64]] | Mapping[str, Any]
-"""Polygons (x1, y1, x2, y2, ... in pixels), or run lengths, compressed or not."""
+from .problems import DatasetError, examine, read_content
+from .segmentation import Extent, Segmentation, extent_of, run_lengths_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +25,16 @@ class CocoObject:
 
     Attributes:
         id: The annotation's id in the file.
-        class_id: 0-based, background not counted: the position of the category among all, by id.
-        box: x1, y1, x2, y2 in pixels, as the file has it; where it has none, about the outline.
+        class_id: 0-based, background not counted: the rank of the category by id.
+        box: x1, y1, x2, y2 in pixels as in the file; around the outline if the file has none.
         segmentation: Polygons as arrays, or compressed run lengths.
-        crowd: Whether it is a region where objects are not told apart.
-        area: In pixels, as the file has it; where it has none, the mask's.
+        crowd: Whether it is a region of objects that are not annotated one by one.
+        area: In pixels as in the file; that of the mask if the file has none.
     """
 
     id: int
     class_id: int
-    box: tuple[float, float, float, float]
+    box: Extent
     segmentation: Segmentation
     crowd: bool
     area: float
@@ -47,9 +46,9 @@ class CocoImage:
 
     Attributes:
         id: The image's id in the file.
-        file_name: Relative to the folder of images.
+        file_name: Relative to the image folder.
         width, height: In pixels.
-        objects: Annotations in the order of the file, crowds among them.
+        objects: Annotations in the order of the file, crowds included.
     """
 
     id: int
@@ -61,13 +60,13 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """A data set in COCO's format, without problems (see `find_problems`).
+    """A data set in COCO's format without errors (see `problems`).
 
     Attributes:
         annotation_file: The JSON file.
-        image_folder: What the images' file names are relative to.
-        class_names: By class id.
-        category_ids: The file's category id of each class id, ascending.
+        image_folder: Folder that the images' file names are relative to.
+        class_names: Name of each class id.
+        category_ids: Category id of each class id in the file, ascending.
         images: In the order of the file.
     """
 
@@ -82,9 +81,9 @@ class CocoDataset:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What COCO's tools and JSON take, made anew at each call.
+        """The content as COCO's tools and JSON take it, made anew at each call.
 
-        The file's other fields, which no tool of ours reads, are not in it.
+        Fields of the file that this package does not read are left out.
         """
         annotations = [
             {
@@ -111,10 +110,13 @@ class CocoDataset:
         return {"images": images, "annotations": annotations, "categories": categories}
 
     def read_image(self, image: CocoImage) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, as stored: the orientation in EXIF data is not applied, as in COCO.
+        """Read the pixels of an image as stored: as in COCO, EXIF orientation is not applied.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
 
         Raises:
-            ValueError: The file cannot be read or has another size than the annotations say.
+            ValueError: The file cannot be read or its size differs from the annotations.
         """
         path = self.image_folder / image.file_name
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -130,37 +132,44 @@ class CocoDataset:
 
 
 def read_dataset(annotations: Path, images: Path) -> CocoDataset:
-    """Reads a data set, after looking for problems.
+    """Read a data set and check it.
 
     Args:
         annotations: The JSON file.
-        images: The folder that the images' file names are relative to.
+        images: Folder that the images' file names are relative to.
 
     Raises:
-        DatasetError: It cannot be trained or measured on; names the file and the first annotations.
+        DatasetError: Something must be fixed before training or evaluation; names the file and the
+            first annotations.
+
+    Example:
+        >>> import json, tempfile
+        >>> from pathlib import Path
+        >>> import cv2, numpy as np
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> cv2.imwrite(str(folder / "a.png"), np.zeros((30, 40, 3), np.uint8))
+        True
+        >>> _ = (folder / "truth.json").write_text(json.dumps({
+        ...     "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+        ...     "categories": [{"id": 1, "name": "cup"}],
+        ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1,
+        ...                      "segmentation": [[4, 4, 12, 4, 12, 12, 4, 12]]}],
+        ... }))
+        >>> dataset = read_dataset(folder / "truth.json", folder)
+        >>> dataset.class_names, dataset.images[0].objects[0].box
+        (('cup',), (4.0, 4.0, 12.0, 12.0))
     """
     content = read_content(annotations)
-    problems = find_problems(content, images)
+    problems = examine(content, images).problems
     if problems:
         raise DatasetError(annotations, problems)
     return dataset_from_content(content, annotations, images)
 
 
-def decode_segmentation(
-    segmentation: Segmentation, height: int, width: int
-) -> npt.NDArray[np.uint8]:
-    """Polygons or run lengths to an (H, W) uint8 mask of 0 and 1, as COCO's tools rasterise them.
-
-    Polygons are joined: a pixel that lies in several is 1.
-    """
-    mask: npt.NDArray[np.uint8] = coco_mask.decode(_run_lengths(segmentation, height, width))
-    return mask
-
-
 def dataset_from_content(
     content: Mapping[str, Any], annotation_file: Path, image_folder: Path
 ) -> CocoDataset:
-    """Arranges a file's content that has no problems."""
+    """Convert the content of a file; it must have no errors."""
     categories = sorted(content["categories"], key=lambda category: category["id"])
     class_ids = {category["id"]: index for index, category in enumerate(categories)}
     sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
@@ -168,16 +177,19 @@ def dataset_from_content(
     for annotation in content["annotations"]:
         size = sizes[annotation["image_id"]]
         segmentation = _compact(annotation["segmentation"], *size)
-        box = annotation.get("bbox") or _enclosing_box(segmentation)
-        x, y, width, height = box
+        if annotation.get("bbox"):
+            x, y, width, height = annotation["bbox"]
+            box = x, y, x + width, y + height
+        else:
+            box = extent_of(segmentation)
         area = annotation.get("area")
         if area is None:
-            area = float(coco_mask.area(_run_lengths(segmentation, *size)))
+            area = float(coco_mask.area(run_lengths_of(segmentation, *size)))
         objects[annotation["image_id"]].append(
             CocoObject(
                 id=annotation["id"],
                 class_id=class_ids[annotation["category_id"]],
-                box=(x, y, x + width, y + height),
+                box=box,
                 segmentation=segmentation,
                 crowd=bool(annotation.get("iscrowd", 0)),
                 area=area,
@@ -201,23 +213,11 @@ def dataset_from_content(
     )
 
 
-def _run_lengths(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
-    """Compressed run lengths of all of it."""
-    if isinstance(segmentation, Mapping):
-        runs = dict(segmentation)
-        if isinstance(runs["counts"], list):
-            runs = coco_mask.frPyObjects(runs, height, width)
-        return runs
-    polygons = [np.asarray(polygon, float).tolist() for polygon in segmentation]
-    joined: dict[str, Any] = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    return joined
-
-
 def _compact(segmentation: Segmentation, height: int, width: int) -> Segmentation:
-    """The same in less memory: a list of Python's numbers takes four times that of an array."""
+    """Store the same in less memory: a list of numbers takes four times that of an array."""
     if not isinstance(segmentation, Mapping):
         return tuple(np.array(polygon, np.float64) for polygon in segmentation)
-    counts = _run_lengths(segmentation, height, width)["counts"]
+    counts = run_lengths_of(segmentation, height, width)["counts"]
     text = counts if isinstance(counts, str) else counts.decode("ascii")
     return {"size": [height, width], "counts": text}
 
@@ -228,17 +228,6 @@ def _json_segmentation(segmentation: Segmentation) -> list[list[float]] | dict[s
     return [np.asarray(polygon).tolist() for polygon in segmentation]
 
 
-def _enclosing_box(segmentation: Segmentation) -> list[float]:
-    """x, y, width, height."""
-    if isinstance(segmentation, Mapping):
-        box: list[float] = coco_mask.toBbox(segmentation).tolist()
-        return box
-    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
-    left, top = points.min(axis=0).tolist()
-    right, bottom = points.max(axis=0).tolist()
-    return _corner_and_size((left, top, right, bottom))
-
-
-def _corner_and_size(box: tuple[float, float, float, float]) -> list[float]:
+def _corner_and_size(box: Extent) -> list[float]:
     x1, y1, x2, y2 = box
     return [x1, y1, x2 - x1, y2 - y1]

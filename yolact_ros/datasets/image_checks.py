@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be wrong with the file of an image. Only its head and its end are read."""
+"""Checks the file of an image by its head and its end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
-_TAIL = 4096  # bytes: some programs write after the end
+_TAIL = 4096  # bytes: some programs append data to the image
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 
 
 def file_fault(path: Path, width: int, height: int) -> str | None:
-    """Checks a file against the size in pixels that is stated for it; 0: none is.
+    """Check a file against the size in pixels that the annotations state; 0: none is stated.
 
     Returns:
         What was expected and what was found, or None.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what is wrong with a data set in COCO's format, before anything is trained on it."""
+"""Finds the errors in a data set in COCO's format before anything is trained or measured on it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from yolact_ros.datasets.annotation_checks import box_fault, brief, segmentation_fault
-from yolact_ros.datasets.image_checks import file_fault
 from yolact_ros.errors import InputError
 
+from .annotation_checks import box_fault, mismatch, segmentation_fault
+from .image_checks import file_fault
+
 _SHOWN = 5
-_LISTS = ("images", "annotations", "categories")
+_LISTS = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One error or warning.
 
     Attributes:
-        kind: A heading that like problems share.
+        kind: Heading shared by problems of the same kind.
         where: The image, annotation or category; empty for the file as a whole.
         text: What was expected and what was found.
-        fatal: Whether nothing can be trained or measured on the data set until it is mended.
+        fatal: Whether it is an error, which rules out training and evaluation, or a warning.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class DatasetError(InputError):
     """A data set cannot be used; names the file and the annotations.
 
     Attributes:
-        problems: All that were found.
+        problems: All errors that were found.
     """
 
     def __init__(self, annotation_file: Path, problems: Iterable[Problem]) -> None:
@@ -57,13 +58,13 @@ class DatasetError(InputError):
 
 
 def read_content(annotation_file: Path) -> dict[str, Any]:
-    """Reads a JSON file.
+    """Read a JSON file.
 
     Returns:
-        An object with the lists ``images``, ``annotations`` and ``categories``.
+        A dictionary with the lists ``images``, ``annotations`` and ``categories``.
 
     Raises:
-        DatasetError: There is no such file, or something else is in it.
+        DatasetError: There is no such file, or its content is something else.
     """
 
     def error(text: str) -> DatasetError:
@@ -84,16 +85,16 @@ def read_content(annotation_file: Path) -> dict[str, Any]:
         )
     for name in _LISTS:
         if not isinstance(content.get(name), list):
-            raise error(f"{name}: expected a list, got {brief(content.get(name))}")
+            raise error(mismatch(name, "a list", content.get(name)))
     return content
 
 
 class Examination(NamedTuple):
-    """What was found in a data set.
+    """The result of `examine`.
 
     Attributes:
-        problems: All that keeps it from being used; for the rest see `dataset_warnings`.
-        sound: The content without the categories, images and annotations that have problems. Images
+        problems: All errors; see `warnings` for the rest.
+        sound: The content without the categories, images and annotations that have errors. Images
             whose file is missing or wrong stay.
     """
 
@@ -101,41 +102,34 @@ class Examination(NamedTuple):
     sound: dict[str, Any]
 
 
-def find_problems(content: Mapping[str, Any], image_folder: Path | None) -> list[Problem]:
-    """The problems of `examine`."""
-    return examine(content, image_folder).problems
-
-
 def examine(content: Mapping[str, Any], image_folder: Path | None) -> Examination:
-    """Looks for all that keeps a data set from being used.
+    """Look for everything that keeps a data set from being used.
 
     Args:
         content: As `read_content` returns it.
-        image_folder: What the images' file names are relative to; None: their files are not looked
-            at.
+        image_folder: Folder that the images' file names are relative to; None: do not check the
+            files.
     """
-    problems: list[Problem] = []
-    categories = _check_categories(content["categories"], problems)
-    images = _check_images(content["images"], problems)
-    if not content["annotations"]:
-        problems.append(Problem("annotations", "annotations", "expected at least one, got none"))
-    annotations = _check_annotations(content["annotations"], images, categories, problems)
+    examiner = _Examiner(content)
+    categories = examiner.check_categories()
+    images = examiner.check_images()
+    annotations = examiner.check_annotations(images, categories)
     if image_folder is not None:
-        problems += _check_files(images, image_folder)
+        examiner.problems += _check_files(images.values(), image_folder)
     sound = {
         "images": [image.entry for image in images.values() if image.sound],
-        "categories": [entry for entry, good in categories.values() if good],
+        "categories": [entry for entry in categories.values() if entry],
         "annotations": [
             entry
             for entry in annotations
-            if images[entry["image_id"]].sound and categories[entry["category_id"]][1]
+            if images[entry["image_id"]].sound and categories[entry["category_id"]]
         ],
     }
-    return Examination(problems, sound)
+    return Examination(examiner.problems, sound)
 
 
 class _ImageEntry(NamedTuple):
-    """An image's fields; an empty name and a size of 0x0 are not known."""
+    """An image's fields; an unknown name is empty, an unknown size 0x0."""
 
     id: int
     file_name: str
@@ -152,124 +146,120 @@ def _is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int
 
 
-def _entries(
-    entries: list[Any], singular: str, plural: str, problems: list[Problem]
-) -> Iterator[dict[str, Any]]:
-    """Those that are objects with an id of their own."""
-    seen: set[int] = set()
-    for index, entry in enumerate(entries):
-        where = f"{plural}[{index}]"
-        if not isinstance(entry, dict):
-            problems.append(Problem("fields", where, f"expected an object, got {brief(entry)}"))
-        elif not _is_id(entry.get("id")):
-            text = f"id: expected a whole number, got {brief(entry.get('id'))}"
-            problems.append(Problem("fields", where, text))
-        elif entry["id"] in seen:
-            where = f"{singular} {entry['id']}"
-            text = f"id: expected one {singular} with this id, got another at {plural}[{index}]"
-            problems.append(Problem("ids", where, text))
-        else:
-            seen.add(entry["id"])
-            yield entry
+class _Examiner:
+    """Goes through the content of a file and collects `problems`."""
 
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content = content
+        self.problems: list[Problem] = []
 
-def _check_categories(
-    entries: list[Any], problems: list[Problem]
-) -> dict[int, tuple[dict[str, Any], bool]]:
-    """Those with an id, by their ids, and whether they are sound."""
-    if not entries:
-        problems.append(Problem("categories", "categories", "expected at least one, got none"))
-    names: dict[str, int] = {}
-    categories = {}
-    for entry in _entries(entries, "category", "categories", problems):
-        known = len(problems)
-        where, name = f"category {entry['id']}", entry.get("name")
-        if not isinstance(name, str) or not name.strip():
-            text = f"name: expected a text that is not empty, got {brief(name)}"
-            problems.append(Problem("categories", where, text))
-        elif name in names:
-            text = f"name: expected a name of its own, got {name!r} as in category {names[name]}"
-            problems.append(Problem("categories", where, text))
-        else:
-            names[name] = entry["id"]
-        categories[entry["id"]] = (entry, len(problems) == known)
-    return categories
+    def _add(self, kind: str, where: str, text: str) -> None:
+        self.problems.append(Problem(kind, where, text))
 
+    def _entries(self, plural: str) -> Iterator[dict[str, Any]]:
+        """Yield the entries of a list that are objects with an id of their own."""
+        singular = _LISTS[plural]
+        if not self._content[plural]:
+            self._add(plural, plural, "expected at least one, got none")
+        seen: set[int] = set()
+        for index, entry in enumerate(self._content[plural]):
+            where = f"{plural}[{index}]"
+            if not isinstance(entry, dict):
+                self._add("fields", where, mismatch("", "an object", entry))
+            elif not _is_id(entry.get("id")):
+                self._add("fields", where, mismatch("id", "a whole number", entry.get("id")))
+            elif entry["id"] in seen:
+                text = f"id: expected one {singular} with this id, got another at {where}"
+                self._add("ids", f"{singular} {entry['id']}", text)
+            else:
+                seen.add(entry["id"])
+                yield entry
 
-def _check_images(entries: list[Any], problems: list[Problem]) -> dict[int, _ImageEntry]:
-    if not entries:
-        problems.append(Problem("images", "images", "expected at least one, got none"))
-    images = {}
-    names: dict[str, int] = {}
-    for entry in _entries(entries, "image", "images", problems):
-        name: Any = entry.get("file_name")
-        width: Any = entry.get("width")
-        height: Any = entry.get("height")
-        where = f"image {entry['id']}"
-        if not isinstance(name, str) or not name:
-            text = f"file_name: expected a text that is not empty, got {brief(name)}"
-            problems.append(Problem("fields", where, text))
-            name = ""
-        elif name in names:
-            text = f"file_name: expected a file of its own, got {name} as for image {names[name]}"
-            problems.append(Problem("images", where, text))
-            name = ""
-        else:
-            names[name] = entry["id"]
-            where += f" ({name})"
-        for key, side in (("width", width), ("height", height)):
-            if type(side) is not int or side < 1:
-                text = f"{key}: expected a whole number of pixels >= 1, got {brief(side)}"
-                problems.append(Problem("fields", where, text))
-                width = height = 0
-        images[entry["id"]] = _ImageEntry(entry["id"], name, width, height, entry)
-    return images
+    def check_categories(self) -> dict[int, dict[str, Any] | None]:
+        """Return the categories by id; None for those that have errors."""
+        names: dict[str, int] = {}
+        categories: dict[int, dict[str, Any] | None] = {}
+        for entry in self._entries("categories"):
+            where, name = f"category {entry['id']}", entry.get("name")
+            categories[entry["id"]] = None
+            if not isinstance(name, str) or not name.strip():
+                self._add("categories", where, mismatch("name", "a text that is not empty", name))
+            elif name in names:
+                text = f"name: expected a name of its own, got {name!r} as in category "
+                self._add("categories", where, text + str(names[name]))
+            else:
+                names[name] = entry["id"]
+                categories[entry["id"]] = entry
+        return categories
 
+    def check_images(self) -> dict[int, _ImageEntry]:
+        """Return the images by id."""
+        names: dict[str, int] = {}
+        images = {}
+        for entry in self._entries("images"):
+            name: Any = entry.get("file_name")
+            where = f"image {entry['id']}"
+            if not isinstance(name, str) or not name:
+                self._add("fields", where, mismatch("file_name", "a text that is not empty", name))
+                name = ""
+            elif name in names:
+                text = f"file_name: expected a file of its own, got {name} as for image "
+                self._add("images", where, text + str(names[name]))
+                name = ""
+            else:
+                names[name] = entry["id"]
+                where += f" ({name})"
+            width, height = entry.get("width"), entry.get("height")
+            for key, side in (("width", width), ("height", height)):
+                if type(side) is not int or side < 1:
+                    text = mismatch(key, "a whole number of pixels >= 1", side)
+                    self._add("fields", where, text)
+                    width = height = 0
+            images[entry["id"]] = _ImageEntry(entry["id"], name, width or 0, height or 0, entry)
+        return images
 
-def _check_annotations(
-    entries: list[Any],
-    images: Mapping[int, _ImageEntry],
-    categories: Container[int],
-    problems: list[Problem],
-) -> list[dict[str, Any]]:
-    """The sound ones."""
-    sound = []
-    for entry in _entries(entries, "annotation", "annotations", problems):
-        found: list[tuple[str, str]] = []
-        image_id, category_id = entry.get("image_id"), entry.get("category_id")
-        image = images.get(image_id) if _is_id(image_id) else None
-        if image is None:
-            text = f"image_id: expected the id of an image, got {brief(image_id)}"
-            found.append(("references", text))
-        if not _is_id(category_id) or category_id not in categories:
-            text = f"category_id: expected the id of a category, got {brief(category_id)}"
-            found.append(("references", text))
-        if entry.get("iscrowd", 0) not in (0, 1):
-            text = f"iscrowd: expected 0 or 1, got {brief(entry['iscrowd'])}"
-            found.append(("fields", text))
-        area = entry.get("area", 0)
-        if type(area) not in (int, float) or not 0 <= area < float("inf"):
-            text = f"area: expected a finite number of pixels >= 0, got {brief(area)}"
-            found.append(("fields", text))
-        if image is not None and image.width:
-            fault = segmentation_fault(entry.get("segmentation"), image.width, image.height)
-            if fault:
-                found.append(("segmentations", fault))
-            if "bbox" in entry:
-                fault = box_fault(entry["bbox"], image.width, image.height)
-                if fault:
-                    found.append(("boxes", fault))
-        if found:
+    def check_annotations(
+        self, images: Mapping[int, _ImageEntry], categories: Container[int]
+    ) -> list[dict[str, Any]]:
+        """Return the annotations without errors."""
+        sound = []
+        for entry in self._entries("annotations"):
+            image_id = entry.get("image_id")
+            image = images.get(image_id) if _is_id(image_id) else None
             where = f"annotation {entry['id']}"
             if image is not None:
                 where += f" (image {image.id}, {image.file_name})"
-            problems += [Problem(kind, where, text) for kind, text in found]
-        else:
-            sound.append(entry)
-    return sound
+            faults = list(_annotation_faults(entry, image, categories))
+            for kind, text in faults:
+                self._add(kind, where, text)
+            if not faults:
+                sound.append(entry)
+        return sound
 
 
-def _check_files(images: Mapping[int, _ImageEntry], folder: Path) -> list[Problem]:
+def _annotation_faults(
+    entry: Mapping[str, Any], image: _ImageEntry | None, categories: Container[int]
+) -> Iterator[tuple[str, str]]:
+    """Yield the kind and text of each error."""
+    if image is None:
+        yield "references", mismatch("image_id", "the id of an image", entry.get("image_id"))
+    category = entry.get("category_id")
+    if not _is_id(category) or category not in categories:
+        yield "references", mismatch("category_id", "the id of a category", category)
+    if entry.get("iscrowd", 0) not in (0, 1):
+        yield "fields", mismatch("iscrowd", "0 or 1", entry["iscrowd"])
+    area = entry.get("area", 0)
+    if type(area) not in (int, float) or not 0 <= area < float("inf"):
+        yield "fields", mismatch("area", "a finite number of pixels >= 0", area)
+    if image is None or not image.width:
+        return
+    if fault := segmentation_fault(entry.get("segmentation"), image.width, image.height):
+        yield "segmentations", fault
+    if "bbox" in entry and (fault := box_fault(entry["bbox"], image.width, image.height)):
+        yield "boxes", fault
+
+
+def _check_files(images: Iterable[_ImageEntry], folder: Path) -> list[Problem]:
     if not folder.is_dir():
         text = f"expected a folder of images, got {'a file' if folder.exists() else 'no such one'}"
         return [Problem("image files", str(folder), text)]
@@ -279,6 +269,6 @@ def _check_files(images: Mapping[int, _ImageEntry], folder: Path) -> list[Proble
         where = f"image {image.id} ({image.file_name})"
         return Problem("image files", where, text) if text else None
 
-    # Little of them is read, so that the time goes into waiting for the disk.
+    # Only a little of each file is read: most of the time goes into waiting for the disk.
     with ThreadPoolExecutor(8) as pool:
-        return [problem for problem in pool.map(check, images.values()) if problem]
+        return [problem for problem in pool.map(check, images) if problem]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Divides a data set into parts that are alike."""
+"""Splits a data set into parts with similar class distributions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from yolact_ros.errors import InputError
 def split_content(
     content: Mapping[str, Any], shares: Mapping[str, float], *, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Divides a file's content by images; see `split_images`.
+    """Split a file's content by images; see `split_images`.
 
     Args:
-        content: Without problems.
-        shares: Of each part, by its name.
-        seed: Another one gives other parts.
+        content: Content without errors.
+        shares: Share of each part by its name.
+        seed: Seed of the random order of images, 0 or more.
 
     Returns:
-        Content of each part, by its name: all fields as they were, entries in the old order, and
-        all categories in each.
+        The content of each part by its name: all fields unchanged, entries in the original order,
+        all categories in every part.
 
     Raises:
-        ValueError: As `split_images`.
+        ValueError: As for `split_images`.
     """
     classes = defaultdict(set)
     for annotation in content["annotations"]:
@@ -55,7 +55,7 @@ def split_content(
 def split_images(
     classes: Sequence[Collection[int]], shares: Sequence[float], *, seed: int
 ) -> list[int]:
-    """Divides images into parts of given sizes that show each class alike.
+    """Split images into parts of given sizes with similar class distributions.
 
     By iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
     Multi-Label Data", 2011, algorithm 1): the class with the fewest images left comes first, and
@@ -64,12 +64,12 @@ def split_images(
     images than its share.
 
     Args:
-        classes: That are in each image.
-        shares: Of each part; they are divided by their sum.
-        seed: Another one gives other parts.
+        classes: Classes in each image.
+        shares: Share of each part, relative to their sum.
+        seed: Seed of the random order of images, 0 or more.
 
     Returns:
-        The part of each image.
+        The index of each image's part.
 
     Raises:
         ValueError: There are fewer than two parts, fewer images than parts, or a share that is not
@@ -117,7 +117,7 @@ def split_images(
 
 
 def _sizes(count: int, portions: np.ndarray) -> np.ndarray:
-    """Whole numbers near the portions, at least 1 each, that add up to `count`."""
+    """Round the portions to whole numbers >= 1 that add up to `count`."""
     exact = portions * count
     sizes = np.maximum(np.floor(exact), 1)
     while sizes.sum() != count:

@@ -1,29 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many objects of what size a data set has."""
+"""Counts the objects of a data set by class and size."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from yolact_ros.datasets.coco import CocoDataset
+from .coco import CocoDataset
 
-SMALL, MEDIUM = 32**2, 96**2
-"""COCO's bounds of areas in pixels: small below the first, large from the second on."""
+SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
+"""COCO's size classes, each with the area in pixels at which the next one begins."""
+
+
+def count_sizes(areas: Iterable[float]) -> dict[str, int]:
+    """Count areas in pixels by size class."""
+    counts = dict.fromkeys(SIZES, 0)
+    for area in areas:
+        counts[next(name for name, end in SIZES.items() if area < end)] += 1
+    return counts
 
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """One class.
+    """The counts of one class.
 
     Attributes:
-        name: Of the class.
-        objects: Crowds not counted.
-        images: That have such an object or crowd.
-        small, medium, large: Objects by their area, as COCO's figures divide them.
-        median_side: Root of the box's area in pixels, the median of all objects; 0 without any.
-        crowds: Regions where objects are not told apart.
+        name: Class name.
+        objects: Number of objects without crowds.
+        images: Number of images with at least one such object or crowd.
+        small, medium, large: Number of objects in each size class, see `SIZES`.
+        median_side: Median over objects of the square root of the box area, in pixels; 0 if there
+            are none.
+        crowds: Number of regions whose objects are not annotated one by one.
     """
 
     name: str
@@ -38,13 +48,13 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """A data set.
+    """The counts of a data set.
 
     Attributes:
-        images: How many there are.
-        classes: By class id.
-        image_sizes: Images by (width, height) in pixels, the most frequent first.
-        objects_per_image: Images by their number of objects, crowds not counted, ascending.
+        images: Number of images.
+        classes: Counts by class id.
+        image_sizes: Number of images by (width, height) in pixels, most frequent first.
+        objects_per_image: Number of images by number of objects without crowds, ascending.
     """
 
     images: int
@@ -54,17 +64,17 @@ class DatasetStatistics:
 
     @property
     def objects(self) -> int:
-        """Objects of all classes, crowds not counted."""
+        """Number of objects of all classes without crowds."""
         return sum(each.objects for each in self.classes)
 
     @property
     def crowds(self) -> int:
-        """Crowds of all classes."""
+        """Number of crowds of all classes."""
         return sum(each.crowds for each in self.classes)
 
 
 def statistics_of(dataset: CocoDataset) -> DatasetStatistics:
-    """Counts a data set."""
+    """Count the objects of a data set."""
     areas: dict[int, list[float]] = defaultdict(list)
     sides: dict[int, list[float]] = defaultdict(list)
     images: Counter[int] = Counter()
@@ -80,17 +90,12 @@ def statistics_of(dataset: CocoDataset) -> DatasetStatistics:
             sides[thing.class_id].append(((x2 - x1) * (y2 - y1)) ** 0.5)
 
     def of_class(class_id: int, name: str) -> ClassStatistics:
-        small = sum(area < SMALL for area in areas[class_id])
-        large = sum(area >= MEDIUM for area in areas[class_id])
-        count = len(areas[class_id])
         return ClassStatistics(
             name=name,
-            objects=count,
+            objects=len(areas[class_id]),
             images=images[class_id],
-            small=small,
-            medium=count - small - large,
-            large=large,
-            median_side=median(sides[class_id]) if count else 0.0,
+            **count_sizes(areas[class_id]),
+            median_side=median(sides[class_id]) if sides[class_id] else 0.0,
             crowds=crowds[class_id],
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what is strange in a data set, but no reason not to train on it."""
+"""Finds what is suspicious in a data set but does not rule out training on it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
-from yolact_ros.datasets.image_checks import is_cut_off
-from yolact_ros.datasets.problems import Problem
+from .coco import CocoDataset, CocoImage, CocoObject
+from .image_checks import is_cut_off
+from .problems import Problem
+from .segmentation import Extent, extent_of
 
 TINY_AREA = 16
-"""Objects of fewer pixels are called tiny."""
+"""Objects with fewer pixels are called tiny."""
 
 _BORDER = 1.0  # pixels: annotation tools round to either side of it
 _LEAST_BOX_IOU = 0.5
 
-Extent = tuple[float, float, float, float]
+Finding = tuple[str, str, str]
+"""Kind, place and text of a warning."""
 
 
 def find_warnings(dataset: CocoDataset) -> list[Problem]:
-    """Finds what is strange; reads as many bytes of images as there are files of equal size.
+    """Look for what is suspicious; image files of equal size are read in full.
 
     Args:
-        dataset: May lack some of its image files.
+        dataset: Some of its image files may be missing.
 
     Returns:
         Problems that are not fatal.
@@ -38,9 +40,6 @@ def find_warnings(dataset: CocoDataset) -> list[Problem]:
         for part in (_of_classes, _of_images, _of_annotations, _of_files)
         for kind, where, text in part(dataset)
     ]
-
-
-Finding = tuple[str, str, str]
 
 
 def _of_classes(dataset: CocoDataset) -> Iterator[Finding]:
@@ -77,7 +76,7 @@ def _of_annotations(dataset: CocoDataset) -> Iterator[Finding]:
 
 
 def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]:
-    extent = _extent(thing)
+    extent = extent_of(thing.segmentation)
     size = f"{image.width}x{image.height}"
     left, top, right, bottom = extent
     if (
@@ -111,11 +110,11 @@ def _of_files(dataset: CocoDataset) -> Iterator[Finding]:
     for image in dataset.images:
         path = dataset.image_folder / image.file_name
         try:
-            # OpenCV makes the missing part grey, and says nothing that a program could notice.
+            # OpenCV fills the missing part with grey and reports nothing.
             cut_off = path.suffix.lower() in (".jpg", ".jpeg") and is_cut_off(path, "JPEG")
             by_size[path.stat().st_size].append((image, path))
         except OSError:
-            continue  # that is an error, reported as such
+            continue  # an error, which `examine` reports
         if cut_off:
             text = "expected the end of a JPEG file, got none"
             yield "pictures that may be cut off", _place(image), text
@@ -145,23 +144,10 @@ def _geometry(thing: CocoObject) -> object:
     return thing.class_id, tuple(np.asarray(polygon).tobytes() for polygon in thing.segmentation)
 
 
-def _extent(thing: CocoObject) -> Extent:
-    if isinstance(thing.segmentation, Mapping):
-        x, y, width, height = coco_mask.toBbox(thing.segmentation).tolist()
-        return x, y, x + width, y + height
-    points = [np.reshape(polygon, (-1, 2)) for polygon in thing.segmentation]
-    joined = np.concatenate(points) if len(points) > 1 else points[0]
-    (left, top), (right, bottom) = joined.min(axis=0).tolist(), joined.max(axis=0).tolist()
-    return left, top, right, bottom
-
-
-def _loose_iou(box: Extent, extent: Extent) -> float:
-    """Of the boxes with a pixel more on each side, as their edges are rounded in many ways."""
-    ax1, ay1, ax2, ay2 = box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1
-    bx1, by1, bx2, by2 = extent[0] - 1, extent[1] - 1, extent[2] + 1, extent[3] + 1
-    width, height = min(ax2, bx2) - max(ax1, bx1), min(ay2, by2) - max(ay1, by1)
-    common = max(width, 0.0) * max(height, 0.0)
-    return common / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - common)
+def _loose_iou(*extents: Extent) -> float:
+    """IoU with a pixel more on each side, as edges are rounded in many ways."""
+    first, second = ([x1 - 1, y1 - 1, x2 - x1 + 2, y2 - y1 + 2] for x1, y1, x2, y2 in extents)
+    return float(coco_mask.iou([first], [second], [0])[0, 0])
 
 
 def _corners(extent: Extent) -> str:

@@ -21,14 +21,14 @@ IOU_KINDS = ("bbox", "segm")
 
 @dataclass(frozen=True)
 class CocoMetrics:
-    """COCO's twelve figures, 0 to 1, and those of each class; -1 where there is no truth.
+    """COCO's twelve metrics, 0 to 1, and three per class; -1 where there is no truth.
 
     Attributes:
         ap: Mean over IoU 0.50 to 0.95 in steps of 0.05 and over classes.
-        ap50, ap75: At one IoU.
-        ap_small, ap_medium, ap_large: Of objects below 32², 32² to 96², above 96² pixels.
-        ar_1, ar_10, ar_100: Recall with at most so many instances an image.
-        ar_small, ar_medium, ar_large: Recall by size with at most 100.
+        ap50, ap75: At IoU 0.50 and 0.75.
+        ap_small, ap_medium, ap_large: For objects below 32², 32² to 96² and above 96² pixels.
+        ar_1, ar_10, ar_100: Recall with at most so many instances per image.
+        ar_small, ar_medium, ar_large: Recall by size with at most 100 instances per image.
         ap_per_class, ap50_per_class, ar_per_class: `ap`, `ap50` and `ar_100` by class name.
     """
 
@@ -49,25 +49,25 @@ class CocoMetrics:
     ar_per_class: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """A dictionary that JSON can hold."""
+        """Convert to a dictionary that JSON can hold."""
         return asdict(self)
 
 
-FIGURES = tuple(field.name for field in fields(CocoMetrics) if not field.name.endswith("_class"))
-"""Names of the twelve, in COCO's order."""
+METRICS = tuple(field.name for field in fields(CocoMetrics) if not field.name.endswith("_class"))
+"""Names of the twelve metrics in COCO's order."""
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
-    """Precision over recall, with objects of all sizes and at most 100 instances an image.
+    """Precision over recall for objects of all sizes and at most 100 instances per image.
 
     Attributes:
-        ious: (10,) IoU from which on an instance counts as found.
+        ious: (10,) IoU that a match requires.
         recalls: (101,) 0 to 1 in equal steps.
-        precision: (10, 101, K) the best precision at this recall or a higher one, by class in
-            ascending order of category ids; 0 beyond the highest recall that was reached, -1 for
-            classes without truth.
-        class_names: Of the K classes.
+        precision: (10, 101, K) best precision at this recall or a higher one, by class in ascending
+            order of category ids; 0 beyond the highest recall reached, -1 for classes without
+            truth.
+        class_names: Names of the K classes.
     """
 
     ious: npt.NDArray[np.float64]
@@ -76,7 +76,7 @@ class PrecisionRecall:
     class_names: tuple[str, ...]
 
     def at(self, iou: float) -> npt.NDArray[np.float64]:
-        """(101, K) `precision` at one of `ious`.
+        """Return the (101, K) `precision` at one of `ious`.
 
         Raises:
             ValueError: There is no such IoU.
@@ -91,24 +91,36 @@ class PrecisionRecall:
 def coco_metrics(
     ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], iou_kind: str
 ) -> CocoMetrics:
-    """The figures of `coco_evaluation` alone."""
+    """Return the metrics of `coco_evaluation` alone."""
     return coco_evaluation(ground_truth, results, iou_kind)[0]
 
 
 def coco_evaluation(
     ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], iou_kind: str
 ) -> tuple[CocoMetrics, PrecisionRecall]:
-    """Measures results against their truth.
+    """Measure results against their truth.
 
     Args:
-        ground_truth: As `CocoDataset.content`; it is left as it is. A crowd region does not count
-            as missed, nor does an instance in it count as wrong.
+        ground_truth: As `CocoDataset.content`; not modified. A crowd is never a false negative, and
+            an instance in it never a false positive.
         results: In COCO's results format, see `instances_to_coco_results`. Boxes are ranked by
             "box_score" where there is one.
         iou_kind: "bbox" (boxes) or "segm" (masks).
 
     Raises:
         ValueError: The kind is another, or a result names an unknown image.
+
+    Example:
+        >>> truth = {
+        ...     "images": [{"id": 1, "width": 100, "height": 100}],
+        ...     "categories": [{"id": 1, "name": "cup"}],
+        ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0,
+        ...                      "area": 1600, "bbox": [10, 10, 40, 40]}],
+        ... }
+        >>> found = {"image_id": 1, "category_id": 1, "score": 0.9, "bbox": [10, 10, 40, 30]}
+        >>> metrics, _ = coco_evaluation(truth, [found], "bbox")  # an IoU of 0.75
+        >>> round(metrics.ap, 2), round(metrics.ap75, 2), metrics.ap_small
+        (0.6, 1.0, -1.0)
     """
     if iou_kind not in IOU_KINDS:
         raise InputError(f"iou_kind: expected one of {', '.join(IOU_KINDS)}, got {iou_kind!r}")
@@ -134,7 +146,7 @@ def coco_evaluation(
         class_names=class_names,
     )
     metrics = CocoMetrics(
-        **dict(zip(FIGURES, map(float, evaluation.stats), strict=True)),
+        **dict(zip(METRICS, map(float, evaluation.stats), strict=True)),
         ap_per_class=_per_class(class_names, precision),
         ap50_per_class=_per_class(class_names, curves.at(0.5)),
         ar_per_class=_per_class(class_names, recall),
@@ -176,7 +188,7 @@ def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: s
 
 
 def _per_class(class_names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Means over all axes but the last, the classes'; -1 where nothing is known."""
+    """Average over all axes but the last, that of classes; -1 where nothing is known."""
     means = {}
     for index, name in enumerate(class_names):
         known = values[..., index][values[..., index] > -1]

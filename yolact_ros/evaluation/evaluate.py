@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures a network on a data set: everything that a report says of it."""
+"""Measures how well a network segments a data set: everything that the report shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,55 +11,11 @@ import numpy.typing as npt
 from yolact_ros.datasets.coco import CocoDataset
 
 from .coco import CocoMetrics, PrecisionRecall, coco_evaluation
-from .operating_point import ImageMatch, confusion_matrix, match_dataset
+from .operating_point import ImageMatch, OperatingPoint, confusion_matrix, match_dataset
 from .segment_dataset import InstanceSegmenter, SegmentedDataset, segment_dataset
 
 MATCHING_IOU = 0.5
-"""Mask IoU from which on an instance is of an object, at the operating score."""
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """What a user sees who shows instances from one score on; see `match_dataset`.
-
-    Attributes:
-        score: The threshold.
-        right, confused, missed, invented: Objects found with their class, found with another,
-            not found; instances of nothing.
-        mean_iou: Mean mask IoU of those right; 0 without any.
-    """
-
-    score: float
-    right: int
-    confused: int
-    missed: int
-    invented: int
-    mean_iou: float
-
-    @classmethod
-    def of(cls, matches: Sequence[ImageMatch], score: float) -> OperatingPoint:
-        """Sums the images up."""
-        ious = [pair.iou for match in matches for pair in match.right]
-        return cls(
-            score=score,
-            right=len(ious),
-            confused=sum(len(match.confused) for match in matches),
-            missed=sum(len(match.missed) for match in matches),
-            invented=sum(len(match.invented) for match in matches),
-            mean_iou=float(np.mean(ious)) if ious else 0.0,
-        )
-
-    @property
-    def recall(self) -> float:
-        """Part of the objects that are right, 0 to 1; 1 without objects."""
-        objects = self.right + self.confused + self.missed
-        return self.right / objects if objects else 1.0
-
-    @property
-    def precision(self) -> float:
-        """Part of the instances that are right, 0 to 1; 1 without instances."""
-        instances = self.right + self.confused + self.invented
-        return self.right / instances if instances else 1.0
+"""Mask IoU that matches an instance to an object at the operating score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +24,11 @@ class Evaluation:
 
     Attributes:
         dataset: The truth.
-        segmented: The network's answers.
-        mask, box: COCO's figures.
+        segmented: The network's results.
+        mask, box: COCO's metrics.
         curves: Precision over recall of the masks.
         matches: Instances and objects of each image at the operating score.
-        operating_point: Their sums.
+        operating_point: Sums over `matches`.
         confusion: See `confusion_matrix`.
     """
 
@@ -96,17 +51,17 @@ def evaluate(
     multiply_mask_scores: bool = True,
     progress: bool = False,
 ) -> Evaluation:
-    """Segments a data set and compares with its truth.
+    """Segment a data set and compare the results with its truth.
 
     Args:
         segmenter: The network; see `segment_dataset`. It runs once on the first image beforehand,
-            so that the times are those of a network in use.
+            so that the times do not include a warm-up.
         dataset: The images and their truth.
-        operating_score: Score threshold of the confusion matrix and of `matches`.
+        operating_score: Score threshold, 0 to 1, of the confusion matrix and of `matches`.
         batch_size, multiply_mask_scores, progress: See `segment_dataset`.
 
     Raises:
-        ValueError: As `segment_dataset`.
+        ValueError: As for `segment_dataset`.
     """
     first = dataset.read_image(dataset.images[0])
     segmenter([first] * min(batch_size, len(dataset)), channel_order="rgb")
@@ -123,7 +78,7 @@ def evaluate(
 def evaluate_results(
     dataset: CocoDataset, segmented: SegmentedDataset, *, operating_score: float = 0.3
 ) -> Evaluation:
-    """`evaluate` of answers that are there already."""
+    """Compare results that exist already with their truth; see `evaluate`."""
     content = dataset.content
     mask, curves = coco_evaluation(content, segmented.results, "segm")
     box, _ = coco_evaluation(content, segmented.results, "bbox")

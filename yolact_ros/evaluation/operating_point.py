@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which object each instance is, at one score threshold: what a robot would have seen."""
+"""Matches instances to objects at one score threshold: what a robot would have seen."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
-from yolact_ros.datasets.run_lengths import encode_mask
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.datasets.segmentation import Extent, run_lengths_of
 
 
 @dataclass(frozen=True)
@@ -20,26 +20,26 @@ class FoundInstance:
     """One instance of the results.
 
     Attributes:
-        class_id: The data set's.
+        class_id: Class id of the data set.
         score: 0 to 1.
         box: x1, y1, x2, y2 in pixels.
-        segmentation: Compressed RLE.
+        segmentation: Compressed run lengths.
     """
 
     class_id: int
     score: float
-    box: tuple[float, float, float, float]
+    box: Extent
     segmentation: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An object and the instance that covers it, of whatever class.
+    """An object and the instance that covers it, whatever their classes.
 
     Attributes:
         truth: The object.
         found: The instance.
-        iou: Of their masks.
+        iou: IoU of their masks.
     """
 
     truth: CocoObject
@@ -48,7 +48,7 @@ class Pair:
 
     @property
     def right(self) -> bool:
-        """Whether the class is right."""
+        """Whether the classes agree."""
         return self.truth.class_id == self.found.class_id
 
 
@@ -59,15 +59,15 @@ class ImageMatch:
     Attributes:
         image: The image.
         pairs: Objects with their instances.
-        missed: Objects without an instance.
-        invented: Instances without an object, a second one of the same object among them.
+        false_negatives: Objects without an instance (missed).
+        false_positives: Instances without an object, repeated instances of an object included.
         in_crowd: Instances without an object in a crowd region: neither right nor wrong.
     """
 
     image: CocoImage
     pairs: tuple[Pair, ...]
-    missed: tuple[CocoObject, ...]
-    invented: tuple[FoundInstance, ...]
+    false_negatives: tuple[CocoObject, ...]
+    false_positives: tuple[FoundInstance, ...]
     in_crowd: tuple[FoundInstance, ...]
 
     @property
@@ -81,38 +81,83 @@ class ImageMatch:
         return tuple(pair for pair in self.pairs if not pair.right)
 
     @property
-    def faults(self) -> int:
-        """Objects missed, instances invented and classes confused."""
-        return len(self.missed) + len(self.invented) + len(self.confused)
+    def errors(self) -> int:
+        """Number of false negatives, false positives and confused classes."""
+        return len(self.false_negatives) + len(self.false_positives) + len(self.confused)
 
     @property
     def quality(self) -> float:
-        """Panoptic quality of the image, over all its classes: 0 to 1.
+        """Panoptic quality of the image over all its classes, 0 to 1.
 
-        The sum of the mask IoU of what was found rightly, over its number plus half of what was
-        missed and half of what was invented; a confused class is both. 1 where there was nothing to
+        The sum of the mask IoU of right pairs, divided by their number plus half the false
+        negatives and half the false positives; a confused class is both. 1 if there was nothing to
         find and nothing was found. Kirillov et al., Panoptic Segmentation, section 4.1.
         """
-        count = len(self.right) + len(self.confused) + (len(self.missed) + len(self.invented)) / 2
+        halves = len(self.false_negatives) + len(self.false_positives)
+        count = len(self.right) + len(self.confused) + halves / 2
         return sum(pair.iou for pair in self.right) / count if count else 1.0
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What a user sees who shows instances from one score on; see `match_dataset`.
+
+    Attributes:
+        score: The threshold.
+        right, confused: Number of objects found with their class, and with another one.
+        false_negatives, false_positives: See `ImageMatch`.
+        mean_iou: Mean mask IoU of the right ones; 0 without any.
+    """
+
+    score: float
+    right: int
+    confused: int
+    false_negatives: int
+    false_positives: int
+    mean_iou: float
+
+    @classmethod
+    def of(cls, matches: Sequence[ImageMatch], score: float) -> OperatingPoint:
+        """Sum over images."""
+        ious = [pair.iou for match in matches for pair in match.right]
+        return cls(
+            score=score,
+            right=len(ious),
+            confused=sum(len(match.confused) for match in matches),
+            false_negatives=sum(len(match.false_negatives) for match in matches),
+            false_positives=sum(len(match.false_positives) for match in matches),
+            mean_iou=float(np.mean(ious)) if ious else 0.0,
+        )
+
+    @property
+    def recall(self) -> float:
+        """Share of the objects that are right, 0 to 1; 1 without objects."""
+        objects = self.right + self.confused + self.false_negatives
+        return self.right / objects if objects else 1.0
+
+    @property
+    def precision(self) -> float:
+        """Share of the instances that are right, 0 to 1; 1 without instances."""
+        instances = self.right + self.confused + self.false_positives
+        return self.right / instances if instances else 1.0
 
 
 def match_dataset(
     dataset: CocoDataset, results: Sequence[Mapping[str, Any]], *, score: float, iou: float = 0.5
 ) -> tuple[ImageMatch, ...]:
-    """Pairs the instances of each image with its objects.
+    """Match the instances of each image to its objects.
 
-    The better score chooses first, and chooses the object that it overlaps most, of whatever class.
+    In descending order of scores, each instance takes the object that it overlaps most, whatever
+    its class.
 
     Args:
         dataset: The truth.
         results: In COCO's results format.
-        score: Instances with less are left out.
-        iou: Mask IoU from which on an instance is of an object. Of a crowd region: the part of the
-            instance that is in it.
+        score: Threshold; instances with lower scores are left out.
+        iou: Mask IoU that a match requires; for crowds, share of the instance inside the region.
 
     Returns:
-        One an image, in the data set's order.
+        One match per image, in the data set's order.
     """
     class_ids = {category: index for index, category in enumerate(dataset.category_ids)}
     found: dict[int, list[FoundInstance]] = {image.id: [] for image in dataset.images}
@@ -136,7 +181,7 @@ def _match_image(image: CocoImage, found: list[FoundInstance], iou: float) -> Im
     crowds = [thing for thing in image.objects if thing.crowd]
     overlaps = _overlaps(image, found, [*objects, *crowds])
     object_ious, crowd_ious = overlaps[:, : len(objects)], overlaps[:, len(objects) :]
-    pairs, invented, in_crowd = [], [], []
+    pairs, false_positives, in_crowd = [], [], []
     free = np.ones(len(objects), dtype=bool)
     for instance, ious, crowd in zip(found, object_ious, crowd_ious, strict=True):
         candidates = np.where(free, ious, -1.0)
@@ -147,21 +192,18 @@ def _match_image(image: CocoImage, found: list[FoundInstance], iou: float) -> Im
         elif (crowd >= iou).any():
             in_crowd.append(instance)
         else:
-            invented.append(instance)
-    missed = tuple(thing for thing, unfound in zip(objects, free, strict=True) if unfound)
-    return ImageMatch(image, tuple(pairs), missed, tuple(invented), tuple(in_crowd))
+            false_positives.append(instance)
+    false_negatives = tuple(thing for thing, unfound in zip(objects, free, strict=True) if unfound)
+    return ImageMatch(image, tuple(pairs), false_negatives, tuple(false_positives), tuple(in_crowd))
 
 
 def _overlaps(
     image: CocoImage, found: Sequence[FoundInstance], things: Sequence[CocoObject]
 ) -> npt.NDArray[np.float64]:
-    """(instances, objects) mask IoU; of crowds: the part of the instance that is in them."""
+    """Return the (instances, objects) mask IoU; for crowds, the share of the instance inside."""
     if not found or not things:
         return np.zeros((len(found), len(things)))
-    truth = [
-        encode_mask(decode_segmentation(thing.segmentation, image.height, image.width).astype(bool))
-        for thing in things
-    ]
+    truth = [run_lengths_of(thing.segmentation, image.height, image.width) for thing in things]
     masks = [instance.segmentation for instance in found]
     ious: npt.NDArray[np.float64] = coco_mask.iou(
         masks, truth, [int(thing.crowd) for thing in things]
@@ -170,27 +212,27 @@ def _overlaps(
 
 
 def confusion_matrix(matches: Sequence[ImageMatch], classes: int) -> npt.NDArray[np.int64]:
-    """Counts which class was taken for which.
+    """Count which class was taken for which.
 
     Returns:
-        (classes + 1, classes + 1): rows are true classes, columns found ones; last is the
-        background: its column counts missed objects, its row invented instances.
+        (classes + 1, classes + 1) int64: rows are true classes, columns found ones. The background
+        comes last: its column counts false negatives, its row false positives.
     """
     matrix = np.zeros((classes + 1, classes + 1), dtype=np.int64)
     for match in matches:
         for pair in match.pairs:
             matrix[pair.truth.class_id, pair.found.class_id] += 1
-        for thing in match.missed:
+        for thing in match.false_negatives:
             matrix[thing.class_id, classes] += 1
-        for instance in match.invented:
+        for instance in match.false_positives:
             matrix[classes, instance.class_id] += 1
     return matrix
 
 
 def worst_matches(matches: Sequence[ImageMatch], count: int) -> list[ImageMatch]:
-    """The images of the lowest quality, worst first; none with quality 1.
+    """Return the images of lowest quality, worst first, but none of quality 1.
 
-    Of equal quality, those with more faults come first.
+    Among images of equal quality, those with more errors come first.
     """
     imperfect = [match for match in matches if match.quality < 1]
-    return sorted(imperfect, key=lambda match: (match.quality, -match.faults))[:count]
+    return sorted(imperfect, key=lambda match: (match.quality, -match.errors))[:count]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Curves and the confusion matrix as PNG files in memory."""
+"""Draws curves and the confusion matrix as PNG files in memory."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _GREY = "#9aa5b1"
 
 
 def precision_recall_plot(curves: PrecisionRecall, iou: float) -> bytes:
-    """Precision over recall: one curve a class with truth, and their mean.
+    """Draw precision over recall: one curve per class with truth, and their mean.
 
     Args:
-        curves: What is drawn.
-        iou: At which IoU.
+        curves: The curves.
+        iou: IoU that a match requires, one of `curves.ious`.
     """
     figure = Figure(figsize=(5.2, 4.9), layout="constrained")
     axes = figure.add_subplot()
@@ -58,13 +58,13 @@ def precision_recall_plot(curves: PrecisionRecall, iou: float) -> bytes:
 
 
 def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) -> bytes:
-    """The confusion matrix with its background row and column.
+    """Draw the confusion matrix with its background row and column.
 
-    Colours are parts of a row, that is of the true class; numbers are counts.
+    Colours are shares of a row, that is of the true class; numbers are counts.
 
     Args:
-        matrix: As `confusion_matrix` gives it.
-        class_names: Without the background.
+        matrix: As `confusion_matrix` returns it.
+        class_names: Class names without the background.
     """
     names = [_plain(name) for name in class_names]
     side = min(16.0, 3.6 + 0.42 * len(matrix))
@@ -82,13 +82,13 @@ def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) ->
                 axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=9)
     size = 9 if len(matrix) <= _MOST_WITH_NUMBERS else 6
     ticks = range(len(matrix))
-    axes.set_xticks(ticks, [*names, "missed"], rotation=90, fontsize=size)
-    axes.set_yticks(ticks, [*names, "invented"], fontsize=size)
+    axes.set_xticks(ticks, [*names, "false negative"], rotation=90, fontsize=size)
+    axes.set_yticks(ticks, [*names, "false positive"], fontsize=size)
     # apart from the classes
     for line in (axes.axhline, axes.axvline):
         line(len(class_names) - 0.5, color=_GREY, linewidth=1)
     _label(axes, "", "found as", "is")
-    figure.colorbar(shown, ax=axes, fraction=0.046, label="part of the row")
+    figure.colorbar(shown, ax=axes, fraction=0.046, label="share of the row")
     return _png(figure)
 
 
@@ -99,7 +99,7 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name that matplotlib does not take for a formula."""
+    """Escape a name so that matplotlib does not take it for a formula."""
     return name.replace("$", r"\$")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an evaluation to a folder: figures, results, plots and one page for people."""
+"""Writes an evaluation to a folder: metrics, results, plots and one page for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from .evaluate import Evaluation
 from .operating_point import worst_matches
-from .page import render_page
+from .page import render_report
 from .pictures import compare
 from .plots import confusion_plot, precision_recall_plot
 from .summary import summarize
@@ -21,25 +21,25 @@ _CURVES_AT = (0.5, 0.75)  # IoU
 def write_report(
     evaluation: Evaluation, run: Mapping[str, Any], folder: Path, *, pictures: int = 12
 ) -> Path:
-    """Writes a report; files of an earlier one are replaced.
+    """Write a report; files of an earlier one are replaced.
 
     Args:
-        evaluation: What was measured.
-        run: What was measured on what, see `describe_run`.
+        evaluation: The measurements.
+        run: Description of the run, see `describe_run`.
         folder: Receives ``index.html``, which needs none of the others, ``metrics.json``,
             ``results.json`` in COCO's results format, ``confusion_matrix.png``, and
             ``precision_recall_50.png`` and ``precision_recall_75.png``: at these IoU in percent.
-        pictures: Number of the worst images on the page.
+        pictures: Maximum number of images on the page, worst first.
 
     Returns:
-        The page.
+        The path of the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     summary = {**summarize(evaluation), **run}
     curves = {iou: precision_recall_plot(evaluation.curves, iou) for iou in _CURVES_AT}
     confusion = confusion_plot(evaluation.confusion, evaluation.dataset.class_names)
     worst = worst_matches(evaluation.matches, pictures)
-    page = render_page(
+    page = render_report(
         summary,
         precision_recall=list(curves.values()),
         confusion=confusion,

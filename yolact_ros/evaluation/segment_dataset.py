@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's answers to the images of a data set, in COCO's results format."""
+"""Runs a network on the images of a data set; the results are in COCO's format."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ Image = npt.NDArray[np.uint8]
 
 
 class InstanceSegmenter(Protocol):
-    """What `segment_dataset` needs of a network: `Segmenter` is one.
+    """The part of `Segmenter` that `segment_dataset` needs.
 
-    If it has an attribute `timings`, milliseconds that each stage took in the last call, these are
-    recorded too.
+    An attribute `timings`, the milliseconds of each stage in the last call, is recorded if there is
+    one.
     """
 
     @property
     def class_names(self) -> Sequence[str]:
-        """By class id."""
+        """Name of each class id."""
 
     def __call__(self, images: Sequence[Image], channel_order: str = "bgr") -> list[Instances]:
-        """The instances in each of the (H, W, 3) uint8 images."""
+        """Find the instances in each of the (H, W, 3) uint8 images."""
 
 
 @dataclass(frozen=True)
 class SegmentedDataset:
-    """The answers to the images of a data set.
+    """A network's results on the images of a data set.
 
     Attributes:
         results: In COCO's results format, with the data set's category ids.
-        milliseconds: By stage, one value an image in the data set's order: "read" (from the file),
-            the network's own stages, and "total" from image to instances, without "read". Images of
-            a batch share its time equally.
-        unknown_classes: Classes of the data set that the network does not know: never found.
-        left_out: Number of instances of each class that the data set does not have; they are not
-            among the results.
+        milliseconds: Time by stage, one value per image in the data set's order: "read" (from the
+            file), the network's own stages, and "total" from image to instances without "read".
+            The time of a batch is divided equally among its images.
+        unknown_classes: Classes of the data set that the network does not know and never finds.
+        left_out: Number of instances left out of the results, by class: those of classes that the
+            data set does not have.
     """
 
     results: list[dict[str, Any]]
@@ -65,21 +65,21 @@ def segment_dataset(
     multiply_mask_scores: bool = True,
     progress: bool = False,
 ) -> SegmentedDataset:
-    """Segments all images of a data set.
+    """Segment all images of a data set.
 
-    Classes are told by their names: the network may have them in another order, may lack some of
-    the data set's, and may have others besides. Instances without a mask pixel are dropped.
+    Classes are matched by name: the network may have them in another order, may lack some, and may
+    have others. Instances without a mask pixel are dropped.
 
     Args:
         segmenter: The network. For a meaningful AP its score threshold should be low: 0.05 or less.
         dataset: The images.
-        batch_size: Images that go through the network at once.
+        batch_size: Images per forward pass.
         multiply_mask_scores: See `instances_to_coco_results`.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: No class is both the data set's and the network's, or an image is not as the
-            annotations say.
+        ValueError: Data set and network have no class in common, or an image cannot be read or
+            differs from the annotations.
     """
     if batch_size < 1:
         raise InputError(f"batch_size: expected 1 or more, got {batch_size}")
@@ -115,7 +115,7 @@ def segment_dataset(
 def segmenter_categories(
     class_names: Sequence[str], dataset: CocoDataset
 ) -> tuple[int | None, ...]:
-    """The data set's category id of each class of a network, by name; None where it has none."""
+    """Return the data set's category id of each class of a network; None where it has none."""
     categories = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
     return tuple(categories.get(name) for name in class_names)
 
@@ -127,14 +127,14 @@ def coco_results_of(
     *,
     multiply_mask_scores: bool = True,
 ) -> list[dict[str, Any]]:
-    """The instances of one image in COCO's results format.
+    """Convert the instances of one image to COCO's results format.
 
-    Left out are instances without a mask pixel, and those whose class has no category.
+    Instances without a mask pixel or without a category are left out.
 
     Args:
         instances: The instances.
-        image_id: Of the data set.
-        categories: As `segmenter_categories` gives them.
+        image_id: The image's id in the data set.
+        categories: As `segmenter_categories` returns them.
         multiply_mask_scores: See `instances_to_coco_results`.
     """
     known = [categories[class_id] is not None for class_id in instances.class_ids]
@@ -147,10 +147,10 @@ def coco_results_of(
 
 
 def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[str, ...]:
-    """Classes of the data set that are not among a network's.
+    """Return the classes of the data set that a network does not have.
 
     Raises:
-        ValueError: None of them is.
+        ValueError: It has none of them.
     """
     unknown = tuple(name for name in dataset.class_names if name not in class_names)
     if len(unknown) == len(dataset.class_names):
@@ -178,7 +178,7 @@ class _Clock:
         self.milliseconds: dict[str, list[float]] = {}
 
     def add(self, stage: str, start: float, images: int) -> None:
-        """From `start`, a time of `perf_counter`, until now."""
+        """Add the time from `start`, as `perf_counter` tells it, until now."""
         self.add_stages({stage: (time.perf_counter() - start) * 1000}, images)
 
     def add_stages(self, milliseconds: Mapping[str, float], images: int) -> None:

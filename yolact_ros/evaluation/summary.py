@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says in numbers and names: the content of metrics.json."""
+"""The report as data: the content of metrics.json."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ import numpy as np
 import torch
 
 from yolact_ros.checkpoints import read_metadata
-from yolact_ros.datasets.coco import CocoDataset, CocoObject
+from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.datasets.statistics import count_sizes
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.device import device_name
 from yolact_ros.provenance import file_sha256, versions
 
 from .evaluate import MATCHING_IOU, Evaluation
 
-SIZES = {"small": 32**2, "medium": 96**2, "large": float("inf")}
-"""COCO's size classes and the areas in pixels that end them."""
-
 
 def summarize(evaluation: Evaluation) -> dict[str, Any]:
-    """What was measured, as JSON holds it.
+    """Summarise the measurements as JSON holds them.
 
     Returns:
         ``mask`` and ``box`` (`CocoMetrics`), ``operating_point`` (with the ``confusion`` matrix and
@@ -59,7 +57,7 @@ def _counts(evaluation: Evaluation) -> dict[str, Any]:
         "objects": len(objects),
         "crowds": len(things) - len(objects),
         "instances": len(evaluation.segmented.results),
-        "objects_per_size": _per_size(objects),
+        "objects_per_size": count_sizes(thing.area for thing in objects),
         "objects_per_class": {
             name: sum(thing.class_id == index for thing in objects)
             for index, name in enumerate(dataset.class_names)
@@ -67,13 +65,6 @@ def _counts(evaluation: Evaluation) -> dict[str, Any]:
         "unknown_classes": list(evaluation.segmented.unknown_classes),
         "left_out": evaluation.segmented.left_out,
     }
-
-
-def _per_size(objects: Sequence[CocoObject]) -> dict[str, int]:
-    counts = dict.fromkeys(SIZES, 0)
-    for thing in objects:
-        counts[next(name for name, end in SIZES.items() if thing.area < end)] += 1
-    return counts
 
 
 def _speed(milliseconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -87,14 +78,14 @@ def _speed(milliseconds: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 def describe_run(
     segmenter: Segmenter, weights: Path, dataset: CocoDataset, *, command: str, batch_size: int
 ) -> dict[str, Any]:
-    """What was measured on what, with which programs, as JSON holds it.
+    """Describe network, data, machine and versions as JSON holds them.
 
     Args:
         segmenter: The network.
         weights: The file that it was loaded from.
         dataset: The images and their truth.
-        command: What repeats the run.
-        batch_size: Images that went through the network at once.
+        command: Command line that repeats the run.
+        batch_size: Images per forward pass.
     """
     return {
         "network": {

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from yolact_ros.datasets.run_lengths import encode_mask
+from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import Scene, SceneFrame

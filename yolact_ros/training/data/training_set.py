@@ -15,7 +15,8 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject, decode_segmentation
+from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.errors import InputError
 from yolact_ros.training.data import bit_planes
 from yolact_ros.training.data.augmentation import Augmentation
@@ -53,7 +54,7 @@ class TrainingSet(Dataset[Sample]):
     bilinear sampling, as of the image, finds at least half of it there.
 
     Args:
-        dataset: Without problems (see `find_problems`).
+        dataset: Without errors (see `datasets.problems`).
         input_size: Side S of the network's input.
         augmentation: How samples are varied.
         seed: Of all random choices, not negative.
