@@ -68,7 +68,7 @@ def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) ->
     """
     names = [_plain(name) for name in class_names]
     side = min(16.0, 3.6 + 0.42 * len(matrix))
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    figure = Figure(figsize=(side + 0.8, side), layout="compressed")
     axes = figure.add_subplot()
     parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # small parts must show, where many classes share a row
@@ -87,7 +87,7 @@ def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) ->
     # apart from the classes
     for line in (axes.axhline, axes.axvline):
         line(len(class_names) - 0.5, color=_GREY, linewidth=1)
-    _label(axes, "", "found as", "is")
+    _label(axes, "", "found class", "true class")
     figure.colorbar(shown, ax=axes, fraction=0.046, label="share of the row")
     return _png(figure)
 

@@ -44,6 +44,7 @@ figcaption b { color: var(--ink); }
 @media (max-width: 620px) {
   main { padding: 16px 14px 48px; }
   .pair { grid-template-columns: 1fr; }
+  td .soft { white-space: normal; }
 }
 dl { display: grid; grid-template-columns: minmax(110px, max-content) 1fr; gap: 4px 18px;
   margin: 0; }
