@@ -54,8 +54,8 @@ assert not loaded, loaded
 """
 
 
-def _module_name(file: Path) -> str:
-    parts = file.relative_to(SOURCE.parent).with_suffix("").parts
+def _module_name(file: Path, source: Path = SOURCE) -> str:
+    parts = file.relative_to(source.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -161,6 +161,59 @@ def test_each_row_has_a_break_that_is_refused():
 
 def test_the_command_line_may_import_ros_within_a_function():
     assert not _refused("cli", "def f():\n    from yolact_ros.ros.run import g", "yolact_ros.cli")
+
+
+def _import_graph(source: Path) -> dict[str, set[str]]:
+    """The modules that each module of a package imports, in functions, too."""
+    files = {_module_name(file, source): file for file in source.rglob("*.py")}
+    graph = {}
+    for name, file in files.items():
+        imported = _imports(file.read_text(), _module_name(file.with_name("__init__.py"), source))
+        # `from package import name` imports a module of that name or, without one, the package.
+        graph[name] = {
+            module if module in files else module.rpartition(".")[0] for module in imported
+        } & files.keys()
+    return graph
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next and the last one the first; empty without a circle."""
+    done: set[str] = set()
+
+    def search(path: list[str]) -> list[str]:
+        for other in sorted(graph[path[-1]] - done):
+            if other in path:
+                return [*path[path.index(other) :], other]
+            if found := search([*path, other]):
+                return found
+        done.add(path[-1])
+        return []
+
+    for name in sorted(graph):
+        if name not in done and (found := search([name])):
+            return found
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = _import_graph(SOURCE)
+    assert "yolact_ros.ops.masks.crop" in graph["yolact_ros.ops.masks.cpu"]
+    assert _circle(graph) == []
+
+
+def test_circles_hidden_in_functions_are_found(tmp_path):
+    package = tmp_path / "made_up"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .first import begin\n")
+    (package / "first.py").write_text("import numpy\nfrom . import second\n")
+    (package / "second.py").write_text("import os\n")
+    assert _circle(_import_graph(package)) == []
+    hidden = "def late():\n    from {} import begin\n"
+    (package / "second.py").write_text(hidden.format(".first"))
+    modules = ["made_up.first", "made_up.second", "made_up.first"]
+    assert _circle(_import_graph(package)) == modules
+    (package / "second.py").write_text(hidden.format("made_up"))
+    assert _circle(_import_graph(package)) == ["made_up", *modules[:2], "made_up"]
 
 
 @pytest.mark.parametrize("file", _files(), ids=lambda file: str(file.relative_to(SOURCE)))

@@ -17,7 +17,7 @@ from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
 from yolact_ros.network.mask_iou import MaskIouNet
-from yolact_ros.ops.masks.crop import assemble_masks
+from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import preset_names
 from yolact_ros.structures import RawPredictions
 

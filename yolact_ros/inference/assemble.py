@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.errors import InputError
-from yolact_ros.ops.masks.crop import assemble_masks
+from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.structures import Detections, Instances, PackedMask
 
 
@@ -83,7 +83,7 @@ def download(
 def split_masks(
     rectangles: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8]
 ) -> tuple[PackedMask, ...]:
-    """The masks of `yolact_ros.ops.masks.crop.PackedMasks` on the host, as views of its buffer.
+    """The masks of `yolact_ros.ops.masks.PackedMasks` on the host, as views of its buffer.
 
     Raises:
         ValueError: A mask did not fit into the buffer.

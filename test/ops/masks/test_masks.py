@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from yolact_ros.inference.assemble import split_masks
+from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.ops.masks import cpu as mask_packing
 from yolact_ros.ops.masks.cpu import Axis
-from yolact_ros.ops.masks.crop import assemble_masks, crop_masks, crop_ranges
+from yolact_ros.ops.masks.crop import crop_masks, crop_ranges
 
 NAN = float("nan")
 

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.inference.assemble import split_masks
-from yolact_ros.ops.masks import torch as mask_device
-from yolact_ros.ops.masks.crop import assemble_masks
-from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device, device_steps, mask_regions
+from yolact_ros.ops.masks import assemble_masks, device_steps
+from yolact_ros.ops.masks import torch as torch_masks
+from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device, mask_regions
 from yolact_testing.comparing import assert_same_bits
 
 NAN = float("nan")
@@ -49,7 +49,7 @@ def test_torch_operations_give_the_masks_of_the_cpu_path(
 def test_chunks_give_the_same_masks(monkeypatch):
     case = random_case(5, (20, 20), 0.6)
     expected = assemble_masks(*case, (90, 130))
-    monkeypatch.setattr(mask_device, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(torch_masks, "CHUNK_BYTES", 7)
     got = assemble_on_device(*case, (90, 130), steps=TorchSteps())
     assert_same_bits(got, expected)
 
@@ -59,11 +59,13 @@ def test_a_capacity_holds_the_masks_that_fit_and_names_those_that_do_not():
     boxes = torch.tensor([[0.3, 0.3, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0], [NAN] * 4])
     # 4 x 4 prototype pixels of 8 x 8 image pixels: 32 rows of 4 bytes; the second has 80 of 10.
     case = (prototypes, torch.ones(3, 1), boxes, (80, 80))
-    full = assemble_on_device(*case, capacity=1000, steps=TorchSteps())
     exact = assemble_on_device(*case, steps=TorchSteps())
-    assert full.bits.shape == (1000,) and exact.bits.shape == (32 * 4 + 80 * 10,)
-    assert torch.equal(full.rectangles, exact.rectangles)
-    assert torch.equal(full.bits[: exact.bits.numel()], exact.bits)
+    assert exact.bits.shape == (32 * 4 + 80 * 10,)
+    for capacity in (1000, 32 * 4 + 80 * 10):
+        full = assemble_on_device(*case, capacity=capacity, steps=TorchSteps())
+        assert full.bits.shape == (capacity,)
+        assert torch.equal(full.rectangles, exact.rectangles)
+        assert torch.equal(full.bits[: exact.bits.numel()], exact.bits)
     small = assemble_on_device(*case, capacity=500, steps=TorchSteps())
     assert torch.equal(small.rectangles[0], exact.rectangles[0])
     assert small.rectangles[1].tolist() == [0, 0, 0, 0, -1]
@@ -115,12 +117,13 @@ def test_steps_without_triton_are_torch_operations():
         "import sys; sys.modules['triton'] = None\n"
         "import importlib.util as util; find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'triton' else find(name, *rest)\n"
-        "from yolact_ros.ops.masks.torch import TorchSteps, device_steps\n"
+        "from yolact_ros.ops.masks import TorchSteps, device_steps\n"
         "import yolact_ros.inference.assemble, yolact_ros.ops.masks.triton\n"
-        "assert isinstance(device_steps('cuda'), TorchSteps)\n"
+        "assert isinstance(device_steps(), TorchSteps)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_steps_of_the_cpu_are_torch_operations():
-    assert isinstance(device_steps("cpu"), TorchSteps)
+def test_steps_with_triton_are_its_kernels():
+    pytest.importorskip("triton")
+    assert type(device_steps()).__name__ == "TritonSteps"

@@ -21,20 +21,22 @@ import warnings
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from yolact_ros.ops.masks import triton as mask_kernel
+from yolact_ros.ops.masks import triton as triton_masks
+from yolact_ros.ops.masks.crop import MASK_THRESHOLD
 
 warnings.simplefilter("ignore")
 FIXED = {
     "MASKS": 128,
-    "ROWS": mask_kernel.TILE_ROWS,
+    "ROWS": triton_masks.TILE_ROWS,
     "BYTES": None,
+    "THRESHOLD": MASK_THRESHOLD,
 }
 TYPES = {
     "logits": "*fp32", "starts": "*i64", "packed": "*u8", "trimmed": "*u8",
     "count": "i32", "height": "i32", "width": "i32", "scale_y": "fp32", "scale_x": "fp32",
 }
-for kernel, size in ((mask_kernel._pack, mask_kernel.TILE_BYTES),
-                     (mask_kernel._trim, mask_kernel.TRIM_BYTES)):
+for kernel, size in ((triton_masks._pack, triton_masks.TILE_BYTES),
+                     (triton_masks._trim, triton_masks.TRIM_BYTES)):
     fixed = {name: FIXED[name] or size for name in kernel.arg_names if name in FIXED}
     types = {
         name: "constexpr" if name in fixed else TYPES.get(name, "*i32")

@@ -24,7 +24,7 @@ from yolact_ros.inference.engines.protocol import RawNetwork
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.preprocess import Preprocessor, channel_orders
 from yolact_ros.inference.timing import STAGES, Marks, StageClock
-from yolact_ros.ops.masks.crop import PackedMasks, assemble_masks
+from yolact_ros.ops.masks import PackedMasks, assemble_masks
 from yolact_ros.structures import Instances
 
 from .buffers import Staging

@@ -15,6 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .crop import MASK_THRESHOLD, PackedMasks, crop_ranges
 
 CROSSING_FROM = 1 << 15
 """Values of prototype rows from which on it pays to look for crossings first."""
@@ -98,6 +102,28 @@ class Axis(NamedTuple):
         return low, high
 
 
+def assemble_on_cpu(
+    prototypes: Tensor, coefficients: Tensor, boxes: Tensor, image_size: tuple[int, int]
+) -> PackedMasks:
+    """Assemble masks as `yolact_ros.ops.masks.assemble_masks` does, of tensors on the CPU."""
+    height, width, _ = prototypes.shape
+    columns = Axis.between(width, image_size[1])
+    rows = Axis.between(height, image_size[0])
+    values = prototypes.detach().float().contiguous().numpy()
+    weights = coefficients.detach().float().numpy()
+    rectangles = np.zeros((len(boxes), 5), np.int32)
+    pieces = [np.zeros(0, np.uint8)]
+    start = 0
+    ranges = crop_ranges(boxes.detach(), (height, width)).tolist()
+    for i, logits in enumerate(crop_logits(values, weights, ranges)):
+        x1, x2, y1, y2 = ranges[i]
+        *rectangle, bits = pack_mask(logits, columns, rows, (x1, x2), (y1, y2))
+        rectangles[i] = *rectangle, start
+        pieces.append(bits.reshape(-1))
+        start += bits.size
+    return PackedMasks(torch.from_numpy(rectangles), torch.from_numpy(np.concatenate(pieces)))
+
+
 def crop_logits(
     prototypes: Floats, coefficients: Floats, ranges: Sequence[Sequence[int]]
 ) -> Iterator[Floats]:
@@ -168,7 +194,7 @@ def _threshold(
         padded[0] = padded[1]
     if y_range[1] == height:
         padded[-1] = padded[-2]
-    padded -= np.float32(0.5)
+    padded -= np.float32(MASK_THRESHOLD)
     return padded
 
 

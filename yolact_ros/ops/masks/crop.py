@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From prototypes and coefficients to masks at image resolution.
-
-YOLACT paper, section 3.2: M = sigmoid(P C^T), cropped by the box, enlarged, thresholded.
-"""
+"""The published crop of masks by their boxes, and what assembled masks are."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .cpu import Axis, crop_logits, pack_mask
-
 MASK_THRESHOLD = 0.5
+"""A pixel belongs to a mask if the enlarged sigmoid is above this."""
 CROP_PADDING = 1
+"""Prototype pixels by which a box is enlarged on every side before it crops its mask."""
 
 
 class PackedMasks(NamedTuple):
@@ -89,58 +85,3 @@ def crop_ranges(boxes: Tensor, prototype_size: tuple[int, int]) -> Tensor:
     ranges = bounds.nan_to_num().ceil()
     kept = (ranges[:, 0] < ranges[:, 1]) & (ranges[:, 2] < ranges[:, 3])
     return (ranges * kept[:, None]).to(torch.int32)
-
-
-def assemble_masks(
-    prototypes: Tensor,
-    coefficients: Tensor,
-    boxes: Tensor,
-    image_size: tuple[int, int],
-    *,
-    capacity: int | None = None,
-) -> PackedMasks:
-    """Assembles the masks of kept detections at image resolution, each inside its box only.
-
-    Equal to enlarging the whole cropped prototype-resolution mask bilinearly
-    (align_corners=False) and thresholding it, up to rounding at a mask's border, at a cost that
-    follows the boxes' area. Nothing of the size of N images is held.
-
-    Args:
-        prototypes: (h, w, k) of one image, after ReLU, of any floating type.
-        coefficients: (N, k). N may be 0.
-        boxes: (N, 4) in corner form, as fractions of the image. A box that is not a number gives
-            an empty mask at no cost, so that rows of a fixed-shape result can be left unused.
-        image_size: (height, width) of the image in pixels.
-        capacity: Bytes of the result's buffer on a CUDA device. With it nothing waits for the
-            device; a mask that does not fit has a start of -1. None asks the device for the size.
-
-    Returns:
-        N packed masks, in the order of the boxes, on the device of the prototypes.
-    """
-    if prototypes.is_cuda:
-        from .torch import assemble_on_device
-
-        return assemble_on_device(prototypes, coefficients, boxes, image_size, capacity=capacity)
-    return _assemble_on_cpu(prototypes, coefficients, boxes, image_size)
-
-
-def _assemble_on_cpu(
-    prototypes: Tensor, coefficients: Tensor, boxes: Tensor, image_size: tuple[int, int]
-) -> PackedMasks:
-    height, width, _ = prototypes.shape
-    columns = Axis.between(width, image_size[1])
-    rows = Axis.between(height, image_size[0])
-    values = prototypes.detach().float().contiguous().numpy()
-    weights = coefficients.detach().float().numpy()
-    rectangles = np.zeros((len(boxes), 5), np.int32)
-    pieces = []
-    start = 0
-    ranges = crop_ranges(boxes.detach(), (height, width)).tolist()
-    for i, logits in enumerate(crop_logits(values, weights, ranges)):
-        x1, x2, y1, y2 = ranges[i]
-        *rectangle, bits = pack_mask(logits, columns, rows, (x1, x2), (y1, y2))
-        rectangles[i] = *rectangle, start
-        pieces.append(bits.reshape(-1))
-        start += bits.size
-    flat = np.concatenate(pieces) if pieces else np.zeros(0, np.uint8)
-    return PackedMasks(torch.from_numpy(rectangles), torch.from_numpy(flat))

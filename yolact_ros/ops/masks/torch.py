@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assembles masks on a device, packed there, in work and memory that follow the boxes' area.
+"""Assembles masks on a device and packs them there; work and memory follow the boxes' area.
 
 Logits are one matrix product at prototype resolution. Two steps follow over image pixels, each as
 a Triton kernel (`triton.py`) or, where Triton is not installed, as torch operations: packing each
@@ -9,8 +9,6 @@ that one transfer brings the finished masks to the host and nothing is trimmed t
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 from typing import NamedTuple, Protocol
 
 import torch
@@ -64,19 +62,16 @@ def assemble_on_device(
     coefficients: Tensor,
     boxes: Tensor,
     image_size: tuple[int, int],
+    steps: MaskSteps,
     *,
     capacity: int | None = None,
-    steps: MaskSteps | None = None,
 ) -> PackedMasks:
-    """As `yolact_ros.ops.masks.crop.assemble_masks`, on the device of the prototypes.
+    """Assemble masks as `yolact_ros.ops.masks.assemble_masks` does, on the prototypes' device.
 
     Args:
         prototypes, coefficients, boxes, image_size, capacity: See there.
-        steps: How image pixels are computed; None takes Triton on CUDA where it is installed, and
-            torch operations elsewhere.
+        steps: How image pixels are computed.
     """
-    if steps is None:
-        steps = device_steps(prototypes.device.type)
     height, width, channels = prototypes.shape
     regions = mask_regions(boxes, (height, width), image_size, capacity)
     size = int(regions.starts[-1]) if capacity is None else capacity
@@ -85,16 +80,6 @@ def assemble_on_device(
     packed, bounds = steps.pack(logits, regions, image_size, size)
     rectangles = tight_rectangles(regions, bounds)
     return PackedMasks(rectangles, steps.trim(packed, regions, rectangles))
-
-
-@functools.cache
-def device_steps(device_type: str) -> MaskSteps:
-    """Triton's kernels on CUDA where Triton is installed, else torch operations."""
-    if device_type == "cuda" and importlib.util.find_spec("triton") is not None:
-        from .triton import TritonSteps
-
-        return TritonSteps()
-    return TorchSteps()
 
 
 def mask_regions(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triton kernels that pack masks on the device; `mask_device.TorchSteps` does the same in torch.
+"""Triton kernels that pack masks on the device; `TorchSteps` does the same in torch.
 
 Launches have a fixed shape for a number of masks, whatever the boxes: programs take tiles of the
 boxes in turn until there is none left, and the list's length is read on the device. Nothing is
@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .crop import MASK_THRESHOLD
 from .torch import Regions, no_bounds
 
 try:
     import triton
     import triton.language as tl
-except ImportError:  # the module is imported all the same; see mask_device.device_steps
+except ImportError:  # the module is imported all the same; see `device_steps`
     triton = None
 
 
@@ -38,7 +39,7 @@ TRIM_BYTES = 512
 
 
 class TritonSteps:
-    """The steps of `mask_device.MaskSteps` as one kernel each."""
+    """The steps of `MaskSteps` as one kernel each."""
 
     def __init__(self, programs: int = PROGRAMS) -> None:
         self._programs = programs
@@ -69,6 +70,7 @@ class TritonSteps:
             height / image_size[0],
             width / image_size[1],
             MASKS=triton.next_power_of_2(count),
+            THRESHOLD=MASK_THRESHOLD,
             ROWS=TILE_ROWS,
             BYTES=TILE_BYTES,
         )
@@ -129,6 +131,7 @@ def _pack(
     scale_y,
     scale_x,
     MASKS: tl.constexpr,
+    THRESHOLD: tl.constexpr,
     ROWS: tl.constexpr,
     BYTES: tl.constexpr,
 ):
@@ -161,7 +164,7 @@ def _pack(
         below = _value(plane, width, y1, x0, crop, needed) * (1.0 - x_weight)
         below += _value(plane, width, y1, x1, crop, needed) * x_weight
         value = above * (1.0 - y_weight) + below * y_weight
-        mine = (value > 0.5) & needed
+        mine = (value > THRESHOLD) & needed
         bits = tl.reshape(mine.to(tl.int32), (ROWS, BYTES, 8))
         places = (1 << (7 - tl.arange(0, 8)))[None, None, :]
         column = byte + tl.arange(0, BYTES)
