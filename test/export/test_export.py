@@ -17,7 +17,7 @@ from yolact_ros.inference.decode import detect
 from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
-from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed
+from yolact_ros.ops.suppression import batch_cross_class_fast_nms, batch_fast_nms
 from yolact_ros.presets import get_preset, preset_from_json
 
 onnx = pytest.importorskip("onnx")
@@ -147,7 +147,7 @@ class _Suppression(nn.Module):
         return tuple(self._suppress(boxes, scores, *self.limits, 12, 9))
 
 
-@pytest.mark.parametrize("suppress", [fast_nms_fixed, cross_class_fast_nms_fixed])
+@pytest.mark.parametrize("suppress", [batch_fast_nms, batch_cross_class_fast_nms])
 def test_equal_scores_are_taken_in_order_as_in_torch(tmp_path, suppress):
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(2, 40, 2, generator=generator)

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.checkpoints import CheckpointError, save_checkpoint
+from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter
+from yolact_ros.inference.engines import prepare
 from yolact_ros.inference.engines.compilation import resolve_compile
-from yolact_ros.inference.gpu.path import FixedPath
+from yolact_ros.inference.gpu.path import GpuPath
+from yolact_ros.inference.loading import load_network
+from yolact_ros.inference.path import PlainPath
 from yolact_ros.presets import get_preset
 from yolact_testing.networks import random_network
 from yolact_testing.pictures import noise
@@ -29,13 +34,11 @@ def resident_without_files():
     pytest.skip("this system does not say how much memory a process has")
 
 
-@pytest.mark.parametrize("path", ["plain", "fixed"])
-def test_memory_stays_flat_over_many_frames(path):
-    segmenter = Segmenter(network=tiny_network(), device="cpu", max_instances=20)
-    if path == "fixed":
-        segmenter._fixed_path = FixedPath(
-            segmenter._network, segmenter._preprocessor, CPU, capture=None
-        )
+@pytest.mark.parametrize("make_path", [PlainPath, GpuPath])
+def test_memory_stays_flat_over_many_frames(make_path):
+    segmenter = Segmenter(
+        network=tiny_network(), device="cpu", max_instances=20, make_path=make_path
+    )
     sizes = [(48, 64), (30, 90), (64, 64)]
 
     def serve(frames):
@@ -73,10 +76,8 @@ def test_a_network_at_hand_is_left_as_it_is():
 @pytest.mark.parametrize(
     ("value", "device", "dtype", "expected"),
     [
-        (False, "cpu", torch.float32, False),
-        (True, "cpu", torch.float32, True),
-        (True, "cuda", torch.float16, True),
         ("off", "cpu", torch.float32, False),
+        ("on", "cpu", torch.float32, True),
         ("on", "cuda", torch.float16, True),
         ("auto", "cuda", torch.float16, False),
         ("auto", "cpu", torch.bfloat16, False),
@@ -88,11 +89,62 @@ def test_what_is_compiled(value, device, dtype, expected, monkeypatch):
     assert resolve_compile(value, torch.device(device), dtype) is expected
 
 
-def test_auto_needs_a_compiler_and_other_words_are_refused(monkeypatch):
+def test_auto_needs_a_compiler(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert not resolve_compile("auto", CPU, torch.float32)
-    with pytest.raises(
-        ValueError, match="compile: expected a bool or one of off, on, auto, got 'fast'"
-    ):
-        Segmenter(network=tiny_network(), device="cpu", compile="fast")
     assert not Segmenter(network=tiny_network(), device="cpu", compile="auto").compiled
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The arguments of each loading of weights."""
+    calls = []
+
+    def load(*arguments):
+        calls.append(arguments)
+        return load_network(*arguments)
+
+    monkeypatch.setattr(prepare, "load_network", load)
+    monkeypatch.setattr(prepare, "OnnxNetwork", lambda *arguments, **rest: calls.append(arguments))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("engine", "tensorrt", "one of torch, onnxruntime, got 'tensorrt'"),
+        ("device", "tpu", "auto, cpu, cuda or cuda:N, got 'tpu'"),
+        ("precision", "int8", "one of auto, fp32, fp16, bf16, got 'int8'"),
+        ("resize", "crop", "one of square, fit, got 'crop'"),
+        ("compile", "fast", "one of off, on, auto, got 'fast'"),
+        ("compile", True, "one of off, on, auto, got True"),
+        ("nms", "soft", "one of fast, cross_class, exact, got 'soft'"),
+        ("nms_iou", 2.0, "0 to 1, got 2.0"),
+        ("rescoring", "best", "one of published, product, class, got 'best'"),
+        ("score_threshold", -1.0, "0 to 1, got -1.0"),
+        ("max_instances", 0, "1 or more, got 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_weights_are_loaded(loaded, name, value, message):
+    with pytest.raises(InputError, match=f"^{name}: expected {message}$"):
+        Segmenter(**{"weights": "none.pth", "device": "cpu", name: value})
+    assert loaded == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("resize", "fit"), ("compile", "on"), ("resize", "x"), ("nms", "soft")]
+)
+def test_nor_is_an_exported_file_read(loaded, name, value):
+    with pytest.raises(InputError, match=f"^{name}: expected"):
+        Segmenter(**{"weights": "none.onnx", "engine": "onnxruntime", name: value})
+    assert loaded == []
+
+
+def test_weights_are_loaded_once(loaded, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(tiny_network(), path, {})
+    Segmenter(weights=path, device="cpu", nms="exact", resize="fit", precision="fp32")
+    assert len(loaded) == 1
+    with pytest.raises(CheckpointError, match=r"none at none\.pth"):
+        Segmenter(weights="none.pth", device="cpu")
+    assert len(loaded) == 2

@@ -17,7 +17,7 @@ from yolact_ros.inference.engines.exported_file import (
     RAW_OUTPUTS,
     ExportedFile,
 )
-from yolact_ros.inference.gpu.decode import FIXED_NMS_KINDS, detect_fixed, limits_of
+from yolact_ros.inference.gpu.decode import BATCH_NMS_KINDS, detect_batch, limits_of
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
@@ -51,9 +51,9 @@ class ExportedNetwork(nn.Module):
         cut_at_mask_iou: bool = False,
     ) -> None:
         super().__init__()
-        if options.nms not in FIXED_NMS_KINDS:
+        if options.nms not in BATCH_NMS_KINDS:
             raise InputError(
-                f"nms: expected one of {', '.join(FIXED_NMS_KINDS)} in an exported file, "
+                f"nms: expected one of {', '.join(BATCH_NMS_KINDS)} in an exported file, "
                 f"got {options.nms!r}"
             )
         preset = network.preset
@@ -73,7 +73,7 @@ class ExportedNetwork(nn.Module):
 
         Returns:
             By name: the fields of `RawPredictions`, in float32; `boxes`, `scores`, `class_ids` and
-            `detection_coefficients` as in `FixedDetections`, and with a mask-IoU net that is used
+            `detection_coefficients` as in `BatchDetections`, and with a mask-IoU net that is used
             `mask_scores`.
         """
         raw = self._network(images.to(self._dtype))
@@ -86,7 +86,7 @@ class ExportedNetwork(nn.Module):
             return passed[MASK_IOU_OUTPUT]
 
         options = self.file.options
-        found = detect_fixed(raw, self.limits, options, None if net is None else score)
+        found = detect_batch(raw, self.limits, options, None if net is None else score)
         outputs = {name: getattr(raw, name) for name in (*RAW_OUTPUTS, PRIORS)}
         decoded = (found.boxes, found.scores, found.class_ids, found.coefficients)
         outputs |= dict(zip(DECODED_OUTPUTS, decoded, strict=True))

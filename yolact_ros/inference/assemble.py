@@ -54,23 +54,24 @@ def assemble_instances(
 
 
 def download(
-    tensors: Sequence[Tensor], fetch: Callable[[Tensor], Tensor] = Tensor.cpu
+    tensors: Sequence[Tensor], fetch: Callable[[Tensor], Tensor] | None = None
 ) -> list[npt.NDArray[Any]]:
     """Brings tensors of one device to the host in a single transfer.
 
     Args:
         tensors: Of any shapes and types.
-        fetch: Brings (M,) uint8 from the device to the host.
+        fetch: Copies (M,) uint8 from the device to the host; None for a plain copy, or for none
+            where the tensors are on the host already.
 
     Returns:
-        Arrays of the same shapes and types; they share one buffer if they come from a device.
+        Arrays of the same shapes and types; they share one buffer if they were copied.
     """
-    if all(tensor.device.type == "cpu" for tensor in tensors):
+    if fetch is None and all(tensor.device.type == "cpu" for tensor in tensors):
         return [tensor.detach().numpy() for tensor in tensors]
     # The widest elements first: each part then begins at a multiple of its element's size.
     order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
     parts = [tensors[i].detach().contiguous().reshape(-1).view(torch.uint8) for i in order]
-    buffer = fetch(torch.cat(parts))
+    buffer = (fetch or Tensor.cpu)(torch.cat(parts))
     arrays: list[npt.NDArray[Any]] = [np.zeros(0)] * len(tensors)
     start = 0
     for i, part in zip(order, parts, strict=True):

@@ -21,7 +21,7 @@ PER_CLASS = 200
 """Best candidates that take part, of each class or of all of them, as published."""
 
 
-class FixedKept(NamedTuple):
+class BatchKept(NamedTuple):
     """The kept pairs of a batch in N places an image, best score first.
 
     Attributes:
@@ -88,14 +88,14 @@ def cross_class_fast_nms(
     return order[keep], classes[order[keep]], scores[keep]
 
 
-def fast_nms_fixed(
+def batch_fast_nms(
     boxes: Tensor,
     class_scores: Tensor,
     iou_threshold: Tensor,
     score_floor: Tensor,
     places: int,
     per_class: int = PER_CLASS,
-) -> FixedKept:
+) -> BatchKept:
     """`fast_nms` of a batch in shapes that do not depend on the values.
 
     Args:
@@ -114,29 +114,29 @@ def fast_nms_fixed(
     scores = scores.where(keep, -1.0).view(batch, -1)
     scores, flat = top_scores(scores, score_floor, min(places, scores.shape[1]))
     found = scores > score_floor
-    return FixedKept(
+    return BatchKept(
         candidates=order.view(batch, -1).gather(1, flat).where(found, 0),
         class_ids=(flat // depth).where(found, 0),
         scores=scores.where(found, 0.0),
     )
 
 
-def cross_class_fast_nms_fixed(
+def batch_cross_class_fast_nms(
     boxes: Tensor,
     class_scores: Tensor,
     iou_threshold: Tensor,
     score_floor: Tensor,
     places: int,
     candidates: int = PER_CLASS,
-) -> FixedKept:
-    """`cross_class_fast_nms` of a batch; args are those of `fast_nms_fixed`."""
+) -> BatchKept:
+    """`cross_class_fast_nms` of a batch; args are those of `batch_fast_nms`."""
     best, classes = class_scores.max(dim=2)
     scores, order = top_scores(best, score_floor, min(candidates, best.shape[1]))  # (B, depth)
     keep = _no_better_overlap(boxes.gather(1, order[..., None].expand(-1, -1, 4)), iou_threshold)
     scores, place = top_scores(scores.where(keep, -1.0), score_floor, min(places, scores.shape[1]))
     found = scores > score_floor
     kept = order.gather(1, place).where(found, 0)
-    return FixedKept(
+    return BatchKept(
         candidates=kept,
         class_ids=classes.gather(1, kept).where(found, 0),
         scores=scores.where(found, 0.0),

@@ -45,7 +45,7 @@ def _load(settings: Settings, cameras: int) -> Segmenter:
         device=settings.device,
         precision=settings.precision,
         resize=settings.resize,
-        compile=settings.compile,
+        compile="on" if settings.compile else "off",
         **dataclasses.asdict(segmenter_options(settings)),
     )
     most = min(cameras, settings.max_batch or cameras)

@@ -7,25 +7,19 @@ import shutil
 
 import torch
 
-from yolact_ros.choices import COMPILE_MODES
-from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact
 
 _CXX_COMPILERS = ("g++", "clang++")
 
 
-def resolve_compile(compile: bool | str, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the network is to be compiled; "auto" is where it wins and can work.
+def resolve_compile(compile: str, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the network is to be compiled: "auto" says so where it is faster and can work.
 
-    Raises:
-        ValueError: It is neither a bool nor in `COMPILE_MODES`.
+    Args:
+        compile: One of `yolact_ros.choices.COMPILE_MODES`.
+        device: Where the network runs.
+        dtype: Its arithmetic.
     """
-    if isinstance(compile, bool):
-        return compile
-    if compile not in COMPILE_MODES:
-        raise InputError(
-            f"compile: expected a bool or one of {', '.join(COMPILE_MODES)}, got {compile!r}"
-        )
     if compile == "auto":
         return (
             device.type == "cpu"
@@ -36,7 +30,7 @@ def resolve_compile(compile: bool | str, device: torch.device, dtype: torch.dtyp
 
 
 def compile_network(network: Yolact) -> Yolact:
-    """Compiles in the first call with each input size; the network is changed in place.
+    """Let a network be compiled at its first call with each input size; it is changed in place.
 
     Freezing makes constants of the weights, so that they are laid out for the kernels once.
     """

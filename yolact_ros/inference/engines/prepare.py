@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can run the network behind a `Segmenter`."""
+"""From the arguments of a `Segmenter` to a network that is ready to run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from yolact_ros.choices import ENGINES, PRECISIONS
+from yolact_ros.choices import COMPILE_MODES, ENGINES, PRECISIONS, RESIZE_KINDS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.device import resolve_device, resolve_precision
 from yolact_ros.inference.loading import load_network
@@ -22,31 +22,31 @@ from .onnxruntime import OnnxNetwork
 from .protocol import EngineNetwork, RawNetwork
 
 
-class Engine(NamedTuple):
-    """A network ready to run.
+class PreparedNetwork(NamedTuple):
+    """A network that is ready to run.
 
     Attributes:
-        name: One of `ENGINES`, or what another network calls its own.
+        engine: One of `yolact_ros.choices.ENGINES`, or what another network calls its own.
         network: The network.
         device: Where it takes its input and leaves its predictions.
         precision: "fp32", "fp16" or "bf16": its arithmetic.
         dtype: Of its input.
         providers: Names of ONNX Runtime's execution providers; none in torch.
         compiled: Whether it goes through `torch.compile`.
-        capturable: Whether a CUDA graph can hold it.
+        cuda_graphs: Whether CUDA graphs are to hold it.
     """
 
-    name: str
+    engine: str
     network: RawNetwork
     device: torch.device
     precision: str
     dtype: torch.dtype
     providers: tuple[str, ...] = ()
     compiled: bool = False
-    capturable: bool = False
+    cuda_graphs: bool = False
 
 
-def prepare_engine(
+def prepare_network(
     *,
     preset: str | Preset | None,
     weights: str | Path | None,
@@ -56,59 +56,61 @@ def prepare_engine(
     device: str,
     precision: str,
     resize: str,
-    compile: bool | str,
-) -> Engine:
-    """Loads what the arguments, which are those of `Segmenter`, describe.
+    compile: str,
+    cuda_graphs: bool,
+) -> PreparedNetwork:
+    """Check the arguments, which are those of `Segmenter`, then load what they describe.
 
     Raises:
-        ValueError: A value is not among those expected, or not with this engine; weights that do
+        InputError: A value is not among those expected, or not with this engine; weights that do
             not fit raise its subclass `CheckpointError`.
     """
     expect_one_of("engine", engine, ENGINES)
-    if network is not None:
-        if preset is not None or weights is not None or class_names:
-            raise InputError("network: expected neither preset, weights nor class_names beside it")
-        if isinstance(network, Yolact) and engine != "torch":
-            raise InputError(f"engine: expected torch for a Yolact, got {engine!r}")
-    elif engine == "onnxruntime":
+    expect_one_of("precision", precision, PRECISIONS)
+    expect_one_of("resize", resize, RESIZE_KINDS)
+    expect_one_of("compile", compile, COMPILE_MODES)
+    if network is not None and (preset is not None or weights is not None or class_names):
+        raise InputError("network: expected neither preset, weights nor class_names beside it")
+    if isinstance(network, Yolact) and engine != "torch":
+        raise InputError(f"engine: expected torch for a Yolact, got {engine!r}")
+    if isinstance(network, Yolact) or (network is None and engine == "torch"):
+        chosen_device = resolve_device(device)
+        name, dtype = resolve_precision(precision, chosen_device)
+        compiled = resolve_compile(compile, chosen_device, dtype)
+        if network is None:
+            network = load_network(preset, weights, class_names)
+        network = fold_batch_norms(network).to(device=chosen_device, dtype=dtype)
+        network = network.to(memory_format=torch.channels_last)
+        if compiled:
+            network = compile_network(network)
+        return PreparedNetwork(
+            "torch",
+            network,
+            chosen_device,
+            name,
+            dtype,
+            compiled=compiled,
+            cuda_graphs=cuda_graphs and chosen_device.type == "cuda",
+        )
+    if resize == "fit":
+        raise InputError(
+            "resize: expected square, as an exported file takes one size of input, got 'fit'"
+        )
+    if compile == "on":
+        raise InputError("compile: expected off or auto with another engine than torch, got on")
+    if network is None:
         if weights is None or Path(weights).suffix != ".onnx":
             raise InputError(
                 "weights: expected an .onnx file of `yolact-ros export` for engine 'onnxruntime', "
                 f"got {'none' if weights is None else weights}"
             )
         network = OnnxNetwork(weights, device=device, preset=preset, class_names=class_names)
-    if network is not None and not isinstance(network, Yolact):
-        return _check_other(network, precision, resize, compile)
-    chosen_device = resolve_device(device)
-    name, dtype = resolve_precision(precision, chosen_device)
-    compiled = resolve_compile(compile, chosen_device, dtype)
-    if network is None:
-        network = load_network(preset, weights, class_names)
-    network = fold_batch_norms(network).to(device=chosen_device, dtype=dtype)
-    network = network.to(memory_format=torch.channels_last)
-    if compiled:
-        network = compile_network(network)
-    return Engine(engine, network, chosen_device, name, dtype, compiled=compiled, capturable=True)
-
-
-def _check_other(
-    network: EngineNetwork, precision: str, resize: str, compile: bool | str
-) -> Engine:
-    """The engine of another network than torch's, if the rest goes with it."""
-    expect_one_of("precision", precision, PRECISIONS)
     if precision not in ("auto", network.precision):
         raise InputError(
             f"precision: expected auto or {network.precision}, which the exported file has, "
             f"got {precision!r}"
         )
-    if resize == "fit":
-        raise InputError(
-            "resize: expected square, as an exported file takes one size of input, got 'fit'"
-        )
-    if compile is True or compile == "on":
-        raise InputError("compile: expected off or auto with another engine than torch, got on")
-    resolve_compile(compile, network.device, torch.float32)
-    return Engine(
+    return PreparedNetwork(
         network.engine,
         network,
         network.device,

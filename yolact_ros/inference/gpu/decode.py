@@ -14,15 +14,15 @@ from yolact_ros.inference.engines.protocol import MaskIou
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.rescore import predict_mask_iou_of
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.suppression import cross_class_fast_nms_fixed, fast_nms_fixed, top_scores
+from yolact_ros.ops.suppression import batch_cross_class_fast_nms, batch_fast_nms, top_scores
 from yolact_ros.structures import RawPredictions
 
-_SUPPRESS = {"fast": fast_nms_fixed, "cross_class": cross_class_fast_nms_fixed}
-FIXED_NMS_KINDS = tuple(_SUPPRESS)
+_SUPPRESS = {"fast": batch_fast_nms, "cross_class": batch_cross_class_fast_nms}
+BATCH_NMS_KINDS = tuple(_SUPPRESS)
 """The exact one has no fixed shapes: how many pairs take part depends on the scores."""
 
 
-class FixedDetections(NamedTuple):
+class BatchDetections(NamedTuple):
     """Detections of a batch in N places an image, best score first; places left are all zero.
 
     Attributes:
@@ -62,12 +62,12 @@ def limits_of(
     return torch.cat([values, kept]).to(device)
 
 
-def detect_fixed(
+def detect_batch(
     predictions: RawPredictions,
     limits: Tensor,
     options: SegmenterOptions,
     mask_iou_net: MaskIou | None,
-) -> FixedDetections:
+) -> BatchDetections:
     """`detect` and `rescore` of all images of a batch; the same detections.
 
     Args:
@@ -84,7 +84,7 @@ def detect_fixed(
     kept = _SUPPRESS[options.nms](boxes, scores, iou, threshold, options.max_instances)
     found = (kept.scores > 0)[..., None]
     coefficients = _rows(predictions.coefficients, kept.candidates).float().where(found, 0.0)
-    detections = FixedDetections(
+    detections = BatchDetections(
         boxes=_rows(boxes, kept.candidates).where(found, 0.0),
         scores=kept.scores,
         class_ids=kept.class_ids,
@@ -97,10 +97,10 @@ def detect_fixed(
 def _rescore(
     net: MaskIou | None,
     prototypes: Tensor,
-    found: FixedDetections,
+    found: BatchDetections,
     options: SegmenterOptions,
     threshold: Tensor,
-) -> FixedDetections:
+) -> BatchDetections:
     if net is None or options.rescoring == "class":
         return found
     mask_scores = predict_mask_iou_of(
@@ -111,7 +111,7 @@ def _rescore(
     products = (found.scores * mask_scores).where(found.scores > 0, -1.0)
     products, order = top_scores(products, threshold, products.shape[1])
     above = products > threshold
-    return FixedDetections(
+    return BatchDetections(
         boxes=_rows(found.boxes, order).where(above[..., None], 0.0),
         scores=products.where(above, 0.0),
         class_ids=found.class_ids.gather(1, order).where(above, 0),
