@@ -18,6 +18,9 @@ EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 COMPILE_MODES = ("off", "on", "auto")
 """Whether the network goes through `torch.compile`."""
 
+CHANNEL_ORDERS = ("bgr", "rgb")
+"""The order of the colours in an image."""
+
 RESIZE_KINDS = ("square", "fit")
 """How an image becomes the network's input: stretched to a square, or with its aspect ratio."""
 

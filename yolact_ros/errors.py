@@ -28,3 +28,8 @@ def expect_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     """
     if value not in allowed:
         raise InputError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, or its type's name if it has no text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

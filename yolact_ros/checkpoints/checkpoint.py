@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, first_line
 from yolact_ros.network.yolact import Yolact
 from yolact_ros.presets import (
     Preset,
@@ -45,7 +45,7 @@ class CheckpointError(InputError):
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file, on the CPU.
+    """Read the tensors of a checkpoint file, to the CPU.
 
     Raises:
         CheckpointError: The file is missing or holds something else.
@@ -58,11 +58,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(f"weights: cannot read {path}: {_first_line(error)}") from error
+        raise CheckpointError(f"weights: cannot read {path}: {first_line(error)}") from error
     except Exception as error:  # pickle's own errors share no base class
         raise CheckpointError(
             f"weights: expected a dictionary of tensors in {path}, got something that cannot be "
-            f"read without executing it: {_first_line(error)}"
+            f"read without executing it: {first_line(error)}"
         ) from error
     if not isinstance(state, Mapping):
         raise CheckpointError(
@@ -77,7 +77,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a checkpoint's tensors, without the obsolete ones.
+    """Read the names and shapes of a checkpoint's tensors, without the obsolete ones.
 
     Raises:
         CheckpointError: As `read_checkpoint`.
@@ -97,7 +97,7 @@ def is_obsolete(name: str) -> bool:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """The text entries that `save_checkpoint` wrote; empty for a `.pth` file.
+    """Read the text entries that `save_checkpoint` wrote; empty for a `.pth` file.
 
     Raises:
         CheckpointError: The file is missing or no safetensors file.
@@ -111,7 +111,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def preset_of(path: str | Path) -> Preset | None:
-    """The preset that the metadata of a weights file describe; None if they do not.
+    """The preset that a file's metadata describes; None if it describes none.
 
     Raises:
         CheckpointError: The file cannot be read, or its preset's definition cannot.
@@ -128,15 +128,24 @@ def preset_of(path: str | Path) -> Preset | None:
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> None:
-    """Loads weights strictly: every tensor must be there, known and of the right shape.
+    """Load weights strictly: every tensor must be there, known and of the right shape.
 
     Args:
         network: Changed in place, or not at all if this raises.
         path: A `.pth` file of the authors' training code, or `.safetensors`.
 
     Raises:
-        CheckpointError: The message lists what is missing, unexpected or of another shape, and
-            names the presets that would fit.
+        CheckpointError: The file cannot be read, or does not fit; the message lists what is
+            missing, unexpected or of another shape, and names the presets that would fit.
+
+    Example:
+        >>> import tempfile
+        >>> from yolact_ros.checkpoints import load_checkpoint, save_checkpoint
+        >>> from yolact_ros.network import build_network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = f"{folder}/demo.safetensors"
+        ...     save_checkpoint(build_network("yolact_demo"), path, {"note": "untrained"})
+        ...     load_checkpoint(build_network("yolact_demo"), path)
     """
     state = {k: v for k, v in read_checkpoint(path).items() if not is_obsolete(k)}
     own = network.state_dict()
@@ -157,12 +166,12 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
 
 
 def save_checkpoint(network: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Writes all tensors of a network as safetensors, with its preset and classes.
+    """Write all tensors of a network as safetensors, with its preset and classes.
 
     Args:
         network: Its `state_dict` is written.
-        path: The file to write; it ends in `.safetensors`. It appears when it is complete.
-        metadata: Further text to keep with the tensors, such as facts of the training.
+        path: The file to write, ending in `.safetensors`. It appears once it is complete.
+        metadata: Further text to keep with the tensors, such as facts about the training.
     """
     described = describe_preset(network.preset) if isinstance(network, Yolact) else {}
     write_tensors(network.state_dict(), path, {**metadata, **described})
@@ -176,10 +185,10 @@ def describe_preset(preset: Preset) -> dict[str, str]:
 def write_tensors(
     state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str]
 ) -> None:
-    """Writes tensors as safetensors; the file appears when it is complete.
+    """Write tensors as safetensors; the file appears once it is complete.
 
     Raises:
-        ValueError: The name does not end in `.safetensors`.
+        InputError: The name does not end in `.safetensors`, or there is no such folder.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -196,9 +205,9 @@ def write_tensors(
 
 
 def publish(finished: Path, path: Path) -> None:
-    """Moves a complete file to its name, with the permissions that a new file has.
+    """Move a complete file to its name, with the permissions of a new file.
 
-    What libraries write as temporary files is often readable by nobody else.
+    Temporary files of libraries are often readable by nobody else.
     """
     sample = finished.with_name(f"{finished.name}.mode")
     sample.touch()
@@ -210,7 +219,7 @@ def publish(finished: Path, path: Path) -> None:
 
 
 class _SafetensorsFile:
-    """`safe_open` with our errors."""
+    """`safe_open`, which raises `CheckpointError`."""
 
     def __init__(self, path: Path) -> None:
         _check_is_file(path)
@@ -222,7 +231,7 @@ class _SafetensorsFile:
             return self._file.__enter__()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
-                f"weights: cannot read {self._path}: {_first_line(error)}"
+                f"weights: cannot read {self._path}: {first_line(error)}"
             ) from error
 
     def __exit__(self, *exception: object) -> None:
@@ -238,7 +247,3 @@ def _of_preset(network: nn.Module) -> str:
     if not isinstance(network, Yolact):
         return ""
     return f" of {network.preset.name} ({len(network.preset.class_names)} classes)"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

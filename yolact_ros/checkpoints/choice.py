@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The preset of a weights file: as its user says, as its metadata say, as its tensors show."""
+"""The preset of a weights file: given by the user, by its metadata, or by its tensors."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def choose_preset(
     preset: str | Preset | None = None,
     class_names: Sequence[str] = (),
 ) -> Preset:
-    """The preset to build for a weights file.
+    """Choose the preset to build for a weights file.
 
     Args:
         weights: A `.pth` or `.safetensors` file.
-        preset: A preset or its name; None for the one that the file's metadata describe or, if they
-            describe none, the only one that has the file's tensors and as many classes.
-        class_names: Names for the file's classes, in the order of the class ids; empty for those of
-            the preset. A file of the authors' training code has none, so that they must be given if
-            it was trained on one's own.
+        preset: A preset or its name; None for the one that the file's metadata describes or, if it
+            describes none, the only one that has the file's tensors and as many classes.
+        class_names: Names of the file's classes, in the order of the class ids; empty for those of
+            the preset. A file of the authors' training code has none: they must be given if it was
+            trained on other classes.
 
     Raises:
-        CheckpointError: The metadata describe another preset than the given one, or there is no
-            preset given or described and the tensors do not fit exactly one.
-        ValueError: There is no preset of that name.
+        CheckpointError: The metadata describes another preset than the given one, or no preset is
+            given or described and the tensors do not fit exactly one.
+        InputError: There is no preset of that name.
     """
     described = preset_of(weights)
     if described is not None:
@@ -53,10 +53,10 @@ def agree_on_preset(
     preset: str | Preset | None = None,
     class_names: Sequence[str] = (),
 ) -> Preset:
-    """As `choose_preset`, for a file that describes its preset.
+    """Choose the preset to build for a file that describes its own.
 
     Args:
-        described: By the file.
+        described: The preset that the file describes.
         weights: The file.
         preset: As in `choose_preset`.
         class_names: As in `choose_preset`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a checkpoint to safetensors that carry their preset and classes."""
+"""From any checkpoint to a safetensors file with its preset and classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .fitting import compare_shapes, describe_fits, expected_shapes, fitting_pre
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was written.
+    """The result of a conversion.
 
     Attributes:
         preset: The preset in the new file's metadata.
@@ -45,19 +45,18 @@ def convert_checkpoint(
     half: bool = False,
     overwrite: bool = False,
 ) -> Conversion:
-    """Writes a checkpoint's tensors with its preset and classes as safetensors.
+    """Write a checkpoint's tensors as safetensors, with its preset and classes.
 
     Args:
-        source: A `.pth` or `.safetensors` file; what else its metadata say is kept.
-        target: The file to write; it ends in `.safetensors`.
+        source: A `.pth` or `.safetensors` file; its other metadata is kept.
+        target: The file to write, ending in `.safetensors`.
         preset, class_names: See `choose_preset`.
-        half: Whether floating-point tensors are rounded to fp16, which halves the file; otherwise
-            they stay as they are.
+        half: Whether to round floating-point tensors to fp16, which halves the file.
         overwrite: Whether `target` may exist.
 
     Raises:
         CheckpointError: The source cannot be read or does not fit the preset.
-        ValueError: `target` exists or has another ending; there is no preset of that name.
+        InputError: `target` exists or has another ending; there is no preset of that name.
     """
     source, target = Path(source), Path(target)
     if target.suffix != ".safetensors":

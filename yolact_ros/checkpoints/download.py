@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authors' published weights: where they lie, and how they get there."""
+"""The authors' published weights: where they are kept, and how they are downloaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from yolact_ros import __version__
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import Preset
 
 from .checkpoint import CheckpointError, publish, read_shapes
@@ -29,7 +29,7 @@ class DownloadError(OSError):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a server says of a file; None where it does not.
+    """What a server states about a file; None where it does not.
 
     Attributes:
         size: In bytes.
@@ -49,16 +49,16 @@ def weights_folder() -> Path:
 
 
 def published_file(preset: Preset) -> str | None:
-    """Name of the authors' file; None where none can be fetched by a program."""
+    """Name of the authors' file; None where a program cannot download it."""
     if preset.published is None or not preset.published.weights_url:
         return None
     return urlsplit(preset.published.weights_url).path.rsplit("/", 1)[-1]
 
 
 def find_weights(preset: Preset, folder: Path | None = None) -> Path | None:
-    """The file of a preset in the folder of downloaded weights.
+    """Find the file of a preset in the folder of downloaded weights.
 
-    It is the published file, or else one that is named after the preset: PRESET.safetensors,
+    It is the published file or, without it, one named after the preset: PRESET.safetensors,
     PRESET.pth, or PRESET_EPOCH_ITERATION.pth (the last iteration) as the authors' code names them.
 
     Args:
@@ -88,25 +88,25 @@ def download_weights(
     retries: int = 8,
     overwrite: bool = False,
 ) -> Path:
-    """Fetches the authors' file of a preset, and goes on where an earlier attempt was broken off.
+    """Download the authors' file of a preset, resuming an earlier attempt that was interrupted.
 
-    The file appears under its name only when its size and checksum are those that the server states
+    The file appears under its name only if its size and checksum are those that the server states
     and its tensors fit the preset.
 
     Args:
         preset: One whose weights the authors published.
-        folder: Where to put it; `weights_folder()` if None. Made if it does not exist.
+        folder: Where to put it; `weights_folder()` if None. Created if it does not exist.
         endpoint: A mirror of the Hugging Face Hub; the environment variable HF_ENDPOINT or the Hub
             itself if None.
         progress: Whether to show a progress bar on standard error.
-        retries: How often to go on by itself when the connection breaks.
-        overwrite: Whether to fetch a file again that is there already.
+        retries: How often to resume when the connection breaks.
+        overwrite: Whether to download a file again that is there already.
 
     Returns:
         The file.
 
     Raises:
-        DownloadError: It cannot be fetched, or it is not the file that it should be.
+        DownloadError: It cannot be downloaded, or is not the file that it should be.
         CheckpointError: The file that is there already does not fit.
     """
     folder = weights_folder() if folder is None else folder
@@ -137,7 +137,7 @@ def download_weights(
 
 
 def _ask(url: str, path: Path) -> RemoteFile:
-    """Size and checksum as the server states them."""
+    """Ask the server for size and checksum."""
     try:
         import gdown  # noqa: F401 - before anything is asked for
         import requests
@@ -172,7 +172,7 @@ def _ask(url: str, path: Path) -> RemoteFile:
 
 
 def _fetch(url: str, unfinished: Path, path: Path, progress: bool, retries: int) -> str:
-    """Brings the content to `unfinished`; its SHA-256."""
+    """Download the content to `unfinished` and return its SHA-256."""
     import gdown
     import requests
 
@@ -280,4 +280,4 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__context__ is not None:
         cause = cause.__context__
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
+    return first_line(cause).rstrip(".")

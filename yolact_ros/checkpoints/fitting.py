@@ -16,7 +16,7 @@ from yolact_ros.presets import Preset, get_preset, preset_names, with_classes
 
 Shapes = Mapping[str, tuple[int, ...]]
 _LISTED = 5
-_MOST_CLASSES = 10**5  # a broken file shall not have us make up a billion names
+_MOST_CLASSES = 10**5  # a broken file must not make us invent a billion names
 # What the tensors do not show.
 _INVISIBLE = {
     "name": "",
@@ -30,7 +30,7 @@ _INVISIBLE = {
 
 @dataclass(frozen=True)
 class Mismatch:
-    """How a checkpoint differs from what a network expects; false if it does not.
+    """How a checkpoint differs from what a network expects; false if it does not differ.
 
     Attributes:
         missing: Names that the network has and the checkpoint has not.
@@ -81,7 +81,7 @@ def expected_shapes(preset: Preset) -> Shapes:
 
 
 def compare_shapes(expected: Shapes, found: Shapes) -> Mismatch:
-    """What a checkpoint lacks, has too much, or has in another shape."""
+    """Compare the tensors of a checkpoint with those that a network expects."""
     return Mismatch(
         missing=tuple(name for name in expected if name not in found),
         unexpected=tuple(name for name in found if name not in expected),
@@ -129,7 +129,7 @@ def fitting_presets(shapes: Shapes) -> list[Fit]:
 
 
 def describe_fits(fits: list[Fit]) -> str:
-    """What `fitting_presets` found, as the end of a sentence that begins with "it"."""
+    """Describe what `fitting_presets` found, as a clause that begins with "it"."""
     if not fits:
         return "it fits no preset"
     names = " and ".join(

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks as files that run without this package."""
+"""Export: a network in, one file out that runs without this package (docs/export.md).
+
+Read `export` first (writes the file and compares it with the network), then `exported_network` (the
+network with decoding and suppression as one module, which is written) and the two formats,
+`onnx_format` and `torch_format`.
+"""
 
 from .export import export_network
 

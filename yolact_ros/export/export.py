@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes exported files, and compares them with the network that they were made from."""
+"""Write exported files, and compare them with the network that they were made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints.checkpoint import publish
-from yolact_ros.choices import EXPORT_FORMATS
+from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
 from yolact_ros.inference.options import SegmenterOptions
@@ -24,8 +24,8 @@ from .torch_format import run_torch, write_torch
 Outputs = Mapping[str, Tensor]
 
 BOUNDS = {"fp32": 1e-3, "fp16": 3e-2}
-"""Largest difference from torch in fp32 that a raw output may have, by precision of the file: as a
-part of the output's own largest value, or of 1 if that is more."""
+"""Largest difference from torch in fp32 that a raw output may have, by the precision of the file:
+relative to the output's own largest value, or to 1 if that is larger."""
 
 _WRITE: dict[str, Callable[[ExportedNetwork, Tensor, Path], None]] = {
     "onnx": write_onnx,
@@ -44,23 +44,23 @@ def export_network(
     precision: str = "fp32",
     check: bool = True,
 ) -> dict[str, float]:
-    """Exports a network with decoding and suppression as one file that needs no other.
+    """Export a network with decoding and suppression as a single file.
 
     Args:
         network: In evaluation mode.
-        path: The file to write, `.onnx` or `.pt2` as the format has it.
+        path: The file to write: `.onnx` or `.pt2`, depending on the format.
         format: "onnx" (opset 20) or "torch" (`torch.export`).
-        options: Which detections the decoded outputs are: they become constants of the file.
+        options: Which detections the decoded outputs hold; they become constants of the file.
         precision: "fp32" or "fp16": arithmetic of the network; its inputs and outputs are float32.
-        check: Whether the file is run with noise at two sizes of batch before it gets its name.
+        check: Whether to run the file on noise, at two batch sizes, before it gets its name.
 
     Returns:
-        For each raw output the largest difference from the network in torch, in the terms of
-        `BOUNDS`; nothing without the check.
+        For each raw output the largest difference from the network in torch, measured as in
+        `BOUNDS`; empty without the check.
 
     Raises:
-        ValueError: A value is not among those expected, a package is missing, or the file does not
-            give what the network gives.
+        InputError: A value is not among those expected, a package is missing, or the file does not
+            reproduce the network's outputs.
     """
     path = Path(path)
     expect_one_of("format", format, tuple(EXPORT_FORMATS))
@@ -68,8 +68,7 @@ def export_network(
         raise InputError(f"out: expected a name that ends in {EXPORT_FORMATS[format]}, got {path}")
     if not path.parent.is_dir():
         raise InputError(f"out: expected a folder at {path.parent}, found none")
-    if precision not in BOUNDS:
-        raise InputError(f"precision: expected one of {', '.join(BOUNDS)}, got {precision!r}")
+    expect_one_of("precision", precision, EXPORT_PRECISIONS)
     module = ExportedNetwork(
         network, options or SegmenterOptions(), precision, cut_at_mask_iou=format == "onnx"
     ).eval()

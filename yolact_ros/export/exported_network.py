@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network with decoding and suppression, as one module of fixed shapes."""
+"""The network with decoding and suppression as one module."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class ExportedNetwork(nn.Module):
 
     Args:
         network: A copy of it is used, with its batch norms folded.
-        options: Which detections are kept. They become constants.
+        options: Which detections are kept; they become constants.
         precision: Arithmetic of the network, "fp32" or "fp16".
-        cut_at_mask_iou: Whether what enters and leaves the mask-IoU net is given, too, under the
+        cut_at_mask_iou: Whether to return input and output of the mask-IoU net, too, under the
             names `MASK_IOU_INPUT` and `MASK_IOU_OUTPUT`.
 
     Attributes:
-        file: What the file is to say of itself.
+        file: The metadata for the file.
 
     Raises:
-        ValueError: A kind of suppression without fixed shapes, or an unknown class.
+        InputError: A kind of suppression that cannot be exported, or an unknown class.
     """
 
     limits: Tensor
@@ -66,7 +66,7 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("limits", limits)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Runs everything.
+        """Run the network, decoding and suppression.
 
         Args:
             images: (B, 3, S, S) float32 normalised RGB.

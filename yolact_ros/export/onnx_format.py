@@ -24,15 +24,15 @@ today's engines."""
 
 
 def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
-    """Writes the file.
+    """Write the file.
 
     Args:
-        module: What is exported, with `cut_at_mask_iou`.
-        images: An example of its input, two or more.
+        module: The network to export, with `cut_at_mask_iou`.
+        images: An example of its input, of two images or more.
         path: The file.
 
     Raises:
-        ValueError: onnx or onnxscript is not installed.
+        InputError: onnx or onnxscript is not installed.
     """
     try:
         import onnx
@@ -65,10 +65,10 @@ def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
 
 
 def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
-    """Runs a file once on the CPU.
+    """Run a file once on the CPU.
 
     Raises:
-        ValueError: onnxruntime is not installed.
+        InputError: onnxruntime is not installed.
     """
     try:
         import onnxruntime
@@ -93,7 +93,7 @@ def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
 
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Only errors of a logger: the exporter's optimiser tells which constants it left alone."""
+    """Silence a logger but for errors: the exporter's optimiser lists constants it left alone."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -104,7 +104,7 @@ def _quiet(name: str) -> Iterator[None]:
 
 
 def _strip(model: Any) -> None:
-    """Removes what the exporter notes for its developers, with paths of this machine."""
+    """Remove the exporter's notes for its developers, which hold paths of this machine."""
     del model.metadata_props[:]
     graph = model.graph
     for item in (graph, *graph.node, *graph.initializer, *graph.value_info):
@@ -115,7 +115,7 @@ def _strip(model: Any) -> None:
 
 
 def _hide_outputs(graph: Any, names: tuple[str, ...]) -> None:
-    """Makes inner tensors of outputs; their names and shapes stay known."""
+    """Turn outputs into inner tensors, whose names and shapes stay known."""
     hidden = [output for output in graph.output if output.name in names]
     for output in hidden:
         graph.value_info.append(output)

@@ -18,11 +18,11 @@ _TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn")
 
 
 def write_torch(module: ExportedNetwork, images: Tensor, path: Path) -> None:
-    """Writes the file.
+    """Write the file.
 
     Args:
-        module: What is exported.
-        images: An example of its input, two or more.
+        module: The network to export.
+        images: An example of its input, of two images or more.
         path: The file.
     """
     program = trace(module, images)
@@ -33,13 +33,13 @@ def write_torch(module: ExportedNetwork, images: Tensor, path: Path) -> None:
 
 
 def trace(module: ExportedNetwork, images: Tensor) -> torch.export.ExportedProgram:
-    """The module as a graph for any batch."""
+    """Trace the module as a graph for any batch size."""
     batch = torch.export.Dim("batch", min=1)
     with torch.no_grad():
         return torch.export.export(module, (images,), dynamic_shapes=({0: batch},), strict=False)
 
 
 def run_torch(path: Path, images: Tensor) -> dict[str, Tensor]:
-    """Runs a file once."""
+    """Run a file once."""
     outputs: dict[str, Tensor] = torch.export.load(path).module()(images)
     return outputs

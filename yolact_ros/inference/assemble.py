@@ -23,14 +23,14 @@ def assemble_instances(
     image_size: tuple[int, int],
     class_names: tuple[str, ...],
 ) -> Instances:
-    """Makes the masks of one image's detections and brings everything to the host.
+    """Assemble the masks of one image's detections and bring everything to the host.
 
     Args:
-        detections: N of them.
+        detections: N detections.
         mask_scores: (N,) predicted mask IoU, or None.
         prototypes: (h, w, k) of the image.
         image_size: (height, width) of the image in pixels.
-        class_names: Of the preset, by class id.
+        class_names: The preset's, by class id.
 
     Returns:
         N instances, in the order of the detections. Masks may be empty; they are views of one
@@ -56,7 +56,7 @@ def assemble_instances(
 def download(
     tensors: Sequence[Tensor], fetch: Callable[[Tensor], Tensor] | None = None
 ) -> list[npt.NDArray[Any]]:
-    """Brings tensors of one device to the host in a single transfer.
+    """Bring tensors of one device to the host in a single transfer.
 
     Args:
         tensors: Of any shapes and types.
@@ -84,10 +84,10 @@ def download(
 def split_masks(
     rectangles: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8]
 ) -> tuple[PackedMask, ...]:
-    """The masks of `yolact_ros.ops.masks.PackedMasks` on the host, as views of its buffer.
+    """Split `yolact_ros.ops.masks.PackedMasks` on the host into masks, views of its buffer.
 
     Raises:
-        ValueError: A mask did not fit into the buffer.
+        InputError: A mask did not fit into the buffer.
     """
     masks = []
     for x, y, width, height, start in rectangles.tolist():
@@ -102,7 +102,7 @@ def split_masks(
 
 
 def pixel_boxes(boxes: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Fractions to pixels, corners in order and within the image."""
+    """Convert fractions to pixels, with corners in order and within the image."""
     limits = np.array([width, height], dtype=np.float32)
     first = np.minimum(boxes[:, :2], boxes[:, 2:]) * limits
     last = np.maximum(boxes[:, :2], boxes[:, 2:]) * limits

@@ -21,20 +21,20 @@ def detect(
     options: SegmenterOptions,
     class_ids: tuple[int, ...] = (),
 ) -> Detections:
-    """Decodes, suppresses and cuts to the best detections above the score threshold.
+    """Decode, suppress and keep the best detections above the score threshold.
 
     Only the boxes of candidates are decoded, and of their scores only those above the score
     threshold are sorted and compared; see `fast_nms`.
 
     Args:
-        predictions: Of a batch.
+        predictions: The network's, for a batch.
         image: Index of the image in the batch.
-        options: Kind of suppression and limits.
+        options: The kind of suppression and the limits.
         class_ids: Classes to keep; empty for all. The others take no part in suppression.
     """
     scores = predictions.class_scores[image, :, 1:]
     wanted = scores[:, list(class_ids)] if class_ids else scores
-    # In what the network computes in: conversion of the maximum gives the maximum converted.
+    # In the network's own type: converting before or after the maximum gives the same.
     candidates = (wanted.amax(dim=1).float() > CANDIDATE_THRESHOLD).nonzero()[:, 0]
     scores = scores[candidates].float()
     if class_ids:

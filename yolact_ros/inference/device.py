@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of devices and precisions, as parameters give them, to torch's."""
+"""From names of devices and precisions to torch's objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def resolve_device(name: str) -> torch.device:
     """The torch device of "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        ValueError: The name is another, or there is no such device.
+        InputError: The name is none of these, or this machine has no such device.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
@@ -34,11 +34,11 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> tuple[str, torch.dtype]:
     """The precision to use and its torch type.
 
-    "auto" is what is fastest at the same AP: fp16 on CUDA, bf16 on a CPU that multiplies matrices
-    in it, and fp32 elsewhere.
+    "auto" takes the fastest at the same AP: fp16 on CUDA, bf16 on a CPU with matrix units for it,
+    and fp32 elsewhere.
 
     Raises:
-        ValueError: The name is not in `PRECISIONS`.
+        InputError: The name is not in `yolact_ros.choices.PRECISIONS`.
     """
     expect_one_of("precision", name, PRECISIONS)
     if name == "auto":

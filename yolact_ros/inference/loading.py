@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a user says of a network to the network with its weights."""
+"""From a preset, a file or class names, as the user gives them, to a network with weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
 from yolact_ros.checkpoints.download import find_weights
+from yolact_ros.choices import EXPORT_FORMATS
 from yolact_ros.errors import InputError
-from yolact_ros.inference.engines.exported_file import SUFFIXES
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, with_classes
 
 
 def shipped_weights(preset: Preset) -> Path | None:
-    """The weights that come with the package for this preset, if any do."""
+    """The weights that come with the package for a preset; None if there are none."""
     path = resources.files("yolact_ros") / "weights" / f"{preset.name}.safetensors"
     return Path(str(path)) if path.is_file() else None
 
@@ -26,12 +26,12 @@ def load_network(
     weights: str | Path | None = None,
     class_names: Sequence[str] = (),
 ) -> Yolact:
-    """Builds a network and loads its weights; in evaluation mode, on the CPU, in fp32.
+    """Build a network and load its weights: in evaluation mode, on the CPU, in fp32.
 
     The arguments are those of `Segmenter`.
 
     Raises:
-        ValueError: There are no weights, or they do not fit (`CheckpointError`).
+        InputError: There are no weights, or they do not fit (`CheckpointError`).
     """
     chosen, path = _choose(preset, weights, class_names)
     network = build_network(chosen)
@@ -44,7 +44,7 @@ def _choose(
 ) -> tuple[Preset, Path]:
     """The preset to build and the file to load."""
     if weights is not None:
-        if Path(weights).suffix in SUFFIXES:
+        if Path(weights).suffix in EXPORT_FORMATS.values():
             raise InputError(
                 f"weights: expected a .pth or .safetensors file, got the exported {weights}, whose "
                 "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"

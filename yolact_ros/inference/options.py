@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be changed between two images."""
+"""The options that may change between two calls."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class SegmenterOptions:
     """Which detections are kept.
 
     Attributes:
-        score_threshold: Detections with a score above this are kept; 0 to 1.
-        max_instances: At most so many, the best ones; 1 or more.
+        score_threshold: Only detections with a score above this are kept; 0 to 1.
+        max_instances: Largest number of instances per image, the best ones; 1 or more.
         nms: "fast" (published), "cross_class" or "exact"; see `yolact_ros.ops.suppression`.
-        nms_iou: Box IoU above which the worse of two detections falls; 0 to 1.
+        nms_iou: Box IoU above which the worse of two detections is dropped; 0 to 1.
         classes: Names of the classes to keep; empty for all.
-        rescoring: What a network with a mask-IoU net (YOLACT++) does with the predicted mask IoU;
-            others have no use for it. "published": it stands in `mask_scores` beside the class
-            score, as the authors' evaluation has it, which ranks masks by the product and boxes by
-            the class score. "product": scores are class score times mask IoU, sorted and
-            thresholded again, as the authors' display has it. "class": the mask-IoU net is not run.
+        rescoring: What to do with the mask IoU that a YOLACT++ network predicts; other networks
+            ignore it. "published": it is returned in `mask_scores` beside the class score, as in
+            the authors' evaluation, which ranks masks by the product and boxes by the class score.
+            "product": scores are class score times mask IoU, sorted and thresholded again, as in
+            the authors' display. "class": the mask-IoU net is not run.
 
     Raises:
-        ValueError: A value is out of its range.
+        InputError: A value is out of its range.
     """
 
     score_threshold: float = 0.15
@@ -51,7 +51,7 @@ class SegmenterOptions:
         """The ids of `classes` among a preset's names; empty for all.
 
         Raises:
-            ValueError: A name is not among them.
+            InputError: A name is not among them.
         """
         if unknown := [name for name in self.classes if name not in class_names]:
             raise InputError(

@@ -66,7 +66,7 @@ class PlainPath:
         channel_order: tuple[str, ...],
         options: SegmenterOptions,
     ) -> None:
-        """Nothing: the first call does what there is to do."""
+        """Do nothing: there is no work that could be done ahead."""
 
     def segment(
         self,

@@ -12,21 +12,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from yolact_ros.choices import RESIZE_KINDS
+from yolact_ros.choices import CHANNEL_ORDERS, RESIZE_KINDS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.ops.resize import NormalizedResize
 from yolact_ros.presets import Preset
 
-CHANNEL_ORDERS = ("bgr", "rgb")
 _COARSEST_STRIDE = 32
 _SIZES_KEPT = 16
 
 
 def check_image(image: Any) -> npt.NDArray[np.uint8]:
-    """Returns the image if it is a non-empty (H, W, 3) uint8 array.
+    """Return the image if it is a non-empty (H, W, 3) uint8 array.
 
     Raises:
-        ValueError: It is something else.
+        InputError: It is something else.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         got = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
@@ -37,10 +36,10 @@ def check_image(image: Any) -> npt.NDArray[np.uint8]:
 
 
 def channel_orders(channel_order: str | Sequence[str], count: int) -> tuple[str, ...]:
-    """The channel order of each of `count` images, given as one of all or as one an image.
+    """The channel order of each of `count` images, given once for all or once for each.
 
     Raises:
-        ValueError: One is neither "bgr" nor "rgb", or there are more or fewer than images.
+        InputError: One is neither "bgr" nor "rgb", or their number is not that of the images.
     """
     if isinstance(channel_order, str):
         orders: tuple[str, ...] = (channel_order,) * count
@@ -49,23 +48,20 @@ def channel_orders(channel_order: str | Sequence[str], count: int) -> tuple[str,
     if len(orders) != count:
         raise InputError(f"channel_order: expected one or {count}, got {len(orders)}")
     for order in orders:
-        if order not in CHANNEL_ORDERS:
-            raise InputError(
-                f"channel_order: expected one of {', '.join(CHANNEL_ORDERS)}, got {order!r}"
-            )
+        expect_one_of("channel_order", order, CHANNEL_ORDERS)
     return orders
 
 
 class Preprocessor:
-    """Resizes to the network's input, normalises, and puts channels in RGB order.
+    """Resizes images to the network's input, normalises them and orders their channels as RGB.
 
-    The whole image becomes the whole input, with no border, so fractions of the input are fractions
-    of the image, which is all the inverse that boxes and masks need. As published: bilinear without
-    anti-aliasing, in float, never rounded.
+    The whole image becomes the whole input, with no border: fractions of the input are fractions of
+    the image, so that boxes and masks need no other inverse. As published, resizing is bilinear
+    without anti-aliasing, in float, and never rounded.
 
     Args:
         preset: Input size S and normalisation.
-        device: Where the images are uploaded to (as uint8) and resized.
+        device: Where images are resized; they are uploaded as uint8.
         dtype: Of the result.
         resize: "square" (published): S x S whatever the aspect ratio. "fit": the long side becomes
             S and the short one follows to the nearest pixel, but not below one cell of the coarsest
@@ -96,12 +92,12 @@ class Preprocessor:
     def __call__(
         self, images: Sequence[npt.NDArray[np.uint8]], channel_order: str | Sequence[str]
     ) -> Tensor:
-        """Prepares a batch.
+        """Prepare a batch.
 
         Args:
             images: B arrays (H, W, 3) uint8, of any memory layout, and of any sizes that have the
                 same `input_size`.
-            channel_order: "bgr" or "rgb", of all images or one an image.
+            channel_order: "bgr" or "rgb", for all images or one for each.
 
         Returns:
             (B, 3, h, w), channels last in memory.
@@ -113,12 +109,12 @@ class Preprocessor:
     def resizes(
         self, sizes: Sequence[tuple[int, int]], channel_order: str | Sequence[str]
     ) -> list[NormalizedResize]:
-        """What resizes images of those (height, width); the last few are kept ready."""
+        """The resizing functions for images of those (height, width); the last few are kept."""
         orders = channel_orders(channel_order, len(sizes))
         return [self._resize(*image) for image in zip(sizes, orders, strict=True)]
 
     def prepare(self, frames: Sequence[Tensor], resizes: Sequence[NormalizedResize]) -> Tensor:
-        """The network's input of images (H, W, 3) uint8 that are on the device."""
+        """Prepare a batch of images (H, W, 3) uint8 that are on the device already."""
         batch = [resize(frame) for resize, frame in zip(resizes, frames, strict=True)]
         stacked = torch.stack(batch) if len(batch) > 1 else batch[0][None]
         # (B, h, w, 3) in memory is (B, 3, h, w) with channels last.

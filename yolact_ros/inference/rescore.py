@@ -19,7 +19,7 @@ def rescore(
     detections: Detections,
     options: SegmenterOptions,
 ) -> tuple[Detections, Tensor | None]:
-    """Predicts the masks' IoU and combines it with the class scores as the options say.
+    """Predict the masks' IoU and combine it with the class scores as the options say.
 
     Args:
         mask_iou_net: None for a network without one.
@@ -29,7 +29,7 @@ def rescore(
 
     Returns:
         The detections, best score first, and their predicted mask IoU, (M,) float32; None if it was
-        not predicted. M < N only if products fall to the score threshold or below.
+        not predicted. M < N only if products are not above the score threshold.
     """
     if mask_iou_net is None or options.rescoring == "class":
         return detections, None
@@ -62,7 +62,7 @@ def predict_mask_iou_of(
     boxes: Tensor,
     class_ids: Tensor,
 ) -> Tensor:
-    """As `predict_mask_iou`, of N >= 1 detections in each of B images, in fixed shapes.
+    """`predict_mask_iou` of a batch: B images with N >= 1 detections each.
 
     Args:
         mask_iou_net: The net.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the stages of a call took."""
+"""How long the stages of a call take: `StageClock` on the host, `Marks` on a GPU."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import torch
 
 STAGES = ("upload", "preprocess", "network", "decode", "masks", "download")
-"""In order. A CPU has neither uploads nor downloads."""
+"""The stages of a call, in order. A CPU has neither uploads nor downloads."""
 
 _HAS_EXTERNAL_EVENTS = "external" in (torch.cuda.Event.__doc__ or "")
-"""Older torch cannot time within a graph: the next mark outside then gets the graph's time."""
+"""Whether torch can time within a graph; otherwise the next mark outside gets its time."""
 
 
 class StageClock:
@@ -25,7 +25,7 @@ class StageClock:
         self._begin = time.perf_counter()
 
     def record(self, stage: str) -> None:
-        """Ends a stage."""
+        """End a stage, and begin the next one."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
@@ -33,13 +33,13 @@ class StageClock:
         self._begin = now
 
     def add(self, stage: str, milliseconds: float) -> None:
-        """Adds to a stage's time and begins the next one now."""
+        """Add to a stage's time, and begin the next one now."""
         self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + milliseconds
         self._begin = time.perf_counter()
 
 
 class Marks:
-    """Ends of stages on the GPU's own time line, which nothing waits for; off CUDA wall time.
+    """Ends of stages on the GPU's own time line, which nothing waits for; wall time on a CPU.
 
     Args:
         device: Where the stages run.
@@ -53,7 +53,7 @@ class Marks:
         self._times: dict[str, float] = {}
 
     def record(self, stage: str) -> None:
-        """Marks the end of a stage in the current stream, or in the graph being captured."""
+        """Mark the end of a stage in the current stream, or in the graph being captured."""
         if not self._cuda:
             self._times[stage] = time.perf_counter() * 1000
             return
@@ -66,7 +66,7 @@ class Marks:
         self._events[stage].record()
 
     def durations(self, order: Iterable[str]) -> dict[str, float]:
-        """Milliseconds of each stage but the first, whose mark is where the clock starts.
+        """Milliseconds of each stage but the first, whose mark starts the clock.
 
         All of them must have ended.
 

@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: layers, and what is built of them; nothing about files of weights."""
+"""The network: its layers and how a preset puts them together; nothing about files of weights.
+
+In: a preset, then (B, 3, H, W) normalised RGB. Out: `RawPredictions`, or `TrainingPredictions` in
+training mode.
+
+Read `yolact` first (`Yolact.forward` is the whole network in ten lines), then its parts in order:
+`backbone`, `darknet` or `torchvision_backbone`, `fpn`, `heads`, `priors`. `mask_iou` and
+`deformable` belong to YOLACT++. `folding` merges batch norms into convolutions for inference.
+"""
 
 from .yolact import Yolact, build_network
 

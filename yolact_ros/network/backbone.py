@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Residual backbones out of torchvision's blocks, under the published tensor names."""
+"""Residual backbones made of torchvision's blocks, under the published tensor names."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _BLOCKS: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottl
 class ResNetBackbone(nn.Module):
     """A ResNet without its classifier (He et al., CVPR 2016; stride in the 3x3 convolution).
 
-    torchvision's own `ResNet` names its stages `layer1` to `layer4`; published YOLACT checkpoints
-    say `layers.0` to `layers.3`, and inside a stage both agree.
+    torchvision's own `ResNet` names its stages `layer1` to `layer4`, published YOLACT checkpoints
+    `layers.0` to `layers.3`; within a stage both agree.
 
     Args:
         spec: Block kind, depth and width.
@@ -79,7 +79,7 @@ def _make_stage(
 
 
 def _deform(stage: nn.Module, interval: int) -> None:
-    """Replaces the 3x3 convolution of every so-manieth bottleneck, from the first on."""
+    """Replace the 3x3 convolution in every `interval`-th bottleneck, starting with the first."""
     for index, block in enumerate(stage.children()):
         if index % interval == 0:
             plain: nn.Conv2d = block.conv2  # type: ignore[assignment]

@@ -13,7 +13,7 @@ from yolact_ros.ops.deformable import deform_conv2d_by_gathering
 class DeformableConv2d(nn.Module):
     """A 3x3 deformable convolution that predicts its own offsets and modulation.
 
-    The tensors are called as in the published YOLACT++ checkpoints: `weight`, `bias` and
+    The tensors are named as in the published YOLACT++ checkpoints: `weight`, `bias` and
     `conv_offset_mask`, whose 27 channels are the 18 offsets, (dy, dx) for each kernel tap, and the
     9 modulations before their sigmoid.
 
@@ -32,7 +32,7 @@ class DeformableConv2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Makes it an ordinary convolution at half strength: no offsets, modulation 1/2."""
+        """Make it an ordinary convolution at half strength: no offsets, modulation 1/2."""
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
         nn.init.zeros_(self.bias)
         nn.init.zeros_(self.conv_offset_mask.weight)
@@ -67,7 +67,7 @@ def _has_kernel(x: Tensor) -> bool:
 
 
 def _is_exporting() -> bool:
-    """Whether the network is being written down for other engines, which know the operator."""
+    """Whether the network is being exported for other engines, which know the operator."""
     if hasattr(torch.compiler, "is_exporting"):
         return bool(torch.compiler.is_exporting())
     return bool(torch.compiler.is_compiling())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The feature pyramid (Lin et al., CVPR 2017) as YOLACT has it."""
+"""The feature pyramid (Lin et al., CVPR 2017), in YOLACT's version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class FeaturePyramid(nn.Module):
-    """C3, C4, C5 to P3, P4 and so on.
+    """Makes pyramid levels P3, P4 and so on of C3, C4 and C5.
 
     Unlike torchvision's, it enlarges bilinearly, ends P3 to P5 with a ReLU and makes P6 and P7 by
     strided convolutions of P5 (YOLACT paper, section 5). The published tensor names count from the

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two parallel branches: image-wide prototypes, and predictions for each prior."""
+"""The two parallel branches: prototypes of the whole image, and predictions for each prior."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Protonet(nn.Sequential):
-    """P3 to prototype masks at twice its resolution (YOLACT paper, section 3.1 and figure 3).
+    """Makes prototype masks of P3, at twice its resolution (YOLACT paper, section 3.1, figure 3).
 
     The layers' positions are part of the published tensor names: `proto_net.0`, `.2`, `.4`, `.8`
     and `.10` are the convolutions (with three before the enlargement).
@@ -38,7 +38,7 @@ class Protonet(nn.Sequential):
 
 
 class HeadOutputs(NamedTuple):
-    """Predictions of one pyramid level (or of all, joined), P priors.
+    """Predictions for the P priors of one pyramid level, or of all levels joined.
 
     Attributes:
         offsets: (B, P, 4).
@@ -57,7 +57,7 @@ class PredictionHead(nn.Module):
     Args:
         channels: Channels of the pyramid levels.
         priors_per_cell: Priors at each position.
-        num_classes: With background.
+        num_classes: Classes, with background.
         prototypes: Number k of mask coefficients.
         convolutions: 3x3 convolutions before the three outputs.
     """

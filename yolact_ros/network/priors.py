@@ -18,7 +18,7 @@ Size = tuple[int, int]
 
 
 def level_sizes(input_size: Size, levels: int) -> list[Size]:
-    """Cells of each pyramid level from P3 on: every stride of two rounds up."""
+    """(height, width) in cells of each pyramid level from P3 on: every stride of two rounds up."""
     strides = [2 ** (3 + level) for level in range(levels)]
     return [
         (math.ceil(input_size[0] / stride), math.ceil(input_size[1] / stride)) for stride in strides
@@ -26,14 +26,14 @@ def level_sizes(input_size: Size, levels: int) -> list[Size]:
 
 
 def make_priors(preset: Preset, input_size: Size, cells: Sequence[Size]) -> Tensor:
-    """All priors of a preset.
+    """Make all priors of a preset.
 
-    Order: levels; within one rows, columns, sizes, aspect ratios.
+    They are ordered by level, then row, column, size and aspect ratio.
 
     Args:
         preset: Sizes and shapes of the priors.
-        input_size: Of the network's input in pixels.
-        cells: For each level its height and width.
+        input_size: The network's input in pixels.
+        cells: Height and width of each level, in cells.
 
     Returns:
         (P, 4) float32 cx, cy, w, h as fractions of the input.
@@ -78,7 +78,7 @@ class PriorCache:
         self.get(side, level_sizes(side, len(preset.prior_sizes)), torch.device("cpu"))
 
     def get(self, input_size: Size, cells: Sequence[Size], device: torch.device) -> Tensor:
-        """The priors for an input size and the cells that the network made of it."""
+        """The priors of an input size and the cells that the network made of it."""
         key = (input_size, tuple(cells), device)
         if key not in self._priors:
             if torch.compiler.is_compiling():

@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, fx, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import TorchvisionSpec
 
 _STRIDES = (8, 16, 32)
@@ -73,10 +73,9 @@ def _find_strides(model: nn.Module, name: str) -> list[tuple[str, int]]:
         with torch.no_grad():
             values = extractor(torch.zeros(1, 3, _PROBE, _PROBE))
     except (RuntimeError, ValueError, AssertionError, torch.fx.proxy.TraceError) as error:
-        first_line = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"backbone: expected a network that can be traced at {_PROBE} x {_PROBE} pixels, "
-            f"torchvision:{name} cannot: {first_line}"
+            f"torchvision:{name} cannot: {first_line(error)}"
         ) from error
     model.train()
     found: dict[int, tuple[str, int]] = {}

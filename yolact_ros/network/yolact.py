@@ -29,9 +29,9 @@ Backbone = ResNetBackbone | DarkNetBackbone | TorchvisionBackbone
 
 
 class Yolact(nn.Module):
-    """Backbone, feature pyramid, prototypes and the shared head.
+    """Backbone, feature pyramid, prototype masks and the shared prediction head.
 
-    The submodules carry the published tensor names, so that official checkpoints load.
+    The submodules have the published tensor names, so that official checkpoints load.
 
     Args:
         preset: Architecture and classes.
@@ -66,7 +66,7 @@ class Yolact(nn.Module):
         self._initialize()
 
     def forward(self, x: Tensor) -> RawPredictions | TrainingPredictions:
-        """Runs the network.
+        """Run the network.
 
         Args:
             x: (B, 3, H, W) normalised RGB; H = W = the preset's input size as published.
@@ -107,7 +107,7 @@ class Yolact(nn.Module):
             elif own_backbone:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             else:
-                continue  # torchvision has its own way for each network
+                continue  # torchvision initialises each network in its own way
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
@@ -121,9 +121,21 @@ def _build_backbone(spec: BackboneSpec) -> Backbone:
 
 
 def build_network(preset: str | Preset) -> Yolact:
-    """Builds the network of a preset with random weights, in training mode.
+    """Build the network of a preset with random weights, in training mode.
+
+    Args:
+        preset: A preset or its name.
 
     Raises:
-        ValueError: There is no preset of that name.
+        InputError: There is no preset of that name.
+
+    Example:
+        >>> import torch
+        >>> from yolact_ros.network import build_network
+        >>> network = build_network("yolact_demo").eval()
+        >>> with torch.inference_mode():
+        ...     predictions = network(torch.zeros(1, 3, 320, 320))
+        >>> predictions.class_scores.shape, predictions.prototypes.shape
+        (torch.Size([1, 4740, 9]), torch.Size([1, 80, 80, 32]))
     """
     return Yolact(get_preset(preset) if isinstance(preset, str) else preset)

@@ -28,7 +28,7 @@ def corners_to_center(boxes: Tensor) -> Tensor:
 
 
 def decode_boxes(offsets: Tensor, priors: Tensor) -> Tensor:
-    """Applies regressed offsets to their priors.
+    """Apply regressed offsets to their priors.
 
     Args:
         offsets: (..., P, 4) tx, ty, tw, th.

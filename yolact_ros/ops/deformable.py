@@ -14,11 +14,11 @@ _TAPS = _SIDE * _SIDE
 def deform_conv2d_by_gathering(
     x: Tensor, offsets: Tensor, weight: Tensor, bias: Tensor, modulation: Tensor, stride: int
 ) -> Tensor:
-    """What `torchvision.ops.deform_conv2d` gives for 3x3 kernels with padding 1, but faster.
+    """Compute `torchvision.ops.deform_conv2d` of 3x3 kernels with padding 1, but faster.
 
-    Each sample is a weighted sum of four pixels, which lie in memory as rows of channels: what
-    `embedding_bag` sums with all of a processor's width, where torchvision's kernel goes from value
-    to value. Without a gradient for the offsets.
+    Each sample is a weighted sum of four pixels, which lie in memory as rows of channels:
+    `embedding_bag` sums them with vector instructions, torchvision's kernel value by value. The
+    offsets get no gradient.
 
     Args:
         x: (B, C, H, W), best with channels last in memory. Half types are sampled in float32.
@@ -27,7 +27,7 @@ def deform_conv2d_by_gathering(
         weight: (K, C, 3, 3), best with channels last in memory.
         bias: (K,).
         modulation: (B, 9, h, w) factor of each sample.
-        stride: Of the kernel.
+        stride: The kernel's.
 
     Returns:
         (B, K, h, w) of the type of x, channels last in memory.

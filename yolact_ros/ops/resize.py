@@ -10,19 +10,19 @@ from torch import Tensor
 
 
 class NormalizedResize:
-    """Resizes images of one size and normalises them, at a cost that follows the result's size.
+    """Resizes and normalises images of one size, at a cost that depends on the result's size.
 
     Equal, up to the last bits, to converting the whole image to float, bilinear
     `torch.nn.functional.interpolate` (align_corners=False, no anti-aliasing), then
-    `(x - mean) / std`. But only the rows that the result is made of are read and converted.
+    `(x - mean) / std`; but only the rows that the result is made of are read and converted.
 
     Args:
         size: (height, width) of the images.
         output_size: (height, width) of the result.
-        channels: For each channel of the result that of the image, such as (2, 1, 0).
-        mean: For each channel of the result what is subtracted, in units of the image.
-        std: For each channel of the result what it is divided by.
-        device: Of the images.
+        channels: The image's channel for each channel of the result, such as (2, 1, 0).
+        mean: Subtracted from each channel of the result, in units of the image.
+        std: Divides each channel of the result.
+        device: Where the images are.
     """
 
     def __init__(

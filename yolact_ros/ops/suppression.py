@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Non-maximum suppression: the published Fast NMS, its cross-class form, and the exact one.
 
-Two forms of each Fast NMS give the same detections: one for a single image whose work follows the
-number of candidates, and one of fixed shapes for a batch, which a CUDA graph can hold. Equal scores
-are taken in the order of the candidates.
+Two forms of each Fast NMS give the same detections: one for a single image, whose work follows the
+number of candidates, and one for a batch, whose shapes do not depend on the values, so that a CUDA
+graph can hold it. Equal scores are taken in the order of the candidates.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 Kept = tuple[Tensor, Tensor, Tensor]
-"""Indices into the candidates, their class ids and scores, each (N,), best score first."""
+"""Kept pairs: candidate indices, class ids and scores, each (N,), best score first."""
 
 PER_CLASS = 200
-"""Best candidates that take part, of each class or of all of them, as published."""
+"""Number of best candidates that take part, per class or over all classes, as published."""
 
 
 class BatchKept(NamedTuple):
-    """The kept pairs of a batch in N places an image, best score first.
+    """The kept pairs of a batch in N places per image, best score first.
 
     Attributes:
-        candidates: (B, N) int64 indices; 0 in places that are left.
-        class_ids: (B, N) int64; 0 in places that are left.
-        scores: (B, N) float32; 0 in places that are left.
+        candidates: (B, N) int64 indices; 0 in unused places.
+        class_ids: (B, N) int64; 0 in unused places.
+        scores: (B, N) float32; 0 in unused places.
     """
 
     candidates: Tensor
@@ -42,18 +42,18 @@ def fast_nms(
     per_class: int = PER_CLASS,
     score_floor: float = -1.0,
 ) -> Kept:
-    """Fast NMS, each class for itself (YOLACT paper, section 4.2).
+    """Fast NMS within each class (YOLACT paper, section 4.2).
 
     Unlike in greedy NMS, a box that is itself suppressed still suppresses others: one IoU matrix
-    and one maximum a column instead of a loop.
+    and one maximum per column instead of a loop.
 
     Args:
         boxes: (N, 4) candidates in corner form.
         class_scores: (N, K) without background.
-        iou_threshold: A box falls if its IoU with a better one of the class is above this.
-        per_class: Only so many best candidates of a class take part.
-        score_floor: Pairs with a score of this or less are left out beforehand. What is kept above
-            it does not depend on it: a pair suppresses only what scores no better than itself.
+        iou_threshold: A box is dropped if its IoU with a better one of its class is above this.
+        per_class: Number of best candidates of a class that take part.
+        score_floor: Pairs that score this or less are left out beforehand. Which pairs are kept
+            above it does not depend on it: a pair only suppresses what scores no better.
 
     Returns:
         The kept (candidate, class) pairs; a candidate may be kept for several classes.
@@ -76,9 +76,9 @@ def cross_class_fast_nms(
     candidates: int = PER_CLASS,
     score_floor: float = -1.0,
 ) -> Kept:
-    """Fast NMS over all classes at once; each candidate stands for its best class.
+    """Fast NMS over all classes at once, each candidate with its best class.
 
-    Args and returns are those of `fast_nms`; `candidates` is the number over all classes.
+    Arguments and result are those of `fast_nms`; `candidates` is the number over all classes.
     """
     scores, classes = class_scores.max(dim=1)
     taking_part = (scores > score_floor).nonzero()[:, 0]
@@ -96,15 +96,15 @@ def batch_fast_nms(
     places: int,
     per_class: int = PER_CLASS,
 ) -> BatchKept:
-    """`fast_nms` of a batch in shapes that do not depend on the values.
+    """Fast NMS of a batch, in shapes that do not depend on the values; see `fast_nms`.
 
     Args:
         boxes: (B, P, 4) of all priors, in corner form.
         class_scores: (B, P, K) without background; rows of -1 for priors that take no part.
         iou_threshold: 0-dimensional float32, on the same device.
         score_floor: 0-dimensional float32 of 0 or more, on the same device.
-        places: Pairs an image that are returned, at most; fewer if there cannot be so many.
-        per_class: Only so many best candidates of a class take part.
+        places: Pairs returned per image; fewer if there cannot be so many.
+        per_class: Number of best candidates of a class that take part.
     """
     batch, priors, classes = class_scores.shape
     depth = min(per_class, priors)
@@ -129,7 +129,7 @@ def batch_cross_class_fast_nms(
     places: int,
     candidates: int = PER_CLASS,
 ) -> BatchKept:
-    """`cross_class_fast_nms` of a batch; args are those of `batch_fast_nms`."""
+    """`cross_class_fast_nms` of a batch; arguments are those of `batch_fast_nms`."""
     best, classes = class_scores.max(dim=2)
     scores, order = top_scores(best, score_floor, min(candidates, best.shape[1]))  # (B, depth)
     keep = _no_better_overlap(boxes.gather(1, order[..., None].expand(-1, -1, 4)), iou_threshold)
@@ -146,9 +146,9 @@ def batch_cross_class_fast_nms(
 def exact_nms(
     boxes: Tensor, class_scores: Tensor, iou_threshold: float, score_floor: float
 ) -> Kept:
-    """Greedy NMS, each class for itself, through torchvision.
+    """Greedy NMS within each class, by torchvision.
 
-    Args and returns are those of `fast_nms`; pairs with a score of `score_floor` or less are left
+    Arguments and result are those of `fast_nms`; pairs that score `score_floor` or less are left
     out beforehand.
     """
     candidates, classes = (class_scores > score_floor).nonzero(as_tuple=True)
@@ -158,14 +158,14 @@ def exact_nms(
 
 
 def top_scores(scores: Tensor, floor: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The best scores above a floor along the last axis, the first of equal ones first.
+    """The best scores above a floor along the last axis; of equal ones the first comes first.
 
     Args:
         scores: (..., N) float32, N below 2 ** 31.
         floor: Of 0 or more.
 
     Returns:
-        Scores and indices, (..., count); score -1 and index 0 where nothing is left.
+        Scores and indices, (..., count); score -1 and index 0 where there are no more.
     """
     if torch.onnx.is_in_onnx_export():
         # ONNX has no shifts of signed numbers, but its TopK takes the first of equal ones itself.

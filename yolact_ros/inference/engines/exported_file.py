@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file of `yolact-ros export` says of itself, and the names of what goes in and out."""
+"""Metadata of a file of `yolact-ros export`, and the names of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from pathlib import Path
 from yolact_ros import __version__
 from yolact_ros.checkpoints.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
 from yolact_ros.choices import EXPORT_PRECISIONS
-from yolact_ros.errors import InputError
+from yolact_ros.errors import expect_one_of
 from yolact_ros.inference.decode import CANDIDATE_THRESHOLD
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.presets import Preset, preset_from_json
 
-SUFFIXES = (".onnx", ".pt2")
 FORMAT = "1"
-"""Raised when files of before can no longer be read."""
+"""Version of the metadata; increased when older files can no longer be read."""
 
 INPUT = "images"
 RAW_OUTPUTS = ("offsets", "class_scores", "coefficients", "prototypes")
@@ -38,12 +37,12 @@ _OPTIONS_KEY = "options"
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """What an exported file holds.
+    """The contents of an exported file.
 
     Attributes:
         preset: Architecture, classes, normalisation and input size.
-        precision: Arithmetic of the network, "fp32" or "fp16"; inputs and outputs are fp32.
-        options: Which detections the decoded outputs are.
+        precision: Arithmetic of the network, "fp32" or "fp16"; inputs and outputs are float32.
+        options: Which detections the decoded outputs hold.
     """
 
     preset: Preset
@@ -51,7 +50,7 @@ class ExportedFile:
     options: SegmenterOptions
 
     def metadata(self) -> dict[str, str]:
-        """The text entries that stand in the file."""
+        """The text entries to write into the file."""
         preset = self.preset
         return {
             _FORMAT_KEY: FORMAT,
@@ -69,10 +68,10 @@ class ExportedFile:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: str | Path) -> ExportedFile:
-        """Reads the entries of a file.
+        """Read the entries of a file.
 
         Raises:
-            CheckpointError: They are another program's, or of another version's format.
+            CheckpointError: Another program wrote them, or a version with another format.
         """
         found = metadata.get(_FORMAT_KEY)
         if found is None:
@@ -89,8 +88,7 @@ class ExportedFile:
             options = json.loads(metadata[_OPTIONS_KEY])
             options["classes"] = tuple(options["classes"])
             precision = metadata[_PRECISION_KEY]
-            if precision not in EXPORT_PRECISIONS:
-                raise InputError(f"precision: expected one of {', '.join(EXPORT_PRECISIONS)}")
+            expect_one_of("precision", precision, EXPORT_PRECISIONS)
             preset = preset_from_json(metadata[DEFINITION_KEY])
             return cls(preset, precision, SegmenterOptions(**options))
         except (ValueError, KeyError, TypeError) as error:

@@ -58,7 +58,7 @@ class OnnxNetwork:
         providers: Names of ONNX Runtime's execution providers in use, the preferred one first.
 
     Raises:
-        ValueError: onnxruntime or onnx is not installed, or has no provider for the device.
+        InputError: onnxruntime or onnx is not installed, or has no provider for the device.
         CheckpointError: No file of `yolact-ros export`, or not for the preset.
     """
 
@@ -99,7 +99,7 @@ class OnnxNetwork:
         self._priors = make_priors(self.preset, side, cells).to(self.device)
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Runs the network.
+        """Run the network.
 
         Args:
             x: (B, 3, S, S) normalised RGB on the device; S is the preset's input size.

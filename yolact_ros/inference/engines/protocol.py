@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs a network, seen from decoding: whatever turns images into raw predictions."""
+"""What decoding expects of a network, whichever engine runs it."""
 
 from __future__ import annotations
 

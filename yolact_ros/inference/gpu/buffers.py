@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host memory that a GPU copies to and from by itself."""
+"""Pinned host memory, which a GPU copies to and from by itself."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from yolact_ros.errors import InputError
 class Staging:
     """A ring of host buffers between NumPy arrays and a device.
 
-    On CUDA the memory is pinned, so that copies run beside the processor. A buffer is taken again
-    only when the copy out of it has ended. Buffers grow to the largest need and are then kept:
-    serving frames allocates nothing.
+    On CUDA the memory is pinned, so that copies run beside the processor. A buffer is used again
+    only when the copy out of it has ended. Buffers grow to the largest size needed and are then
+    kept: serving frames allocates nothing.
 
     Args:
         device: Where the other end of the copies is.
@@ -33,7 +33,7 @@ class Staging:
         self._next = 0
 
     def upload(self, arrays: Sequence[npt.NDArray[np.uint8]], target: Tensor) -> None:
-        """Brings arrays to the device in one copy, one behind the other.
+        """Copy arrays to the device at once, one behind the other.
 
         Args:
             arrays: uint8 of any memory layout; read before this returns.
@@ -84,11 +84,11 @@ class _Slot:
         return self._memory[:size]
 
     def mark(self) -> None:
-        """Remembers the copy just queued."""
+        """Remember the copy just queued."""
         if self._copied is not None:
             self._copied.record()
 
     def wait(self) -> None:
-        """Waits for the remembered copy."""
+        """Wait for the remembered copy."""
         if self._copied is not None:
             self._copied.synchronize()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From raw predictions to the kept detections of a batch, in shapes that a CUDA graph can hold."""
+"""From raw predictions to the kept detections of a batch, in shapes that a CUDA graph can hold.
+
+Shapes depend on the number of images and on the options, never on the values.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ from yolact_ros.structures import RawPredictions
 
 _SUPPRESS = {"fast": batch_fast_nms, "cross_class": batch_cross_class_fast_nms}
 BATCH_NMS_KINDS = tuple(_SUPPRESS)
-"""The exact one has no fixed shapes: how many pairs take part depends on the scores."""
+"""The exact kind is missing: how many pairs take part in it depends on the scores."""
 
 
 class BatchDetections(NamedTuple):
-    """Detections of a batch in N places an image, best score first; places left are all zero.
+    """Detections of a batch in N places per image, best score first; unused places are all zero.
 
     Attributes:
         boxes: (B, N, 4) as in `Detections`.
@@ -51,7 +54,7 @@ class BatchDetections(NamedTuple):
 def limits_of(
     options: SegmenterOptions, class_ids: Sequence[int], classes: int, device: torch.device
 ) -> Tensor:
-    """The options that are values, not shapes: they may change without another graph.
+    """The options that are values, not shapes, and so may change without another graph.
 
     Returns:
         (2 + classes,) float32: score threshold, NMS IoU, and 1 for every class that is kept.
@@ -68,12 +71,12 @@ def detect_batch(
     options: SegmenterOptions,
     mask_iou_net: MaskIou | None,
 ) -> BatchDetections:
-    """`detect` and `rescore` of all images of a batch; the same detections.
+    """Detect and rescore in all images of a batch; the same as `detect` and `rescore` of each.
 
     Args:
-        predictions: Of the batch.
+        predictions: The network's.
         limits: From `limits_of`, on the device.
-        options: `nms`, `max_instances` and `rescoring` apply; `limits` stands for the others.
+        options: `nms`, `max_instances` and `rescoring` apply; the others come from `limits`.
         mask_iou_net: None for a network without one.
     """
     threshold, iou, kept_classes = limits[0], limits[1], limits[2:]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from yolact_ros.errors import first_line
 from yolact_ros.inference.assemble import download, pixel_boxes, split_masks
 from yolact_ros.inference.engines.prepare import PreparedNetwork
 from yolact_ros.inference.engines.protocol import RawNetwork
@@ -190,8 +191,9 @@ class GpuPath:
             plan.captured = True
         except RuntimeError as error:
             self._capture = None
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            _log.warning("CUDA graph not captured, every kernel is started alone: %s", reason)
+            _log.warning(
+                "CUDA graph not captured, every kernel is started alone: %s", first_line(error)
+            )
 
     def _download(self, summary: Tensor, masks: list[PackedMasks], marks: Marks) -> _Host:
         parts = [summary, *(part for of_image in masks for part in of_image)]

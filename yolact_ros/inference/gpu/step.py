@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a call whose shapes follow the frames' sizes alone: what a CUDA graph holds."""
+"""The part of a call whose shapes depend on the frames' sizes alone: what a CUDA graph holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StepOutput(NamedTuple):
     Attributes:
         prototypes: (B, h, w, k) float32.
         coefficients: (B, N, k) float32.
-        boxes: (B, N, 4) float32, NaN in places that are left, which makes no mask.
+        boxes: (B, N, 4) float32, NaN in unused places, which makes no mask.
         summary: (B, N, 7), see `BatchDetections.summary`.
     """
 
@@ -37,13 +37,13 @@ class StepOutput(NamedTuple):
 
 
 class BatchStep:
-    """Everything from frames on the device to kept detections, as a call on tensors in place.
+    """Everything from frames on the device to kept detections, run on tensors that stay in place.
 
     Args:
         network: In evaluation mode.
         preprocessor: Of the network.
         sizes: (height, width) of each frame of the batch.
-        channel_order: Of each frame.
+        channel_order: "bgr" or "rgb" for each frame.
         options: Those that decide on shapes are taken from here, the others from `limits`.
         device: Where it runs.
 

@@ -21,8 +21,8 @@ class PackedMasks(NamedTuple):
         rectangles: (N, 5) int32 x_offset, y_offset, width, height of each mask's tight rectangle
             in image pixels, and the index of its first byte in `bits`. An empty mask has width and
             height 0.
-        bits: (M,) uint8. Mask i is its height rows of ceil(width / 8) bytes each, one bit a pixel,
-            most significant bit first. The buffer may be longer than the masks.
+        bits: (M,) uint8. Mask i has height rows of ceil(width / 8) bytes, one bit per pixel, most
+            significant bit first. The buffer may be longer than the masks.
     """
 
     rectangles: Tensor
@@ -30,12 +30,12 @@ class PackedMasks(NamedTuple):
 
 
 def crop_bounds(start: Tensor, end: Tensor, size: int, padding: int) -> tuple[Tensor, Tensor]:
-    """The published crop along one axis.
+    """Bounds of the published crop along one axis.
 
     Args:
         start, end: Box sides as fractions, in either order.
         size: Prototype pixels along the axis.
-        padding: Prototype pixels added on both sides.
+        padding: Prototype pixels added on each side.
 
     Returns:
         Bounds (first, last) as float pixels: pixel c stays if first <= c < last.
@@ -46,7 +46,7 @@ def crop_bounds(start: Tensor, end: Tensor, size: int, padding: int) -> tuple[Te
 
 
 def crop_masks(masks: Tensor, boxes: Tensor, padding: int = CROP_PADDING) -> Tensor:
-    """Sets masks to zero outside their boxes, with whole pixels and no half-pixel offset.
+    """Set masks to zero outside their boxes, with whole pixels and no half-pixel offset.
 
     Args:
         masks: (h, w, N).
@@ -67,7 +67,7 @@ def crop_masks(masks: Tensor, boxes: Tensor, padding: int = CROP_PADDING) -> Ten
 
 
 def crop_ranges(boxes: Tensor, prototype_size: tuple[int, int]) -> Tensor:
-    """The prototype pixels that the published crop keeps, in whole numbers.
+    """Ranges of the prototype pixels that the published crop keeps.
 
     Args:
         boxes: (N, 4) in corner form, as fractions of the image.

@@ -40,7 +40,7 @@ class MaskSteps(Protocol):
     def pack(
         self, logits: Tensor, regions: Regions, image_size: tuple[int, int], size: int
     ) -> tuple[Tensor, Tensor]:
-        """Enlarges, thresholds and packs the regions.
+        """Enlarge, threshold and pack the regions.
 
         Args:
             logits: (N, h, w) float32, before the sigmoid.
@@ -54,7 +54,7 @@ class MaskSteps(Protocol):
         """
 
     def trim(self, packed: Tensor, regions: Regions, rectangles: Tensor) -> Tensor:
-        """Moves each mask to its tight rectangle: (size,) uint8, see `PackedMasks`."""
+        """Move each mask to its tight rectangle: (size,) uint8, see `PackedMasks`."""
 
 
 def assemble_on_device(
@@ -126,7 +126,7 @@ def tight_rectangles(regions: Regions, bounds: Tensor) -> Tensor:
 
 
 class TorchSteps:
-    """The steps as torch operations, in chunks of bytes."""
+    """The steps as torch operations, a chunk of bytes at a time."""
 
     def pack(
         self, logits: Tensor, regions: Regions, image_size: tuple[int, int], size: int

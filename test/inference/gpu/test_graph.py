@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of CUDA and in which order, told by stand-ins: it needs no GPU."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros.inference.gpu.buffers import Staging
+from yolact_ros.inference.gpu.graph import GraphCapture
+from yolact_ros.inference.timing import Marks
+
+CUDA = torch.device("cuda:0")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The list of what was asked of torch.cuda."""
+    asked = []
+
+    class Stream:
+        def __init__(self, name="side"):
+            self.name = name
+
+        def wait_stream(self, other):
+            asked.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def replay(self):
+            asked.append("replay")
+
+    class Event:
+        made = 0
+
+        def __init__(self, enable_timing=False, external=False):
+            self.number, Event.made = Event.made, Event.made + 1
+            if external:
+                asked.append(f"{self.number} is external")
+
+        def record(self):
+            self.at = len(asked)
+            asked.append(f"record {self.number}")
+
+        def synchronize(self):
+            asked.append(f"wait for {self.number}")
+
+        def elapsed_time(self, later):
+            return later.at - self.at
+
+    @contextlib.contextmanager
+    def within(name):
+        asked.append(f"begin {name}")
+        yield
+        asked.append(f"end {name}")
+
+    main = Stream("main")
+    empty = torch.empty
+    for name, stand_in in {
+        "Stream": Stream,
+        "CUDAGraph": Graph,
+        "Event": Event,
+        "current_stream": lambda: main,
+        "stream": lambda stream: within(stream.name),
+        "graph": lambda graph, pool, **how: within(f"capture into {pool}"),
+        "graph_pool_handle": lambda: "pool",
+        "device": lambda device: contextlib.nullcontext(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **how: empty(*size, **how))
+    return asked
+
+
+def test_a_step_is_warmed_up_captured_once_and_replayed(asked):
+    outputs = []
+
+    def step():
+        asked.append("step")
+        outputs.append(object())
+        return outputs[-1]
+
+    graph = GraphCapture(CUDA)(step)
+    assert asked == [
+        "side waits for main", "begin side", *["step"] * 3, "end side", "main waits for side",
+        "begin capture into pool", "step", "end capture into pool",
+    ]  # fmt: skip
+    asked.clear()
+    assert graph() is graph() is outputs[-1]
+    assert asked == ["replay", "replay"]
+
+
+def test_marks_are_events_between_which_the_gpu_counts(asked):
+    marks = Marks(CUDA, graphed=["network"])
+    order = ("start", "upload", "network", "masks", "download")
+    for _ in range(2):  # the same events again in the next call
+        asked.clear()
+        for stage in order[:3]:
+            marks.record(stage)
+            asked.extend(["work"] * len(stage))
+        assert [entry for entry in asked if entry.startswith("record")] == [
+            "record 0", "record 1", "record 2",
+        ]  # fmt: skip
+        external = asked.count("2 is external")
+        # From the end of one stage to that of the next.
+        assert marks.durations(order) == {"upload": 6, "network": 7 + external}
+    assert external == 0
+
+
+def test_a_buffer_is_written_to_only_when_the_copy_out_of_it_has_ended(asked):
+    staging = Staging(CUDA, slots=2)
+    target = torch.zeros(4, dtype=torch.uint8)
+    for number in range(3):
+        staging.upload([np.full(4, number, np.uint8)], target)
+        assert target.tolist() == [number] * 4
+    assert asked == [
+        "wait for 0", "record 0", "wait for 1", "record 1", "wait for 0", "record 0",
+    ]  # fmt: skip
+
+
+def test_a_download_is_read_only_when_it_has_ended(asked):
+    staging = Staging(CUDA, slots=1)
+    assert staging.download(torch.arange(3)).tolist() == [0, 1, 2]
+    assert asked == ["wait for 0", "record 0", "wait for 0"]
