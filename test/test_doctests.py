@@ -7,8 +7,11 @@ import importlib
 import pytest
 
 EXAMPLES = [
+    "yolact_ros.checkpoints:load_checkpoint",
+    "yolact_ros.inference:Segmenter",
     "yolact_ros.masks:decode_mask",
     "yolact_ros.masks:full_mask",
+    "yolact_ros.network:build_network",
     "yolact_ros.presets:get_preset",
     "yolact_ros.presets:with_backbone",
     "yolact_ros.presets:with_classes",

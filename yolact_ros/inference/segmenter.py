@@ -82,13 +82,15 @@ class Segmenter:
             `CheckpointError`. Words and numbers are checked before any weights are read.
 
     Example:
-        >>> import numpy as np
         >>> from yolact_ros.inference import Segmenter
+        >>> from yolact_ros.scenes.scene import Scene
+        >>> image = Scene.random(1, width=320, height=240).frame(0.0).image  # uint8 RGB
         >>> segmenter = Segmenter(preset="yolact_demo", device="cpu", score_threshold=0.3)
-        >>> image = np.zeros((240, 320, 3), np.uint8)
-        >>> [instances] = segmenter(image, channel_order="bgr")
-        >>> instances.boxes.shape, instances.masks.shape
-        ((0, 4), (0, 240, 320))
+        >>> [instances] = segmenter(image, channel_order="rgb")
+        >>> instances.boxes.shape == (len(instances), 4)
+        True
+        >>> instances.masks.shape == (len(instances), 240, 320)
+        True
     """
 
     def __init__(

@@ -136,6 +136,6 @@ def build_network(preset: str | Preset) -> Yolact:
         >>> with torch.inference_mode():
         ...     predictions = network(torch.zeros(1, 3, 320, 320))
         >>> predictions.class_scores.shape, predictions.prototypes.shape
-        (torch.Size([1, 4740, 9]), torch.Size([1, 80, 80, 32]))
+        (torch.Size([1, 6402, 9]), torch.Size([1, 80, 80, 24]))
     """
     return Yolact(get_preset(preset) if isinstance(preset, str) else preset)
