@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
-from yolact_ros.choices import EXPORT_PRECISIONS
+from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from yolact_ros.errors import InputError
 from yolact_ros.export import export_network
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.device import resolve_device, resolve_precision
-from yolact_ros.inference.engines.exported_file import SUFFIXES
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
 from yolact_ros.inference.engines.prepare import ENGINES
 from yolact_ros.network import Yolact, build_network
@@ -88,7 +87,7 @@ class SpeedSettings:
                 raise InputError(f"{name}: expected {least} or more, got {getattr(self, name)}")
         if self.engine not in ENGINES:
             raise InputError(f"engine: expected one of {', '.join(ENGINES)}, got {self.engine!r}")
-        if self.weights is not None and self.weights.suffix in SUFFIXES:
+        if self.weights is not None and self.weights.suffix in EXPORT_FORMATS.values():
             raise InputError(
                 f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
                 "is exported by this command itself"
