@@ -50,3 +50,6 @@ FREEZE_NORMS = ("auto", "yes", "no")
 
 TRAINING_DEVICES = ("auto", "cpu", "cuda")
 """What a network is trained on; which GPUs follows from their number."""
+
+EXTRA_KINDS = ("dumbbell", "mushroom")
+"""Kinds of objects in synthetic scenes that the demo's network does not know."""

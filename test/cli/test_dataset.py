@@ -2,6 +2,7 @@
 """`yolact-ros dataset` as it is run."""
 
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.objects import EXTRA_KINDS
 
+Refused = Callable[..., tuple[int, str]]
+
 
 def test_synth_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "set"
-    command = ["dataset", "synth", str(out), "--images", "3", "--seed", "5", "--width", "96"]
-    command += ["--height", "64", "--workers", "2", "--quiet", "--classes", *EXTRA_KINDS]
+    command = ["dataset", "synth", str(out), "--images", "3", "--seed", "5"]
+    command += ["--image-size", "96x64", "--workers", "2", "--quiet", "--classes", *EXTRA_KINDS]
     assert main(command) == 0
     content = json.loads((out / "annotations.json").read_text())
     assert (
@@ -50,7 +53,7 @@ def test_the_help_of_synth_names_all_classes(capsys: pytest.CaptureFixture[str])
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic data set; what changes it takes a copy of the annotations."""
     out = tmp_path_factory.mktemp("made") / "set"
-    command = ["dataset", "synth", str(out), "--images", "6", "--width", "160", "--height", "120"]
+    command = ["dataset", "synth", str(out), "--images", "6", "--image-size", "160x120"]
     assert main([*command, "--quiet", "--workers", "1"]) == 0
     return out
 
@@ -102,16 +105,16 @@ def test_check_of_a_broken_set_says_all_and_fails(
     assert capsys.readouterr().out.count("bbox: expected width ") == 4
 
 
-def test_check_of_what_is_no_data_set_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["dataset", "check", str(tmp_path / "no.json"), "--images", str(tmp_path)]
-    assert main(command) == 1
-    captured = capsys.readouterr()
-    assert captured.err == (
-        f"yolact-ros: {tmp_path}/no.json: expected a JSON file in COCO's format, got no such file\n"
-    )
-    assert not captured.out
+def test_check_of_what_is_no_data_set_is_one_line(tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "no.json"
+    command = ["dataset", "check", path, "--images", tmp_path]
+    status, message = refused(*command)
+    assert status == 2
+    assert f"JSON: expected an existing file, got '{path}'" in message
+    path.write_text("no JSON")
+    status, message = refused(*command)
+    assert status == 1
+    assert message.startswith(f"yolact-ros: {path}: expected JSON, got: ")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -172,17 +175,17 @@ def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "page.pdf"], "out: expected a file name that ends in .png, .jpg, "),
-        (["--samples", "0"], "samples: expected 1 or more, got 0"),
-        (["--show", "-1"], "show: expected 0 or more, got -1"),
+        (["--out", "page.pdf"], "--out: expected a file name that ends in .png, .jpg, "),
+        (["--samples", "0"], "--samples: expected an integer of 1 or more, got '0'"),
+        (["--show", "-1"], "--show: expected an integer of 0 or more, got '-1'"),
     ],
 )
 def test_check_names_wrong_options(
-    made: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+    made: Path, refused: Refused, options: list[str], message: str
 ) -> None:
-    command = ["dataset", "check", str(made / "annotations.json"), "--images", str(made / "images")]
-    assert main([*command, *options]) == 1
-    assert message in capsys.readouterr().err
+    command = ["dataset", "check", made / "annotations.json", "--images", made / "images"]
+    status, line = refused(*command, *options)
+    assert status == 2 and message in line
 
 
 def test_split_writes_parts_that_can_be_read(
@@ -206,22 +209,31 @@ def test_split_writes_parts_that_can_be_read(
     assert (tmp_path / "parts" / "train.json").read_bytes() == first
 
 
+NO_PART = "--parts: expected NAME=SHARE, such as train=0.8, got"
+
+
 @pytest.mark.parametrize(
-    ("parts", "message"),
+    ("parts", "status", "message"),
     [
-        (["train", "val=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'train'"),
-        (["a/b=1", "val=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'a/b=1'"),
-        (["val=x", "b=1"], "parts: expected NAME=SHARE, such as train=0.8, got 'val=x'"),
-        (["val=1", "val=2"], "parts: expected names of their own, got val twice"),
-        (["val=1"], "parts: expected two or more, got 1"),
+        (["train", "val=1"], 2, f"{NO_PART} 'train'"),
+        (["a/b=1", "val=1"], 2, f"{NO_PART} 'a/b=1'"),
+        (["val=x", "b=1"], 2, f"{NO_PART} 'val=x'"),
+        (["val=0", "b=1"], 2, f"{NO_PART} 'val=0'"),
+        (
+            ["val=1", "val=2"],
+            1,
+            "--parts: expected a different name for each part, got val=1 val=2",
+        ),
+        (["val=1"], 1, "parts: expected two or more, got 1"),
     ],
 )
 def test_split_names_wrong_parts(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], parts: list[str], message: str
+    made: Path, tmp_path: Path, refused: Refused, parts: list[str], status: int, message: str
 ) -> None:
-    command = ["dataset", "split", str(made / "annotations.json"), "--out", str(tmp_path / "parts")]
-    assert main([*command, "--parts", *parts]) == 1
-    assert capsys.readouterr().err == f"yolact-ros: {message}\n"
+    command = ["dataset", "split", made / "annotations.json", "--out", tmp_path / "parts"]
+    refusal = refused(*command, "--parts", *parts)
+    assert refusal[0] == status
+    assert refusal[1].partition(": ")[2].partition("; see ")[0] == message
     assert not (tmp_path / "parts").exists()
 
 

@@ -20,7 +20,7 @@ from yolact_ros.training.trainer import choose_precision
 def scenes(tmp_path_factory):
     """Four scenes of two kinds that the demo does not know, and one that it does."""
     folder = tmp_path_factory.mktemp("sets") / "scenes"
-    size = ["--width", "160", "--height", "120", "--classes", "dumbbell", "mushroom", "ball"]
+    size = ["--image-size", "160x120", "--classes", "dumbbell", "mushroom", "ball"]
     assert main(["dataset", "synth", str(folder), "--images", "4", "--seed", "8", *size]) == 0
     return folder
 
@@ -156,25 +156,28 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("more", "status", "message"),
     [
-        (["--preset", "yolact"], "preset: expected one of"),
-        (["--recipe", "quick"], "recipe: expected published or short, got 'quick'"),
-        (["--batch-size", "0"], "batch_size: expected 1 or more, got 0"),
-        (["--max-steps", "-1"], "max_steps: expected 1 or more, got -1"),
-        (["--workers", "-1"], "workers: expected 0 or more, got -1"),
-        (["--precision", "fp8"], "precision: expected auto, fp32, bf16, fp16, got 'fp8'"),
-        (["--augmentation", "wild"], "augmentation: expected"),
-        (["--class-loss", "hinge"], "class_loss: expected softmax or focal, got 'hinge'"),
-        (["--weights", "nowhere.pth"], "expected a .pth or .safetensors file"),
-        (["--backbone-weights", "imagenet"], "torchvision does not have the backbone"),
-        (["--backbone", "mobilenet"], "backbone: expected torchvision:NAME"),
-        (["--threads", "0"], "threads: expected 1 or more, got 0"),
+        (["--preset", "yolact"], 2, "--preset: expected one of"),
+        (["--recipe", "quick"], 2, "--recipe: invalid choice: 'quick'"),
+        (["--batch-size", "0"], 2, "--batch-size: expected an integer of 1 or more, got '0'"),
+        (["--max-steps", "-1"], 2, "--max-steps: expected an integer of 1 or more, got '-1'"),
+        (["--workers", "-1"], 2, "--workers: expected an integer of 0 or more, got '-1'"),
+        (["--precision", "fp8"], 2, "--precision: invalid choice: 'fp8'"),
+        (["--augmentation", "wild"], 2, "--augmentation: invalid choice: 'wild'"),
+        (["--class-loss", "hinge"], 2, "--class-loss: invalid choice: 'hinge'"),
+        (["--average", "1"], 2, "--average: expected a number from 0 to below 1, got '1'"),
+        (["--learning-rate", "nan"], 2, "--learning-rate: expected a number above 0, got 'nan'"),
+        (["--weights", "nowhere.pth"], 2, "--weights: expected an existing file, got 'nowhere"),
+        (["--backbone-weights", "imagenet"], 1, "torchvision does not have the backbone"),
+        (["--backbone-weights", "x.pth"], 2, "expected auto, imagenet, none or an existing file"),
+        (["--backbone", "mobilenet"], 2, "--backbone: expected torchvision:NAME"),
+        (["--threads", "0"], 2, "--threads: expected an integer of 1 or more, got '0'"),
     ],
 )
-def test_bad_arguments(scenes, tmp_path, capfd, more, message):
-    assert main(arguments(scenes, tmp_path / "run", *more)) == 1
-    assert message in capfd.readouterr().err
+def test_bad_arguments(scenes, tmp_path, refused, more, status, message):
+    refusal = refused(*arguments(scenes, tmp_path / "run", *more))
+    assert refusal[0] == status and message in refusal[1]
     assert not (tmp_path / "run").exists()
 
 

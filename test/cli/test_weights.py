@@ -131,30 +131,33 @@ def test_convert_replaces_a_file_only_if_told_to(authors_file, tmp_path, capsys)
     assert preset_of(target).class_names == OWN
 
 
+FITS = "it fits yolact_demo with 3 classes"
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "status", "message"),
     [
-        ((), "it fits yolact_demo with 3 classes"),
-        (("--preset", "yolact_demo"), "it fits yolact_demo with 3 classes"),
-        (("--preset", "yolact_base", "--class-names", *OWN), "it fits yolact_demo with 3 classes"),
-        (("--class-names", "a", "b"), "class_names: expected 3 names, got 2"),
-        (("--class-names", "a", "b", "a"), "class_names: expected one or more different names"),
-        (("--preset", "yolact_dem"), "did you mean 'yolact_demo'"),
+        ((), 1, FITS),
+        (("--preset", "yolact_demo"), 1, FITS),
+        (("--preset", "yolact_base", "--class-names", *OWN), 1, FITS),
+        (("--class-names", "a", "b"), 1, "class_names: expected 3 names, got 2"),
+        (("--class-names", "a", "b", "a"), 1, "class_names: expected one or more different names"),
+        (("--preset", "yolact_dem"), 2, "did you mean 'yolact_demo'"),
     ],
 )
-def test_convert_refuses_what_does_not_fit(authors_file, tmp_path, capsys, options, message):
+def test_convert_refuses_what_does_not_fit(
+    authors_file, tmp_path, refused, options, status, message
+):
     target = tmp_path / "mine.safetensors"
-    status, _, error = run(capsys, "convert", authors_file, target, *options)
-    assert status == 1
-    assert message in error
-    assert len(error.splitlines()) == 1
+    refusal = refused("weights", "convert", authors_file, target, *options)
+    assert refusal[0] == status and message in refusal[1]
     assert not target.exists()
 
 
-def test_convert_writes_safetensors_alone(authors_file, tmp_path, capsys):
-    status, _, error = run(capsys, "convert", authors_file, tmp_path / "mine.pth")
-    assert status == 1
-    assert "ends in .safetensors" in error
+def test_convert_writes_safetensors_alone(authors_file, tmp_path, refused):
+    status, message = refused("weights", "convert", authors_file, tmp_path / "mine.pth")
+    assert status == 2
+    assert "OUT: expected a file name that ends in .safetensors, got" in message
 
 
 def test_inspect_says_what_is_in_a_file(network, authors_file, tmp_path, capsys):

@@ -300,17 +300,16 @@ def test_a_file_that_the_server_lacks_is_named(hub, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "status", "message"),
     [
-        ("yolact_resnet50_pascal", "see the README of dbolya/yolact"),
-        ("yolact_im400", "published no weights"),
-        ("yolact_bass", "did you mean 'yolact_base'"),
+        ("yolact_resnet50_pascal", 1, "see the README of dbolya/yolact"),
+        ("yolact_im400", 1, "published no weights"),
+        ("yolact_bass", 2, "did you mean 'yolact_base'"),
     ],
 )
-def test_presets_without_a_file_to_fetch_say_so(tmp_path, capsys, name, message):
-    status, printed = run(capsys, name, "--out", tmp_path)
-    assert status == 1
-    assert message in printed.err
+def test_presets_without_a_file_to_fetch_say_so(tmp_path, refused, name, status, message):
+    refusal = refused("weights", "download", name, "--out", tmp_path)
+    assert refusal[0] == status and message in refusal[1]
 
 
 def test_without_the_library_the_file_can_still_be_put_there(tmp_path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ COMMAND = [sys.executable, "-m", "yolact_ros.cli.main", "train"]
 def scenes(tmp_path_factory):
     """A data set of six small synthetic scenes."""
     folder = tmp_path_factory.mktemp("sets") / "scenes"
-    size = ["--width", "160", "--height", "120"]
+    size = ["--image-size", "160x120"]
     assert main(["dataset", "synth", str(folder), "--images", "6", "--seed", "3", *size]) == 0
     return folder
 

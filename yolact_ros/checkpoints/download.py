@@ -23,7 +23,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNFINISHED = ".unfinished"
 
 
-class DownloadError(OSError):
+class DownloadError(InputError, OSError):
     """A file that could not be fetched or is not what was expected."""
 
 

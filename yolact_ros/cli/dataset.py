@@ -4,19 +4,39 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.errors import InputError
+from yolact_ros.presets import DEMO_CLASSES
+
+from .options import (
+    ImageSize,
+    Kind,
+    existing_file,
+    file_ending,
+    natural,
+    output_folder,
+    positive_int,
+    shared,
+)
+
+SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".html", ".htm")
+"""Of the file that `dataset check --out` writes."""
 
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
+    """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "dataset",
-        help="check, split or make data sets in COCO's format",
-        description="Works on data sets in COCO's format: a JSON file and a folder of images.",
+        help="check, split or render data sets in COCO format",
+        description="Work on data sets in COCO format: a JSON file and a folder of images.",
+        examples=(
+            "yolact-ros dataset check labels.json --images pictures",
+            "yolact-ros dataset synth scenes --images 100",
+        ),
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     _register_check(actions)
@@ -24,51 +44,62 @@ def register(commands: Any) -> None:
     _register_synth(actions)
 
 
+def _add_annotations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "annotations",
+        type=existing_file,
+        metavar="JSON",
+        help="Annotations of the data set, a JSON file in COCO format.",
+    )
+
+
 def _register_check(actions: Any) -> None:
     parser = actions.add_parser(
         "check",
-        help="look for problems, count objects, draw samples",
-        description="Prints what is wrong (errors keep training from starting, warnings do not), "
-        "and counts and sizes a class. The exit status is 1 if there are errors.",
+        help="find problems, count objects, draw samples",
+        description="Print the problems of a data set (training refuses errors and accepts "
+        "warnings), and the number and sizes of the objects of each class. The exit status is 1 if "
+        "there are errors.",
+        examples=(
+            "yolact-ros dataset check labels.json --images pictures",
+            "yolact-ros dataset check labels.json --images pictures --out sheet.html --show 0",
+        ),
+        parents=[
+            shared(
+                "--images",
+                "--out",
+                out={
+                    "type": file_ending(*SHEET_SUFFIXES),
+                    "required": False,
+                    "help": "Draw samples to this file: as one picture (.png, .jpg), or on a page "
+                    "with tables (.html).",
+                },
+            )
+        ],
     )
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS.json")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="their images")
+    _add_annotations(parser)
     parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="PAGE",
-        help="draw samples: one picture (.png, .jpg), or a page with tables (.html)",
-    )
-    parser.add_argument(
-        "--samples", type=int, default=12, help="images in PAGE (default: %(default)s)"
+        "--samples", type=positive_int, default=12, help="Number of images to draw as samples."
     )
     parser.add_argument(
         "--show",
-        type=int,
+        type=natural,
         default=10,
-        metavar="N",
-        help="of each kind of problem, 0: all (default: %(default)s)",
+        help="Number of problems of each kind to print; 0 prints all.",
     )
     parser.set_defaults(run=run_check)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Runs `dataset check`."""
+    """Run `dataset check`."""
     from yolact_ros.datasets.coco import dataset_from_content
     from yolact_ros.datasets.problems import examine, read_content
     from yolact_ros.datasets.statistics import statistics_of
     from yolact_ros.datasets.warnings import find_warnings
 
-    from .dataset_page import PAGES, PICTURES, write_page
+    from .dataset_page import write_page
     from .dataset_text import headline, problem_lines, statistics_lines, verdict
 
-    page = arguments.out
-    if page is not None and page.suffix.lower() not in (*PICTURES, *PAGES):
-        kinds = ", ".join((*PICTURES, *PAGES))
-        raise InputError(f"out: expected a file name that ends in {kinds}, got {page}")
-    for name, least in (("samples", 1), ("show", 0)):
-        if getattr(arguments, name) < least:
-            raise InputError(f"{name}: expected {least} or more, got {getattr(arguments, name)}")
     problems, sound = examine(read_content(arguments.annotations), arguments.images)
     dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
     problems += find_warnings(dataset)
@@ -78,9 +109,9 @@ def run_check(arguments: argparse.Namespace) -> int:
     print(headline(dataset, statistics))
     for line in statistics_lines(statistics):
         print(line)
-    if page is not None:
-        write_page(page, dataset, statistics, problems, samples=arguments.samples)
-        print(f"samples in {page}")
+    if arguments.out is not None:
+        write_page(arguments.out, dataset, statistics, problems, samples=arguments.samples)
+        print(f"samples in {arguments.out}")
     print(verdict(problems))
     return int(any(problem.fatal for problem in problems))
 
@@ -88,28 +119,54 @@ def run_check(arguments: argparse.Namespace) -> int:
 def _register_split(actions: Any) -> None:
     parser = actions.add_parser(
         "split",
-        help="divide the images among training and validation",
-        description="Writes DIR/NAME.json for each part. An image is in one part with all its "
-        "annotations; every class is spread alike over the parts, as far as can be. The images "
-        "stay where they are.",
+        help="divide the images into training and validation data",
+        description="Write a JSON file for each part. An image is in one part with all its "
+        "annotations, and every class is spread evenly over the parts as far as possible. The "
+        "images stay where they are.",
+        examples=(
+            "yolact-ros dataset split labels.json --out parts",
+            "yolact-ros dataset split labels.json --out parts --parts train=0.7 val=0.2 test=0.1",
+        ),
+        parents=[
+            shared("--out", "--seed", out={"help": "Folder to write to, one NAME.json per part."})
+        ],
     )
-    parser.add_argument("annotations", type=Path, metavar="ANNOTATIONS.json")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the parts")
+    _add_annotations(parser)
     parser.add_argument(
         "--parts",
+        type=Kind(
+            "NAME=SHARE",
+            Part.parse,
+            "NAME=SHARE, such as train=0.8",
+            lambda part: 0 < part.share < math.inf,
+        ),
         nargs="+",
-        default=["train=0.8", "val=0.2"],
-        metavar="NAME=SHARE",
-        help="default: train=0.8 val=0.2",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="another one gives other parts (default: %(default)s)"
+        default=[Part("train", 0.8), Part("val", 0.2)],
+        help="Names and shares of the parts; the shares are divided by their sum.",
     )
     parser.set_defaults(run=run_split)
 
 
+class Part(NamedTuple):
+    """A part of a data set, typed and printed as NAME=SHARE."""
+
+    name: str
+    share: float
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Parse "train=0.8"; anything else raises ValueError."""
+        name, _, share = text.partition("=")
+        if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+            raise ValueError(text)
+        return cls(name, float(share))
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.share:g}"
+
+
 def run_split(arguments: argparse.Namespace) -> int:
-    """Runs `dataset split`."""
+    """Run `dataset split`."""
     import json
 
     from yolact_ros.datasets.problems import DatasetError, examine, read_content
@@ -117,7 +174,10 @@ def run_split(arguments: argparse.Namespace) -> int:
 
     from .dataset_text import split_lines
 
-    shares = _parse_parts(arguments.parts)
+    shares = {part.name: part.share for part in arguments.parts}
+    if len(shares) < len(arguments.parts):
+        given = " ".join(map(str, arguments.parts))
+        raise InputError(f"--parts: expected a different name for each part, got {given}")
     files = {name: arguments.out / f"{name}.json" for name in shares}
     for path in files.values():
         if path.exists():
@@ -136,68 +196,73 @@ def run_split(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parse_parts(texts: list[str]) -> dict[str, float]:
-    shares: dict[str, float] = {}
-    for text in texts:
-        name, _, share = text.partition("=")
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise InputError(f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}")
-        if name in shares:
-            raise InputError(f"parts: expected names of their own, got {name} twice")
-        try:
-            shares[name] = float(share)
-        except ValueError:
-            raise InputError(
-                f"parts: expected NAME=SHARE, such as train=0.8, got {text!r}"
-            ) from None
-    return shares
-
-
 def _register_synth(actions: Any) -> None:
-    from yolact_ros.presets import DEMO_CLASSES
-
     parser = actions.add_parser(
         "synth",
-        help="write synthetic scenes",
-        description="Renders synthetic RGB-D scenes with exact truth. Writes OUT/images/*.png, "
-        "OUT/depth/*.png (16 bits, millimetres, 0: no return) and OUT/annotations.json. "
-        "The same command writes the same bytes.",
+        help="render synthetic scenes",
+        description="Render synthetic RGB-D scenes with exact ground truth. Writes to OUT: "
+        "images/*.png, depth/*.png (16 bits, millimetres, 0 where there is no depth) and "
+        "annotations.json. The same command writes the same bytes.",
+        examples=(
+            "yolact-ros dataset synth scenes --images 4000",
+            "yolact-ros dataset synth new --images 60 --seed 5000 --classes dumbbell mushroom",
+        ),
+        parents=[
+            shared(
+                "--seed",
+                "--image-size",
+                "--quiet",
+                seed={"help": "Seed of the first scene; each further scene uses the next integer."},
+                image_size={"default": ImageSize(width=640, height=480)},
+            )
+        ],
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder, empty or not yet there")
-    parser.add_argument("--images", type=int, required=True, help="how many, one a scene")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the first scene; the others follow (default: 0)"
+        "out",
+        type=output_folder,
+        metavar="OUT",
+        help="Folder to write to, empty or not yet created.",
     )
-    parser.add_argument("--width", type=int, default=640, help="default: %(default)s")
-    parser.add_argument("--height", type=int, default=480, help="default: %(default)s")
+    parser.add_argument(
+        "--images",
+        type=positive_int,
+        required=True,
+        help="Number of images to render, each of another scene.",
+    )
     parser.add_argument(
         "--classes",
         nargs="+",
+        choices=(*DEMO_CLASSES, *EXTRA_KINDS),
         default=list(DEMO_CLASSES),
         metavar="NAME",
-        help=f"kinds of objects, their category ids are 1, 2, ...; default: all that yolact_demo "
-        f"knows ({' '.join(DEMO_CLASSES)}); there are also dumbbell and mushroom",
+        help="Kinds of objects in the scenes, with category ids 1, 2, ... in this order; some of "
+        "%(choices)s.",
     )
-    parser.add_argument("--workers", type=int, help="processes that render (default: one a core)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--workers",
+        type=positive_int,
+        help="Number of processes that render. Unless given, it is one per core.",
+    )
     parser.set_defaults(run=run_synth)
 
 
 def run_synth(arguments: argparse.Namespace) -> int:
-    """Runs `dataset synth`."""
+    """Run `dataset synth`."""
     from yolact_ros import __version__
     from yolact_ros.scenes.synth_set import SynthSet, default_workers
 
     wanted = SynthSet(
         images=arguments.images,
         seed=arguments.seed,
-        width=arguments.width,
-        height=arguments.height,
+        width=arguments.image_size.width,
+        height=arguments.image_size.height,
         class_names=tuple(arguments.classes),
     )
-    workers = default_workers() if arguments.workers is None else arguments.workers
     path = wanted.write(
-        arguments.out, workers=workers, version=__version__, progress=not arguments.quiet
+        arguments.out,
+        workers=arguments.workers or default_workers(),
+        version=__version__,
+        progress=not arguments.quiet,
     )
     print(f"{wanted.images} images of {', '.join(wanted.class_names)} in {path}")
     return 0

@@ -15,6 +15,7 @@ from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.datasets.problems import Problem
 from yolact_ros.datasets.statistics import DatasetStatistics
 from yolact_ros.datasets.truth import truth_instances
+from yolact_ros.errors import InputError
 from yolact_ros.visualization import TRUTH_STYLE, draw_overlay, encode_jpeg
 from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit_size
 from yolact_ros.web import Html, image, paragraph, render_page, section, table
@@ -46,7 +47,7 @@ def write_page(
         samples: Number of images to show.
 
     Raises:
-        OSError: The file cannot be written.
+        InputError, OSError: The file cannot be written.
     """
     tiles = [_draw(dataset, image) for image in choose_images(dataset, samples)]
     title = headline(dataset, statistics)
@@ -62,7 +63,7 @@ def write_page(
     columns = min(4, max(1, round(len(tiles) ** 0.5)))
     sheet = draw_contact_sheet(tiles, title=title, legend=legend, tile_size=_TILE, columns=columns)
     if not cv2.imwrite(str(path), sheet):
-        raise OSError(f"{path}: expected to write an image, got an error")
+        raise InputError(f"{path}: expected to write an image, got an error")
 
 
 def _draw(dataset: CocoDataset, image: CocoImage) -> Tile:

@@ -50,21 +50,18 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--limit",
         type=positive_int,
-        metavar="N",
         help="Measure the first N images only. Unless given, all images are measured.",
     )
     parser.add_argument(
         "--batch-size",
         type=positive_int,
         default=1,
-        metavar="N",
         help="Number of images that the network processes at once.",
     )
     parser.add_argument(
         "--operating-score",
         type=fraction,
         default=0.3,
-        metavar="SCORE",
         help="Score threshold of the confusion matrix and the pictures, from 0 to 1 and at least "
         "--score-threshold.",
     )
@@ -72,7 +69,6 @@ def register(commands: Any) -> None:
         "--pictures",
         type=natural,
         default=12,
-        metavar="N",
         help="Number of images to show in the report, the worst ones first.",
     )
     parser.set_defaults(run=run)

@@ -36,7 +36,6 @@ def register(commands: Any) -> None:
                 "--force",
                 out={
                     "type": file_ending(*EXPORT_FORMATS.values()),
-                    "metavar": "FILE",
                     "help": "File to write, which ends in .onnx or .pt2.",
                 },
                 precision={

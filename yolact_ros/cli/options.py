@@ -11,8 +11,9 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from yolact_ros.choices import (
     COMPILE_MODES,
@@ -32,7 +33,12 @@ T = TypeVar("T")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Adds each option's default to its sentence, and keeps the lines of examples."""
+    """Adds each option's default to its sentence and its kind's metavar, keeps examples' lines."""
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        if isinstance(action.type, Kind):
+            return action.type.metavar
+        return super()._get_default_metavar_for_optional(action)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
@@ -70,27 +76,30 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
 
-def checked(
-    kind: Callable[[str], T], expected: str, holds: Callable[[T], bool]
-) -> Callable[[str], T]:
-    """An argparse type.
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """An argparse type that checks values.
 
-    Args:
-        kind: Makes the value from what was typed; a ValueError refuses it.
-        expected: What to ask for in the error.
-        holds: Whether a value is allowed.
+    Attributes:
+        metavar: Stands for the value in the help.
+        make: Makes the value from what was typed; a ValueError refuses it.
+        expected: What the error asks for.
+        allows: Whether a value is allowed.
     """
 
-    def parse(text: str) -> T:
+    metavar: str
+    make: Callable[[str], T]
+    expected: str
+    allows: Callable[[T], bool] = lambda value: True
+
+    def __call__(self, text: str) -> T:
         try:
-            value = kind(text)
-            if holds(value):
+            value = self.make(text)
+            if self.allows(value):
                 return value
         except ValueError:
             pass
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-
-    return parse
+        raise argparse.ArgumentTypeError(f"expected {self.expected}, got {text!r}")
 
 
 def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
@@ -107,23 +116,10 @@ def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
     return parse
 
 
-positive_int = checked(int, "an integer of 1 or more", lambda value: value >= 1)
-natural = checked(int, "an integer of 0 or more", lambda value: value >= 0)
-fraction = checked(float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-positive = checked(float, "a number above 0", lambda value: 0 < value < math.inf)
-non_negative = checked(float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
-existing_file = checked(Path, "an existing file", Path.is_file)
-existing_folder = checked(Path, "an existing folder", Path.is_dir)
-new_folder = checked(Path, "a folder, or a path where none is yet", lambda p: not p.is_file())
-device_name = checked(
-    str, "auto, cpu, cuda or cuda:N", lambda text: bool(re.fullmatch(r"auto|cpu|cuda(:\d+)?", text))
-)
-
-
-def file_ending(*suffixes: str) -> Callable[[str], Path]:
-    """An argparse type: a path with one of these suffixes, in small or capital letters."""
+def file_ending(*suffixes: str) -> Kind[Path]:
+    """The kind of a path with one of these suffixes, in small or capital letters."""
     expected = f"a file name that ends in {', '.join(suffixes)}"
-    return checked(Path, expected, lambda path: path.suffix.lower() in suffixes)
+    return Kind("FILE", Path, expected, lambda path: path.suffix.lower() in suffixes)
 
 
 class ImageSize(NamedTuple):
@@ -134,17 +130,34 @@ class ImageSize(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> ImageSize:
-        """An argparse type."""
+        """Parse "1280x720"; anything else raises ValueError."""
         found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
         if not found:
-            raise argparse.ArgumentTypeError(
-                f"expected WIDTHxHEIGHT in pixels, such as 1280x720, got {text!r}"
-            )
+            raise ValueError(text)
         return cls(width=int(found[1]), height=int(found[2]))
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
+
+positive_int = Kind("N", int, "an integer of 1 or more", lambda value: value >= 1)
+natural = Kind("N", int, "an integer of 0 or more", lambda value: value >= 0)
+fraction = Kind("F", float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+positive = Kind("X", float, "a number above 0", lambda value: 0 < value < math.inf)
+non_negative = Kind("X", float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
+image_size = Kind("WIDTHxHEIGHT", ImageSize.parse, "WIDTHxHEIGHT in pixels, such as 1280x720")
+output_file = Kind("FILE", Path, "a file name, not a folder", lambda path: not path.is_dir())
+existing_file = Kind("FILE", Path, "an existing file", Path.is_file)
+existing_folder = Kind("DIR", Path, "an existing folder", Path.is_dir)
+output_folder = Kind("DIR", Path, "a folder, not a file", lambda path: not path.is_file())
+device_name = Kind(
+    "DEVICE",
+    str,
+    "auto, cpu, cuda or cuda:N",
+    lambda text: re.fullmatch(r"auto|cpu|cuda(:\d+)?", text) is not None,
+)
+
+preset_name = accepted_by(get_preset)
 
 NETWORK = ("--preset", "--weights", "--class-names")
 """The options that name a network: arguments of `load_network`."""
@@ -156,7 +169,7 @@ DETECTIONS = ("--score-threshold", "--max-instances", "--nms", "--nms-iou", "--r
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--preset": {
-        "type": accepted_by(get_preset),
+        "type": preset_name,
         "choices": preset_names(),
         "metavar": "NAME",
         "help": "Architecture of the network, one of %(choices)s. Unless given, it is read from "
@@ -164,7 +177,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--weights": {
         "type": existing_file,
-        "metavar": "FILE",
         "help": "Trained weights: a .pth or .safetensors file. Unless given, those shipped or "
         "downloaded for the preset are used.",
     },
@@ -184,7 +196,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--device": {
         "type": device_name,
         "default": "auto",
-        "metavar": "DEVICE",
         "help": "Device that runs the network: cpu, cuda, cuda:N for the N-th GPU counted from 0, "
         "or auto for a GPU if there is one.",
     },
@@ -209,13 +220,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--score-threshold": {
         "type": fraction,
         "default": 0.15,
-        "metavar": "SCORE",
         "help": "Discard detections that score at or below this, from 0 to 1.",
     },
     "--max-instances": {
         "type": positive_int,
         "default": 100,
-        "metavar": "N",
         "help": "Largest number of instances to keep per image.",
     },
     "--nms": {
@@ -227,7 +236,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--nms-iou": {
         "type": fraction,
         "default": 0.5,
-        "metavar": "IOU",
         "help": "Discard the lower-scoring of two detections if the IoU of their boxes exceeds "
         "this, from 0 to 1.",
     },
@@ -244,20 +252,17 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "Keep detections of these classes only. Unless given, all classes are kept.",
     },
     "--image-size": {
-        "type": ImageSize.parse,
+        "type": image_size,
         "default": ImageSize(height=720, width=1280),
-        "metavar": "WIDTHxHEIGHT",
         "help": "Width and height of the images, in pixels.",
     },
     "--threads": {
         "type": positive_int,
-        "metavar": "N",
         "help": "Number of CPU threads. Unless given, PyTorch decides.",
     },
     "--seed": {
         "type": natural,
         "default": 0,
-        "metavar": "N",
         "help": "Seed of the random numbers; the same seed gives the same result.",
     },
     "--annotations": {
@@ -269,35 +274,22 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--images": {
         "type": existing_folder,
         "required": True,
-        "metavar": "DIR",
         "help": "Folder of the images that the annotations name.",
     },
     "--out": {
-        "type": new_folder,
+        "type": output_folder,
         "required": True,
-        "metavar": "DIR",
         "help": "Folder to write to; it is created if it is missing.",
     },
-    "--json": {
-        "type": Path,
-        "metavar": "FILE",
-        "help": "Also write the measurements to this file, as JSON.",
-    },
-    "--picture": {
-        "type": Path,
-        "metavar": "FILE",
-        "help": "Also plot the measurements to this file, as PNG.",
-    },
+    "--json": {"type": output_file, "help": "Also write the measurements to this file, as JSON."},
+    "--picture": {"type": output_file, "help": "Also plot the measurements to this file, as PNG."},
     "--force": {"action": "store_true", "help": "Replace the output file if it exists."},
     "--quiet": {"action": "store_true", "help": "Do not show a progress bar."},
 }
 
 
 def shared(
-    *names: str,
-    title: str = "options",
-    description: str | None = None,
-    **changes: dict[str, Any],
+    *names: str, title: str = "options", description: str | None = None, **changes: dict[str, Any]
 ) -> argparse.ArgumentParser:
     """A parent parser (`parents=[...]`) with some of the options declared here.
 

@@ -11,34 +11,42 @@ from yolact_ros.presets import (
     Preset,
     Published,
     ResNetSpec,
+    TorchvisionSpec,
     get_preset,
     preset_names,
     with_backbone,
 )
 
+from .options import accepted_by
+
 _RESNETS = {(3, 4, 6, 3): "ResNet-50", (3, 4, 23, 3): "ResNet-101"}
 
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
+    """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "presets",
         help="list the presets with their size and published results",
-        description="Prints a Markdown table of the presets: published results, and parameters and "
-        "arithmetic counted here.",
+        description="Print a Markdown table of the presets with their published results, and with "
+        "parameters and arithmetic as counted by this command.",
+        examples=(
+            "yolact-ros presets",
+            "yolact-ros presets --backbone torchvision:mobilenet_v3_large torchvision:resnet18",
+        ),
     )
     parser.add_argument(
         "--backbone",
+        type=accepted_by(TorchvisionSpec.parse),
         nargs="+",
         default=(),
         metavar="torchvision:NAME",
-        help="add yolact_base's rows on these backbones",
+        help="Also list yolact_base with these backbones, classification networks of torchvision.",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Run the command."""
     base = get_preset("yolact_base")
     others = [with_backbone(base, backbone) for backbone in arguments.backbone]
     print(presets_markdown([*map(get_preset, preset_names()), *others]))
@@ -46,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def presets_markdown(presets: list[Preset]) -> str:
-    """One row a preset, as the README has them."""
+    """Format one table row per preset, as in the README."""
     from yolact_ros.bench.complexity import count_complexity  # torch
 
     lines = [

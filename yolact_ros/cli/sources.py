@@ -36,22 +36,22 @@ class Source:
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
     def read_image(self) -> npt.NDArray[np.uint8]:
-        """The image, (H, W, 3) uint8 BGR, turned upright as its EXIF data say.
+        """Read the image, (H, W, 3) uint8 BGR, rotated upright as its EXIF data says.
 
         Raises:
-            ValueError: OpenCV cannot read it.
+            InputError: OpenCV cannot read it.
         """
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        image: npt.NDArray[np.uint8] | None = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if image is None:
             raise InputError(f"expected an image that OpenCV can read, got {self.path}")
-        return np.asarray(image, dtype=np.uint8)
+        return image
 
 
 def find_sources(paths: list[Path]) -> list[Source]:
-    """The files that the paths name; folders are searched with all their subfolders, in order.
+    """Find the files that the paths name, in order; folders are searched with all subfolders.
 
     Raises:
-        ValueError: A path does not exist, is of an unknown kind, or nothing was found.
+        InputError: A path does not exist, is of an unknown kind, or nothing was found.
     """
     sources = []
     for path in paths:
@@ -74,17 +74,17 @@ def find_sources(paths: list[Path]) -> list[Source]:
 
 
 class Video:
-    """A video file, frame by frame. Close it after use (`contextlib.closing`).
+    """A video file to iterate over frame by frame. Close it after use (`contextlib.closing`).
 
     Args:
         path: The file.
 
     Attributes:
-        fps: Frames a second; 30 where the file does not say.
-        frames: Number of frames as the file states it; 0 if it does not.
+        fps: Frames per second; 30 if the file does not say.
+        frames: Number of frames as stated by the file; 0 if it does not say.
 
     Raises:
-        ValueError: OpenCV cannot open it.
+        InputError: OpenCV cannot open it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,27 +95,24 @@ class Video:
         self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yields (H, W, 3) uint8 BGR frames."""
-        while True:
-            found, frame = self._capture.read()
-            if not found:
-                return
-            yield np.asarray(frame, dtype=np.uint8)
+        """Yield (H, W, 3) uint8 BGR frames."""
+        while (frame := self._capture.read()[1]) is not None:
+            yield frame
 
     def close(self) -> None:
-        """Releases the file."""
+        """Release the file."""
         self._capture.release()
 
 
 def count_images(sources: list[Source]) -> int:
-    """Number of images with all videos' frames, as far as the files say."""
+    """Count the images and all videos' frames, as far as the files say."""
     total = 0
     for source in sources:
         if source.is_video:
             try:
                 with closing(Video(source.path)) as video:
                     total += video.frames
-            except ValueError:
+            except InputError:
                 continue  # reported when it is its turn
         else:
             total += 1

@@ -11,10 +11,28 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolact_ros.errors import InputError
-from yolact_ros.presets import preset_names
+from yolact_ros.choices import (
+    AUGMENTATIONS,
+    CLASS_LOSSES,
+    FREEZE_NORMS,
+    PRECISIONS,
+    RECIPES,
+    TRAINING_DEVICES,
+)
+from yolact_ros.presets import TorchvisionSpec
 
-from .options import training_packages
+from .options import (
+    Kind,
+    accepted_by,
+    existing_file,
+    existing_folder,
+    natural,
+    non_negative,
+    positive,
+    positive_int,
+    shared,
+    training_packages,
+)
 
 if TYPE_CHECKING:
     from yolact_ros.training.recipe import Recipe
@@ -30,127 +48,197 @@ _RECIPE_CHANGES = (
 
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
+    """Add the command to `argparse`'s subparsers."""
+    data = (
+        "--train parts/train.json --train-images pictures "
+        "--val parts/val.json --val-images pictures"
+    )
     parser = commands.add_parser(
         "train",
-        help="train a network on a data set in COCO's format",
-        description="Trains on one data set and validates on another, both in COCO's format. "
-        "OUT/best.safetensors then goes straight into the node: weights:=OUT/best.safetensors.",
-    )
-    parser.add_argument(
-        "--preset",
-        required=True,
-        help=f"architecture, one of {', '.join(preset_names())}; its classes become the data's",
-    )
-    parser.add_argument(
-        "--backbone", metavar="torchvision:NAME", help="instead of the preset's own"
+        help="train a network on a data set in COCO format",
+        description="Train a network on one data set and validate it on another, both in COCO "
+        "format. The result, best.safetensors in the output folder, is ready for `predict`, `eval` "
+        "and, as parameter `weights`, for the node.",
+        examples=(
+            "yolact-ros train --preset yolact_resnet50 --weights yolact_resnet50_54_800000.pth "
+            f"--recipe short {data} --out run",
+            f"yolact-ros train --preset yolact_resnet50 {data} --out run --devices 4 --resume",
+        ),
+        parents=[
+            shared(
+                "--preset",
+                "--out",
+                "--seed",
+                preset={
+                    "required": True,
+                    "help": "Architecture of the network, one of %(choices)s. Its classes are "
+                    "replaced by those of the training data.",
+                },
+            )
+        ],
     )
     for name, what in (("train", "training"), ("val", "validation")):
         parser.add_argument(
-            f"--{name}", type=Path, required=True, metavar="JSON", help=f"{what} annotations"
+            f"--{name}",
+            type=existing_file,
+            required=True,
+            metavar="JSON",
+            help=f"Annotations of the {what} data, a JSON file in COCO format.",
         )
         parser.add_argument(
-            f"--{name}-images", type=Path, required=True, metavar="DIR", help="their images"
+            f"--{name}-images",
+            type=existing_folder,
+            required=True,
+            help=f"Folder of the {what} images.",
         )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
-    _add_start(parser.add_argument_group("what it begins with"))
+    parser.add_argument(
+        "--resume", action="store_true", help="Continue the interrupted run in the output folder."
+    )
+    _add_start(parser.add_argument_group("initial weights"))
     _add_recipe(parser.add_argument_group("recipe"))
+    _add_schedule(parser.add_argument_group("schedule"))
     _add_machine(parser.add_argument_group("machine"))
     parser.set_defaults(run=run)
 
 
 def _add_start(group: Any) -> None:
     group.add_argument(
+        "--backbone",
+        type=accepted_by(TorchvisionSpec.parse),
+        metavar="torchvision:NAME",
+        help="Classification network of torchvision to use as the backbone. Unless given, the "
+        "preset's own is used.",
+    )
+    group.add_argument(
         "--weights",
-        type=Path,
-        metavar="FILE",
-        help="a trained network; what it shares with the new one is kept, also if the classes "
-        "are others",
+        type=existing_file,
+        help="Trained network to start from. Every tensor that fits the new network is kept, even "
+        "if the classes differ.",
     )
     group.add_argument(
         "--backbone-weights",
+        type=Kind(
+            "SOURCE",
+            str,
+            "auto, imagenet, none or an existing file",
+            lambda text: text in ("auto", "imagenet", "none") or Path(text).is_file(),
+        ),
         default="auto",
-        metavar="SOURCE",
-        help="without --weights: imagenet (torchvision's), a file of torchvision's, none, or auto: "
-        "imagenet where torchvision has the backbone (default: %(default)s)",
+        help="Weights of the backbone if --weights is not given: imagenet to download "
+        "torchvision's, a file of torchvision's, none, or auto for imagenet where torchvision has "
+        "the backbone.",
     )
 
 
 def _add_recipe(group: Any) -> None:
+    preset = "Unless given, the recipe decides."
     group.add_argument(
         "--recipe",
+        choices=RECIPES,
         default="published",
-        help="published (SGD, steps), or short: for minutes to hours (default: %(default)s)",
+        help="Settings to start from: published (SGD with stepwise decay, for long runs), or short "
+        "(AdamW with one cycle, for minutes to hours).",
     )
     group.add_argument(
-        "--max-steps",
-        type=int,
-        metavar="N",
-        help="batches (default: 54.6 passes, as published, and at least 3000)",
+        "--learning-rate",
+        type=positive,
+        help=f"Peak learning rate for a batch of 8, scaled to the actual batch. {preset}",
     )
     group.add_argument(
-        "--batch-size", type=int, default=8, metavar="N", help="a process (default: %(default)s)"
-    )
-    group.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
-    group.add_argument(
-        "--learning-rate", type=float, metavar="R", help="highest, for 8 images a step"
-    )
-    group.add_argument("--weight-decay", type=float, metavar="W")
-    group.add_argument("--augmentation", help="published, light or none")
-    group.add_argument("--class-loss", help="softmax or focal")
-    group.add_argument(
-        "--average", type=float, metavar="D", help="decay of the weights' moving average; 0: none"
+        "--weight-decay", type=non_negative, help=f"Weight decay of the optimiser. {preset}"
     )
     group.add_argument(
-        "--gradient-clip", type=float, metavar="G", help="largest norm of gradients; 0: any"
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        help=f"Random changes of the training images: published for much data, light for short "
+        f"runs on few images, or none. {preset}",
+    )
+    group.add_argument(
+        "--class-loss",
+        choices=CLASS_LOSSES,
+        help=f"Loss of the class scores: softmax cross-entropy as published, or focal. {preset}",
+    )
+    group.add_argument(
+        "--average",
+        type=Kind("F", float, "a number from 0 to below 1", lambda value: 0 <= value < 1),
+        help="Decay per step of the exponential moving average of the weights, which is then "
+        f"validated and saved; 0 for none. {preset}",
+    )
+    group.add_argument(
+        "--gradient-clip",
+        type=non_negative,
+        help=f"Largest norm of the gradients, to which longer ones are scaled; 0 for no limit. "
+        f"{preset}",
     )
     group.add_argument(
         "--freeze-norms",
+        choices=FREEZE_NORMS,
         default="auto",
-        help="batch norms keep their statistics: yes, no, or auto: below 6 images a process, "
-        "given weights to begin with (default: %(default)s)",
+        help="Whether to freeze the statistics of batch norms; auto freezes them when training "
+        "starts from trained weights with fewer than 6 images per process.",
+    )
+
+
+def _add_schedule(group: Any) -> None:
+    group.add_argument(
+        "--max-steps",
+        type=positive_int,
+        help="Number of training steps. Unless given, it is 54.6 epochs as published, and at least "
+        "3000.",
+    )
+    group.add_argument(
+        "--batch-size", type=positive_int, default=8, help="Number of images per step and process."
     )
     group.add_argument(
         "--validate-every",
-        type=int,
-        metavar="N",
-        help="steps (default: one pass, but at most 20 validations)",
+        type=positive_int,
+        help="Number of steps between validations. Unless given, it is one epoch, or more for at "
+        "most 20 validations.",
     )
     group.add_argument(
         "--checkpoint-every",
-        type=int,
+        type=positive_int,
         default=200,
-        metavar="N",
-        help="steps after which an interrupted run can go on (default: %(default)s)",
+        help="Number of steps between checkpoints, from which --resume continues.",
     )
 
 
 def _add_machine(group: Any) -> None:
-    group.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     group.add_argument(
-        "--devices", type=int, default=1, metavar="N", help="processes here (default: %(default)s)"
+        "--device",
+        choices=TRAINING_DEVICES,
+        default="auto",
+        help="Device to train on; auto is cuda if there is a GPU, else cpu.",
     )
     group.add_argument(
-        "--nodes", type=int, default=1, metavar="N", help="machines (default: %(default)s)"
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="Floating-point format the network computes in; losses, weights and optimiser always "
+        "use fp32.",
     )
+    for name, what in (
+        ("devices", "training processes on each machine, one per GPU"),
+        ("nodes", "machines that train together"),
+    ):
+        group.add_argument(f"--{name}", type=positive_int, default=1, help=f"Number of {what}.")
     group.add_argument(
-        "--precision", default="auto", help="auto, fp32, bf16 or fp16 (default: %(default)s)"
-    )
-    group.add_argument(
-        "--threads", type=int, metavar="N", help="of each process (default: cores / processes)"
+        "--threads",
+        type=positive_int,
+        help="Number of CPU threads per training process. Unless given, the processes share the "
+        "cores evenly.",
     )
     group.add_argument(
         "--workers",
-        type=int,
-        metavar="N",
-        help="processes that make samples, for each training process (default: cores / processes, "
-        "at most 8; on a CPU 1)",
+        type=natural,
+        help="Number of processes that prepare images, per training process; 0 prepares them in "
+        "the training process. Unless given, it is 1 on a CPU; with GPUs the training processes "
+        "share the cores evenly, and at most 8 are started for each.",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Run the command."""
     # By default OpenMP's threads wait by spinning for long, and starve each other as soon as other
     # processes want the cores: steps of 0.5 s then took 10 s. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
@@ -163,8 +251,6 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
-    if arguments.threads is not None and arguments.threads < 1:
-        raise InputError(f"threads: expected 1 or more, got {arguments.threads}")
     cores = (os.cpu_count() or 1) // max(arguments.devices, 1) or 1
     if arguments.workers is None:
         arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1
@@ -190,13 +276,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     """The named recipe with what the arguments change."""
-    from yolact_ros.training.recipe import RECIPES
+    from yolact_ros.training import recipe
 
-    if arguments.recipe not in RECIPES:
-        raise InputError(f"recipe: expected {' or '.join(RECIPES)}, got {arguments.recipe!r}")
     changes = {name: getattr(arguments, name) for name in _RECIPE_CHANGES}
     return replace(
-        RECIPES[arguments.recipe],
+        recipe.RECIPES[arguments.recipe],
         **{name: value for name, value in changes.items() if value is not None},
     )
 

@@ -12,65 +12,122 @@ from typing import Any
 from yolact_ros.errors import InputError
 from yolact_ros.presets import Preset, get_preset, preset_names
 
+from .options import existing_file, file_ending, preset_name, shared
+
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
-    parser = commands.add_parser("weights", help="list, download, convert and inspect weights")
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    folder = "folder (default: $YOLACT_ROS_WEIGHTS, or yolact_ros/weights in the user's cache)"
-
-    listing = actions.add_parser(
-        "list", help="the presets, their published files, and which are here"
+    """Add the command to `argparse`'s subparsers."""
+    parser = commands.add_parser(
+        "weights",
+        help="list, download, convert and inspect weights",
+        description="List, download, convert and inspect files of trained weights.",
+        examples=("yolact-ros weights list", "yolact-ros weights download yolact_base"),
     )
-    listing.add_argument("--out", type=Path, metavar="DIR", help=folder)
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    folder = shared(
+        "--out",
+        out={
+            "required": False,
+            "help": "Folder of the weights. Unless given, it is $YOLACT_ROS_WEIGHTS, or "
+            "yolact_ros/weights in the user's cache.",
+        },
+    )
+    listing = actions.add_parser(
+        "list",
+        help="list the presets with the published and the local files",
+        description="List the presets with the files that the authors published, and which of "
+        "them are on this machine.",
+        examples=("yolact-ros weights list", "yolact-ros weights list --out my_weights"),
+        parents=[folder],
+    )
     listing.set_defaults(run=run_list)
 
     download = actions.add_parser(
         "download",
-        help="fetch the authors' files",
-        description="Fetches the authors' published files by preset. A download that was broken "
-        "off goes on where it stopped. Size, checksum and tensors are verified.",
+        help="download the authors' files",
+        description="Download the authors' published files. An interrupted download continues "
+        "where it stopped. Size, checksum and tensors are verified.",
+        examples=(
+            "yolact-ros weights download yolact_base yolact_plus_base",
+            "yolact-ros weights download yolact_resnet50 --endpoint https://hf-mirror.com",
+        ),
+        parents=[folder, shared("--force", "--quiet")],
     )
-    download.add_argument("names", nargs="+", metavar="PRESET", help="such as yolact_base")
-    download.add_argument("--out", type=Path, metavar="DIR", help=folder)
+    download.add_argument(
+        "names",
+        nargs="+",
+        type=preset_name,
+        choices=preset_names(),
+        metavar="PRESET",
+        help="Preset whose weights to download, one of %(choices)s.",
+    )
     download.add_argument(
         "--endpoint",
         metavar="URL",
-        help="a mirror of the Hugging Face Hub (default: $HF_ENDPOINT, or the Hub itself)",
+        help="Mirror of the Hugging Face Hub to download from. Unless given, it is $HF_ENDPOINT, "
+        "or the Hub itself.",
     )
-    download.add_argument("--force", action="store_true", help="fetch again what is there already")
-    download.add_argument("--quiet", action="store_true", help="no progress bar")
     download.set_defaults(run=run_download)
 
     convert = actions.add_parser(
         "convert",
         help="write a checkpoint as safetensors with its preset and classes",
-        description="Writes a checkpoint's tensors as safetensors that carry their preset and "
-        "classes, so that --weights alone is enough. The tensors are not changed.",
+        description="Write a checkpoint as a safetensors file that carries its preset and classes, "
+        "so that --weights alone is enough. The tensors are not changed.",
+        examples=(
+            "yolact-ros weights convert yolact_base_54_800000.pth yolact_base.safetensors --half",
+            "yolact-ros weights convert mine.pth mine.safetensors --preset yolact_base "
+            "--class-names screw nut bolt",
+        ),
+        parents=[
+            shared(
+                "--preset",
+                "--class-names",
+                "--force",
+                preset={
+                    "help": "Architecture of the network, one of %(choices)s. Unless given, it is "
+                    "read from the file, or is the only one that fits."
+                },
+            )
+        ],
     )
-    convert.add_argument("source", type=Path, metavar="IN", help=".pth or .safetensors file")
-    convert.add_argument("target", type=Path, metavar="OUT", help=".safetensors file to write")
+    _add_file(convert, "source", "IN")
     convert.add_argument(
-        "--preset", help="one of those listed (default: as in the file, or the only one that fits)"
+        "target",
+        type=file_ending(".safetensors"),
+        metavar="OUT",
+        help="File to write, which ends in .safetensors.",
     )
     convert.add_argument(
-        "--class-names",
-        nargs="+",
-        default=(),
-        metavar="NAME",
-        help="of the file's own classes, without background, in the order of training",
+        "--half", action="store_true", help="Round the tensors to fp16, which halves the file."
     )
-    convert.add_argument("--half", action="store_true", help="round to fp16: half the size")
-    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
     convert.set_defaults(run=run_convert)
 
-    inspect = actions.add_parser("inspect", help="say what is in a weights file")
-    inspect.add_argument("file", type=Path, metavar="FILE", help=".pth or .safetensors file")
+    inspect = actions.add_parser(
+        "inspect",
+        help="describe a weights file",
+        description="Print what a weights file contains: tensors, classes, metadata, and the "
+        "presets that it fits.",
+        examples=(
+            "yolact-ros weights inspect yolact_base_54_800000.pth",
+            "yolact-ros weights inspect run/best.safetensors",
+        ),
+    )
+    _add_file(inspect, "file", "FILE")
     inspect.set_defaults(run=run_inspect)
 
 
+def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str) -> None:
+    parser.add_argument(
+        name,
+        type=existing_file,
+        metavar=metavar,
+        help="Weights to read: a .pth or .safetensors file.",
+    )
+
+
 def run_list(arguments: argparse.Namespace) -> int:
-    """Prints the table of presets."""
+    """Print the table of presets."""
     from yolact_ros.checkpoints.download import find_weights, published_file, weights_folder
 
     folder = arguments.out or weights_folder()
@@ -98,11 +155,10 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 
 def run_download(arguments: argparse.Namespace) -> int:
-    """Fetches files one after the other."""
-    presets = [get_preset(name) for name in arguments.names]  # a wrong name before any download
+    """Download one file after the other."""
     from yolact_ros.checkpoints.download import download_weights
 
-    for preset in presets:
+    for preset in map(get_preset, arguments.names):
         path = download_weights(
             preset,
             arguments.out,
@@ -115,7 +171,7 @@ def run_download(arguments: argparse.Namespace) -> int:
 
 
 def run_convert(arguments: argparse.Namespace) -> int:
-    """Writes the safetensors file."""
+    """Write the safetensors file."""
     from yolact_ros.checkpoints.conversion import convert_checkpoint
 
     if arguments.target.exists() and not arguments.force:
@@ -136,7 +192,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
-    """Prints what is in a file."""
+    """Print what is in a file."""
     from yolact_ros.checkpoints.checkpoint import (
         DEFINITION_KEY,
         PRESET_KEY,

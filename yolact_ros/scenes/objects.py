@@ -265,9 +265,6 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Solid]] = {
 CLUTTER_KINDS = ("slab", "stick")
 """Kinds that appear in every scene and are never labelled."""
 
-EXTRA_KINDS = ("dumbbell", "mushroom")
-"""Kinds that appear on request only; the demo's network does not know them."""
-
 
 def make_solid(kind: str, rng: np.random.Generator) -> Solid:
     """Make a random solid of the given kind.

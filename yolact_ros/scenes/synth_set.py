@@ -160,7 +160,7 @@ def _render(
     millimetres = np.clip(np.rint(frame.depth * 1000), 0, 65535).astype(np.uint16)
     for part, pixels in (("images", frame.image[:, :, ::-1]), ("depth", millimetres)):
         if not cv2.imwrite(str(folder / part / name), pixels, _PNG):
-            raise OSError(f"{folder / part / name}: expected to write an image, got an error")
+            raise InputError(f"{folder / part / name}: expected to write an image, got an error")
     camera = frame.intrinsics
     image = {
         "id": number,
