@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from yolact_ros import __version__
+from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.cli.main import main
 from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.presets import DEMO_CLASSES
-from yolact_ros.scenes.objects import EXTRA_KINDS
 
 Refused = Callable[..., tuple[int, str]]
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.layout import Body, collides, place, rotation_about
-from yolact_ros.scenes.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
+from yolact_ros.scenes.objects import CLUTTER_KINDS, make_solid
 from yolact_ros.scenes.scene import Scene
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
 from yolact_ros.scenes.ground import Ground, draw_ground
 from yolact_ros.scenes.layout import Body, PosedBody, collides, place
-from yolact_ros.scenes.objects import CLUTTER_KINDS, EXTRA_KINDS, make_solid
+from yolact_ros.scenes.objects import CLUTTER_KINDS, make_solid
 from yolact_ros.scenes.rendering import Projection, draw_body
 from yolact_ros.scenes.sensor import Sensor, SensorPixels
 from yolact_ros.scenes.shading import Light
