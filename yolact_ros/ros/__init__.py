@@ -26,7 +26,7 @@ places, each with counters of its own (counters.py): runtime.py, `receive` and `
 The other files of the node, in reading order:
 
     node.py              the lifecycle node: makes, starts and ends all of the above
-    parameters/          the table of parameters, how they are read and checked, the images' QoS
+    parameters/          the table of parameters, how they are read and checked, QoS
     loading.py           parameters to `Segmenter`
     camera_stream.py     one camera's name, counters and log
     counters.py          counts and stage times, shared by the threads

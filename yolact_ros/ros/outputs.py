@@ -18,6 +18,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.conversion import instances as messages
 from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import OverlayStyle
 
@@ -100,7 +101,7 @@ class Outputs:
             output.topic: node.create_publisher(
                 output.type,
                 f"~/{prefix}{output.topic}",
-                QoSProfile(depth=output.depth, reliability=ReliabilityPolicy.RELIABLE),
+                volatile_qos(depth=output.depth, reliable=True),
             )
             for output in _OUTPUTS
         }

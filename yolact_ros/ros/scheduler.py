@@ -13,7 +13,7 @@ Frame = TypeVar("Frame")
 
 _INTERVALS_KEPT = 5
 _LATENESS = 0.25
-"""Part of its period that a camera's frame may be late before the camera counts as silent."""
+"""Fraction of its period that a camera's frame may be late before it counts as silent."""
 
 
 class _Camera(Generic[Frame]):
@@ -36,7 +36,7 @@ class _Camera(Generic[Frame]):
         return replaced
 
     def next_frame(self) -> tuple[float, float]:
-        """When the next frame is expected, and until when it may come; infinite: nobody knows."""
+        """Return when the next frame is expected and its latest time; infinite if unknown."""
         if self._last is None or not self._intervals:
             return math.inf, math.inf
         period = median(self._intervals)
@@ -79,7 +79,7 @@ class BatchScheduler(Generic[Frame]):
 
     @property
     def max_rate(self) -> float:
-        """Most batches in a second; 0: any."""
+        """Maximum number of batches per second; 0: unlimited."""
         return self._max_rate
 
     @max_rate.setter
@@ -89,14 +89,14 @@ class BatchScheduler(Generic[Frame]):
         self._next_start = -math.inf
 
     def offer(self, camera: str, frame: Frame, now: float) -> bool:
-        """Takes a camera's newest frame; returns whether it replaced one that still waited."""
+        """Store a camera's newest frame; return whether it replaced a waiting one."""
         return self._cameras[camera].put(frame, now)
 
     def due(self, now: float) -> float:
-        """When the frames that wait are to be taken, as far as is known now.
+        """Return when the waiting frames should be taken, as far as is known now.
 
         Returns:
-            `now` or earlier: at once. Infinite: when another frame comes.
+            `now` or earlier: at once. Infinite: not before another frame comes.
         """
         waiting = [camera for camera in self._cameras.values() if camera.frame is not None]
         if not waiting:
@@ -116,7 +116,7 @@ class BatchScheduler(Generic[Frame]):
         return min(deadline, max(mates, default=now))
 
     def take(self, now: float) -> list[Frame]:
-        """Takes the frames of the next batch out, the one that waited longest first."""
+        """Remove and return the frames of the next batch, the longest-waiting first."""
         waiting = [camera for camera in self._cameras.values() if camera.frame is not None]
         waiting.sort(key=lambda camera: camera.since)
         frames = []
@@ -132,11 +132,11 @@ class BatchScheduler(Generic[Frame]):
         return frames
 
     def return_turn(self) -> None:
-        """Says that nothing was computed for the last batch: it does not count for `max_rate`."""
+        """Do not count the last batch for `max_rate`: nothing was computed for it."""
         self._next_start = self._start_before
 
     def clear(self) -> None:
-        """Drops the frames that wait, and what is known of the cameras' periods."""
+        """Drop the waiting frames and what is known of the cameras' periods."""
         self._cameras = {name: _Camera() for name in self._cameras}
 
     def _most(self) -> int:

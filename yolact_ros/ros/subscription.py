@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.compat import create_subscription_with_events
-from yolact_ros.ros.parameters.qos import all_are_reliable, image_qos
+from yolact_ros.ros.parameters.qos import all_are_reliable, volatile_qos
 
 _TYPE_NAMES = {Image: "sensor_msgs/msg/Image", CompressedImage: "sensor_msgs/msg/CompressedImage"}
 
@@ -115,7 +115,7 @@ class ImageSubscription:
             self._type,
             self.topic,
             self._receive,
-            image_qos(depth=1, reliable=self.reliable),
+            volatile_qos(depth=1, reliable=self.reliable),
             message_lost=self._report_lost,
             incompatible_qos=self._report_incompatible,
         )

@@ -17,7 +17,7 @@ from yolact_ros.ros.parameters.reading import (
     check_all,
     markdown,
 )
-from yolact_ros.ros.parameters.table import PARAMETERS, Settings, parameters_markdown
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 
 ROOT = Path(__file__).parents[3]
 SPECS = {spec.name: spec for spec in PARAMETERS}
@@ -54,7 +54,7 @@ def test_readme_has_the_table():
     begin, end = "<!-- parameters -->", "<!-- /parameters -->"
     assert begin in readme and end in readme
     shown = readme.split(begin)[1].split(end)[0].strip()
-    assert shown == parameters_markdown()
+    assert shown == markdown(PARAMETERS)
 
 
 def test_settings_have_a_field_for_each_parameter():

@@ -38,7 +38,7 @@ def main(args: Sequence[str] | None = None) -> None:
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
 
-    from yolact_ros.ros.parameters.qos import image_qos
+    from yolact_ros.ros.parameters.qos import volatile_qos
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(f"bench_camera_{settings['name']}")
@@ -46,7 +46,7 @@ def main(args: Sequence[str] | None = None) -> None:
         publisher = node.create_publisher(
             CompressedImage if settings["transport"] == "compressed" else Image,
             settings["topic"],
-            image_qos(depth=5, reliable=settings["reliability"] == "reliable"),
+            volatile_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
         messages = _messages(settings)
         _answer({"ready": True, "nice": nice})

@@ -62,7 +62,7 @@ class ImageError(InputError):
     """A frame cannot be used; the text says what was expected and what came.
 
     Attributes:
-        kind: Short name of the fault, the same for all frames with it.
+        kind: Short name of the fault, the same for every frame that has it.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -83,11 +83,11 @@ class ImageArray(NamedTuple):
 
 
 def image_to_array(message: Image, max_pixels: int = 0) -> ImageArray:
-    """Reads a sensor_msgs/Image.
+    """Read a sensor_msgs/Image.
 
     Args:
         message: The image; it must stay unchanged while the result is used.
-        max_pixels: Larger images are refused; 0: any size.
+        max_pixels: Maximum number of pixels; 0: unlimited.
 
     Raises:
         ImageError: The message contradicts itself, is too large or has an encoding that cannot be
@@ -127,10 +127,10 @@ def image_to_array(message: Image, max_pixels: int = 0) -> ImageArray:
 
 
 def compressed_to_array(message: CompressedImage, max_pixels: int = 0) -> ImageArray:
-    """Reads a sensor_msgs/CompressedImage: JPEG, PNG or what else OpenCV decodes.
+    """Read a sensor_msgs/CompressedImage: JPEG, PNG or another format that OpenCV decodes.
 
     Raises:
-        ImageError: The data is empty or no picture, or the picture is too large.
+        ImageError: The data is empty or cannot be decoded, or the image is too large.
     """
     data = np.frombuffer(message.data, dtype=np.uint8)
     if data.size == 0:
@@ -150,10 +150,10 @@ def compressed_to_array(message: CompressedImage, max_pixels: int = 0) -> ImageA
 
 
 def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> Image:
-    """Makes a sensor_msgs/Image.
+    """Make a sensor_msgs/Image.
 
     Args:
-        pixels: (H, W) or (H, W, C), of the encoding's type, in the machine's byte order.
+        pixels: (H, W) or (H, W, C), of the encoding's dtype, in the machine's byte order.
         encoding: As in sensor_msgs/image_encodings.hpp.
         header: Used as it is.
     """
@@ -171,10 +171,10 @@ def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> I
 
 
 def append_bytes(data: array[int], values: npt.NDArray[Any]) -> None:
-    """Copies the bytes of an array to the end of a message's `uint8[]`, in one piece.
+    """Append the bytes of an array to a message's `uint8[]`, in one piece.
 
-    To assign them instead costs another copy in the setter and one more in the constructor, or a
-    check of each byte where it is no `array`.
+    Assigning them instead costs a copy in the setter and another in the constructor, or a check of
+    every byte if they are not an `array`.
     """
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
@@ -202,7 +202,7 @@ def _check_little_endian(message: Image) -> None:
 
 
 def _rows(message: Image, pixel_bytes: int) -> npt.NDArray[np.uint8]:
-    """Views the data as (height, width, pixel_bytes) uint8 after checking step and length."""
+    """Return a (height, width, pixel_bytes) uint8 view, after checking step and length."""
     height, width, step = message.height, message.width, message.step
     described = f"{width} x {height} pixels of {message.encoding}"
     if step < width * pixel_bytes:
@@ -227,7 +227,7 @@ def _rows(message: Image, pixel_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 def _without_padding(message: Image, rows: npt.NDArray[np.uint8]) -> Image:
-    """A message with the same pixels and the smallest step: some cv_bridge overlook the step."""
+    """Return the message without padded rows: some versions of cv_bridge ignore the step."""
     if rows.flags.c_contiguous:
         return message
     tight = Image(

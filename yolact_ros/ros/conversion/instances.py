@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instances to messages."""
+"""`Instances` to messages."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from yolact_ros.visualization import OverlayStyle, paint_overlay
 
 
 def instance_array(instances: Instances, header: Header) -> InstanceArray:
-    """Makes the message of `~/instances`.
+    """Make the message of `~/instances`.
 
     Args:
         instances: Without empty masks, best score first.
-        header: Of the image.
+        header: The image's header.
     """
     height, width = instances.image_size
     mask_scores = instances.mask_scores
@@ -52,7 +52,7 @@ def instance_array(instances: Instances, header: Header) -> InstanceArray:
 
 
 def detection_array(instances: Instances, header: Header) -> Detection2DArray:
-    """Makes the message of `~/detections`; arguments as for `instance_array`."""
+    """Make the message of `~/detections`; arguments as for `instance_array`."""
     message = Detection2DArray(header=header)
     message.detections = [_detection(instances, i, header) for i in range(len(instances))]
     return message
@@ -67,7 +67,7 @@ def instance_message(
     box: npt.NDArray[Any],
     mask: PackedMask,
 ) -> Instance:
-    """Makes a yolact_ros/Instance; the box is x1, y1, x2, y2 in pixels."""
+    """Make a yolact_ros/Instance; the box is x1, y1, x2, y2 in pixels."""
     # Its constructor makes all its parts, even those that it is given: they are filled in instead.
     message = Instance(class_id=class_id, class_name=class_name, score=score, mask_score=mask_score)
     _fill_box(message.bbox, box)
@@ -76,7 +76,7 @@ def instance_message(
 
 
 def _fill_mask(message: Mask, mask: PackedMask) -> None:
-    """Fills in a new yolact_ros/Mask."""
+    """Fill in a new yolact_ros/Mask."""
     message.x_offset = mask.x_offset
     message.y_offset = mask.y_offset
     message.width = mask.width
@@ -96,7 +96,7 @@ def _detection(instances: Instances, i: int, header: Header) -> Detection2D:
 
 
 def _fill_box(message: BoundingBox2D, box: npt.NDArray[Any]) -> None:
-    """Fills in x1, y1, x2, y2 in pixels."""
+    """Fill in x1, y1, x2, y2 in pixels."""
     x1, y1, x2, y2 = box.tolist()
     message.center.position.x = (x1 + x2) / 2
     message.center.position.y = (y1 + y2) / 2
@@ -105,7 +105,7 @@ def _fill_box(message: BoundingBox2D, box: npt.NDArray[Any]) -> None:
 
 
 def label_info(class_names: Sequence[str], score_threshold: float, header: Header) -> LabelInfo:
-    """Makes the message of `~/label_info`: the names of the class ids, in order from 0."""
+    """Make the message of `~/label_info`: the names of the class ids, in order from 0."""
     return LabelInfo(
         header=header,
         class_map=[
@@ -117,17 +117,17 @@ def label_info(class_names: Sequence[str], score_threshold: float, header: Heade
 
 
 def instance_map(instances: Instances, header: Header) -> Image:
-    """Makes the message of `~/instance_map`; arguments as for `instance_array`."""
+    """Make the message of `~/instance_map`; arguments as for `instance_array`."""
     return array_to_image(instances.instance_map(), "16UC1", header)
 
 
 def class_map(instances: Instances, header: Header) -> Image:
-    """Makes the message of `~/class_map`; arguments as for `instance_array`."""
+    """Make the message of `~/class_map`; arguments as for `instance_array`."""
     return array_to_image(instances.class_map(), "8UC1", header)
 
 
 def overlay(image: ImageArray, instances: Instances, style: OverlayStyle, header: Header) -> Image:
-    """Makes the message of `~/overlay`, drawn in the message's own memory."""
+    """Make the message of `~/overlay`, drawn in the message's own memory."""
     pixels = image.pixels
     if image.channel_order == "rgb":
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)

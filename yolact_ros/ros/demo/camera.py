@@ -19,16 +19,16 @@ from yolact_ros.ros.demo.truth import camera_info, truth_message
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters import reading
-from yolact_ros.ros.parameters.qos import image_qos
+from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.parameters.reading import BOOLEAN, FLOAT, INTEGER, STRING, ParameterSpec
 from yolact_ros.ros.run import run_node
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
 FIRST_SEED = 2_000_000
-"""Seed of the scene of `seed` 0: neither training nor evaluation uses seeds from here on."""
+"""Scene seed for `seed` 0; neither training nor evaluation uses seeds from here on."""
 
 SLOW_FRAMES = 5
-"""Frames in a row that may take longer than their period before a warning says so."""
+"""Consecutive frames that may take longer than their period before a warning is logged."""
 
 PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
@@ -107,8 +107,8 @@ PARAMETERS: tuple[ParameterSpec, ...] = (
 class DemoCamera(Node):
     """Publishes `image` (rgb8), `depth` (32FC1, m), `camera_info` and, on request, `truth`.
 
-    All of one frame have the same stamp. `truth` is in the form of the results, with the visible
-    fraction of each object as its score. Nothing is rendered while nobody subscribes.
+    All messages of one frame have the same stamp. `truth` has the form of the results, with the
+    visible fraction of each object as its score. Nothing is rendered without subscribers.
 
     Raises:
         ParameterError: A parameter cannot be used.
@@ -130,7 +130,7 @@ class DemoCamera(Node):
         self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
         self._slow_frames = 0
-        qos = image_qos(depth=5, reliable=values["reliability"] == "reliable")
+        qos = volatile_qos(depth=5, reliable=values["reliability"] == "reliable")
         makers: dict[str, tuple[type, Callable[[SceneFrame, Header], Any]]] = {
             "image": (Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
             "depth": (Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
@@ -147,7 +147,7 @@ class DemoCamera(Node):
         ]
 
     def begin(self) -> None:
-        """Renders the loop, if there is one, and begins to publish."""
+        """Render the loop, if there is one, and begin to publish."""
         if frames := self._render_loop(self._loop_frames):
             self._loop = to_and_fro(frames)
         self.create_timer(self._period, self._publish)
@@ -155,7 +155,7 @@ class DemoCamera(Node):
         self.get_logger().info(f"filming {width} x {height} at {1 / self._period:g} Hz")
 
     def close(self) -> None:
-        """Nothing of its own to end."""
+        """There is nothing to end."""
 
     def _make_scene(self, number: int) -> Scene:
         width, height = self._size
@@ -209,5 +209,5 @@ class DemoCamera(Node):
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
-    """Runs the camera until it is told to end, and ends the process."""
+    """Run the camera until it is told to end, then end the process."""
     run_node(DemoCamera, args)

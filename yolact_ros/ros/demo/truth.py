@@ -15,7 +15,7 @@ from yolact_ros.structures import PackedMask
 
 
 def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
-    """Makes the message of `truth`: the visible objects, the most visible ones first.
+    """Make the message of `truth`: the visible objects, the most visible ones first.
 
     `score` is the visible fraction of the object: its visible pixels over those that it would have
     without other objects and the image border.
@@ -41,7 +41,7 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
 
 
 def camera_info(intrinsics: CameraIntrinsics, header: Header) -> CameraInfo:
-    """Makes the message of `camera_info`: a pinhole without distortion."""
+    """Make the message of `camera_info`: a pinhole without distortion."""
     fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
     return CameraInfo(
         header=header,

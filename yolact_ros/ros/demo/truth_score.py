@@ -11,11 +11,11 @@ from yolact_ros.masks import MaskMessage, decode_mask
 from yolact_ros.msg import InstanceArray
 
 MATCH_IOU = 0.5
-"""Mask IoU from which an instance counts as the object."""
+"""Minimum mask IoU for an instance to match an object."""
 LEAST_VISIBLE = 0.5
-"""Objects that are hidden more than this are not asked for."""
+"""Minimum visible fraction of an object that counts as expected."""
 LEAST_PIXELS = 400
-"""Objects with fewer visible pixels are not asked for."""
+"""Minimum number of visible pixels of an object that counts as expected."""
 
 
 @dataclass
@@ -24,11 +24,11 @@ class TruthScore:
 
     Attributes:
         frames: Frames compared.
-        objects: Objects asked for: at least half visible and 400 pixels large.
+        objects: Expected objects: at least half visible and 400 pixels large.
         found: Those of them matched by an instance of the same class.
-        found_any_class: Those of them matched by an instance of whatever class.
+        found_any_class: Those of them matched by an instance of any class.
         instances: Instances published.
-        instances_matched: Those of them that match an object of the same class, asked for or not.
+        instances_matched: Those of them that match an object of the same class, expected or not.
         ious: Mask IoU of each of `found`.
     """
 
@@ -42,17 +42,17 @@ class TruthScore:
 
     @property
     def recall(self) -> float:
-        """Share of the objects asked for that were found with their class; 0 without objects."""
+        """Fraction of the expected objects found with their class; 0 without objects."""
         return self.found / self.objects if self.objects else 0.0
 
     @property
     def recall_any_class(self) -> float:
-        """As `recall`, whatever the class."""
+        """As `recall`, regardless of the class."""
         return self.found_any_class / self.objects if self.objects else 0.0
 
     @property
     def precision(self) -> float:
-        """Share of the instances that match an object of their class; 0 without instances."""
+        """Fraction of the instances that match an object of their class; 0 without instances."""
         return self.instances_matched / self.instances if self.instances else 0.0
 
     @property
@@ -61,7 +61,7 @@ class TruthScore:
         return float(np.mean(self.ious)) if self.ious else 0.0
 
     def add(self, result: InstanceArray, truth: InstanceArray) -> None:
-        """Compares the results of one image with the truth of the same image.
+        """Compare the results of one image with the truth of the same image.
 
         Instances and objects are matched one to one, the best overlap first.
 
@@ -115,7 +115,7 @@ class _Placed:
 
 
 def _match(overlap: np.ndarray) -> dict[int, float]:
-    """Matches rows with columns one to one, best first: IoU by column, from `MATCH_IOU`."""
+    """Match rows with columns one to one, best first; return the IoU by column."""
     matched: dict[int, float] = {}
     remaining = overlap.copy()
     while remaining.size and remaining.max() >= MATCH_IOU:

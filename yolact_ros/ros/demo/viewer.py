@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from yolact_ros.msg import InstanceArray
@@ -20,6 +19,7 @@ from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.demo.truth_score import TruthScore
 from yolact_ros.ros.diagnostics import values_of
+from yolact_ros.ros.parameters.qos import volatile_qos
 
 Stamp = tuple[int, int]
 
@@ -28,14 +28,14 @@ class CameraView:
     """Subscribes to the results of one camera and to its truth.
 
     Args:
-        node: Whose subscriptions these are.
-        name: As in the parameter `cameras`; empty: the only camera.
+        node: Owner of the subscriptions.
+        name: As in the parameter `cameras`; empty for the only camera.
 
     Attributes:
         name: The name.
         results: Messages of `~/instances` by stamp, in the order they came.
         size: (width, height) of the images.
-        frame_ids: Of the results.
+        frame_ids: Every `frame_id` seen in the results.
     """
 
     def __init__(self, node: Node, name: str = "") -> None:
@@ -56,11 +56,11 @@ class CameraView:
             (InstanceArray, f"{prefix}truth", self._on_truth, 50),
             (Image, f"yolact/{prefix}overlay", self._on_overlay, 1),
         ):
-            qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+            qos = volatile_qos(depth=depth, reliable=True)
             node.create_subscription(message_type, topic, callback, qos)
 
     def live_line(self) -> str:
-        """Describes the newest result and the last second."""
+        """Describe the newest result and the last second."""
         if not self.results:
             return "waiting for the first result: the node loads its network"
         newest = list(self.results.values())[-1]
@@ -73,28 +73,28 @@ class CameraView:
         )
 
     def rate(self, last: int = 0) -> float:
-        """Results a second, Hz, over all or the last so many."""
+        """Return the rate of all results, or of the last N, in Hz."""
         times = self._arrivals[-last:]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def age_percentiles(self, last: int = 0) -> tuple[float, float]:
-        """Median and 95th percentile of the age of results on arrival, ms."""
+        """Return median and 95th percentile of the results' age on arrival, ms."""
         if not self._ages:
             return 0.0, 0.0
         middle, worst = np.percentile(self._ages[-last:], [50, 95])
         return float(middle), float(worst)
 
     def dropped(self) -> str:
-        """Frames dropped in DDS and in the node, by the node's own diagnostics."""
+        """Describe the frames dropped in DDS and in the node, by the node's diagnostics."""
         return f"dropped {self._counts['lost']} in DDS, {self._counts['replaced']} in the node"
 
     @property
     def comparable(self) -> int:
-        """Results whose truth has come, too: the first ones' may have found no subscriber yet."""
+        """Number of results whose truth has come, too; the first truths may have been missed."""
         return len(self.results.keys() & self._truths.keys())
 
     def score(self) -> TruthScore:
-        """Compares every result with the truth of the same stamp."""
+        """Compare every result with the truth of the same stamp."""
         score = TruthScore()
         for stamp, result in self.results.items():
             if stamp in self._truths:
@@ -102,11 +102,11 @@ class CameraView:
         return score
 
     def overlay(self) -> npt.NDArray[np.uint8] | None:
-        """The overlay with the most instances, BGR; None: none came."""
+        """Return the overlay with the most instances, BGR; None if there was none."""
         return None if self._overlay is None else image_to_array(self._overlay).pixels
 
     def read_status(self, status: DiagnosticStatus) -> None:
-        """Takes over the counters of its camera."""
+        """Take the counters from the status of this camera."""
         values = values_of(status)
         for name, meaning in COUNTERS.items():
             if meaning in values:
@@ -135,11 +135,11 @@ class DemoViewer(Node):
     """Watches the node `yolact` and its cameras.
 
     Args:
-        cameras: Names as in the parameter `cameras`; empty: the only camera.
+        cameras: As the parameter `cameras`; empty for the only camera.
 
     Attributes:
-        views: One a camera.
-        node_problem: Why the node could not be configured, by its diagnostics; empty: it could.
+        views: One per camera.
+        node_problem: Why the node could not be configured, by its diagnostics; else empty.
     """
 
     def __init__(self, cameras: Sequence[str] = ()) -> None:

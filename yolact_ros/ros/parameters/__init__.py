@@ -5,5 +5,5 @@ In: the values that ROS has for a node. Out: checked `Settings`, or one error th
 value, its range and what came. README, launch file and `ros2 param describe` show the same table.
 
 Read reading.py (`ParameterSpec`, one row, and how a node declares and reads rows), then table.py
-(the rows of the node yolact), then qos.py (the quality of service of image topics).
+(the rows of the node yolact), then qos.py (quality of service).
 """

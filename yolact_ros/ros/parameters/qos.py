@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The quality of service of image topics."""
+"""Quality of service of image and result topics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
-def image_qos(*, depth: int, reliable: bool) -> QoSProfile:
-    """Return a volatile profile that keeps the last `depth` images."""
+def volatile_qos(*, depth: int, reliable: bool) -> QoSProfile:
+    """Return a volatile profile that keeps the last `depth` messages."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,

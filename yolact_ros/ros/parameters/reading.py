@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters declared from a table, and checked by us instead of by rclpy.
+"""Parameters declared from a table, and checked here instead of by rclpy.
 
 rclpy refuses a start value that is out of range or an integer for a float by raising in
 `declare_parameter`, which would kill the node in its constructor. So every parameter is declared
@@ -29,7 +29,7 @@ _TYPE_CODES = {
 
 
 class ParameterError(InputError):
-    """A parameter has a value that cannot be used; the text names it, its range and the value."""
+    """A parameter has an unusable value; the message names it, its range and the value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,15 @@ class ParameterSpec:
     """One row of the table.
 
     Attributes:
-        name: Name as users write it, dots included.
+        name: Name as users write it, including dots.
         kind: STRING, INTEGER, FLOAT, BOOLEAN or STRINGS.
-        default: Value when none is given; of the kind's Python type, a tuple for STRINGS.
-        description: One sentence with the unit.
-        minimum: Smallest value allowed, for numbers; None: no limit.
-        maximum: Largest value allowed, for numbers; None: no limit.
+        default: Value if none is given; of the kind's Python type, a tuple for STRINGS.
+        description: A sentence or two, with the unit.
+        minimum: Smallest number allowed; None: no limit.
+        maximum: Largest number allowed; None: no limit.
         choices: Strings allowed; empty: any.
-        expected: What `accepts` wants, in words.
-        accepts: A further test of a string or of a tuple of strings; None: no test.
+        expected: Description of what `accepts` allows.
+        accepts: A further check of a string or a tuple of strings; None: no check.
         at_run_time: Whether it may change while the node is configured.
     """
 
@@ -62,7 +62,7 @@ class ParameterSpec:
 
     @property
     def constraint(self) -> str:
-        """The allowed values in words, for error texts, descriptors and the README."""
+        """Description of the allowed values, for errors, descriptors and the README."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.expected:
@@ -81,10 +81,10 @@ class ParameterSpec:
         return noun
 
     def check(self, value: Any) -> Any:
-        """Returns the value in the kind's Python type.
+        """Return the value in the kind's Python type.
 
-        Integers are taken for floats, unset for an empty string or list, and `['']` for an empty
-        list (rclpy has no type for `[]`).
+        Integers are accepted for floats, unset for an empty string or list, and `['']` for an
+        empty list (rclpy has no type for `[]`).
 
         Raises:
             ParameterError: The value is of another type or out of range.
@@ -148,26 +148,26 @@ def _describe(value: Any) -> str:
 
 
 def declare(node: Node, table: Iterable[ParameterSpec]) -> None:
-    """Declares every parameter of the table; never raises for a start value."""
+    """Declare every parameter of the table; never raises for a start value."""
     for spec in table:
         default = (list(spec.default) or [""]) if spec.kind == STRINGS else spec.default
         node.declare_parameter(spec.name, default, spec.descriptor())
 
 
 def read(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
-    """Reads and checks the declared parameters.
+    """Read and check the declared parameters.
 
     Raises:
-        ParameterError: Some values cannot be used; one text names them all.
+        ParameterError: Some values cannot be used; one message names them all.
     """
     return check_all({spec.name: node.get_parameter(spec.name).value for spec in table}, table)
 
 
 def check_all(values: Mapping[str, Any], table: Sequence[ParameterSpec]) -> dict[str, Any]:
-    """Checks the value of every parameter of the table.
+    """Check the value of every parameter of the table.
 
     Raises:
-        ParameterError: Some values cannot be used; one text names them all.
+        ParameterError: Some values cannot be used; one message names them all.
     """
     checked: dict[str, Any] = {}
     problems: list[str] = []
@@ -182,7 +182,7 @@ def check_all(values: Mapping[str, Any], table: Sequence[ParameterSpec]) -> dict
 
 
 def markdown(table: Iterable[ParameterSpec]) -> str:
-    """The table as the README shows it."""
+    """Return the table as the README shows it between its two markers."""
     lines = [
         "| parameter | type | default | allowed | at run time | meaning |",
         "|---|---|---|---|---|---|",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of the node `yolact`: the one table, and the settings made from it."""
+"""The parameters of the node `yolact`: the only table, and the settings made from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from yolact_ros.ros.parameters.reading import (
     STRING,
     STRINGS,
     ParameterSpec,
-    markdown,
 )
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -291,11 +290,6 @@ class Settings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
-        """Makes the settings from checked values by parameter name."""
+        """Make the settings from checked values by parameter name."""
         by_field = {name.replace(".", "_"): value for name, value in values.items()}
         return cls(**{field.name: by_field[field.name] for field in fields(cls)})
-
-
-def parameters_markdown() -> str:
-    """The table of parameters as the README shows it between its two markers."""
-    return markdown(PARAMETERS)

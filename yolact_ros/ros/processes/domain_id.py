@@ -18,7 +18,7 @@ HIGHEST = 101
 
 @contextmanager
 def reserve() -> Iterator[int]:
-    """A domain id from 1 to 101 that is the caller's within the `with` block."""
+    """Reserve a domain id from 1 to 101 for the `with` block."""
     domain_id, descriptor = take()
     try:
         yield domain_id
@@ -27,7 +27,7 @@ def reserve() -> Iterator[int]:
 
 
 def take() -> tuple[int, int]:
-    """A free id, and the descriptor of a locked file: the id is taken until it is closed."""
+    """Return a free id and the descriptor of a locked file; closing it releases the id."""
     candidates = list(range(1, HIGHEST + 1))
     random.shuffle(candidates)
     for domain_id in candidates:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets a child process end with the one that started it."""
+"""Ends a child process with the one that started it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """What a child of this process does first, so that it gets a SIGTERM when this one is gone.
+    """Return a `preexec_fn` that gets a child a SIGTERM when this process is gone, even if killed.
 
-    Also when this one is killed and can tell nobody. None: the system is not Linux.
+    None if the system is not Linux.
     """
     if not sys.platform.startswith("linux"):
         return None
