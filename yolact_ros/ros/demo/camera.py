@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rclpy.node import Node
@@ -20,7 +21,7 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.qos import volatile_qos
-from yolact_ros.ros.parameters.reading import BOOLEAN, FLOAT, INTEGER, STRING, ParameterSpec
+from yolact_ros.ros.parameters.reading import parameter, table_of
 from yolact_ros.ros.run import run_node
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
@@ -30,78 +31,40 @@ FIRST_SEED = 2_000_000
 SLOW_FRAMES = 5
 """Consecutive frames that may take longer than their period before a warning is logged."""
 
-PARAMETERS: tuple[ParameterSpec, ...] = (
-    ParameterSpec(
-        name="width",
-        kind=INTEGER,
-        default=640,
-        minimum=32,
-        maximum=4096,
-        description="Image width in pixels.",
-    ),
-    ParameterSpec(
-        name="height",
-        kind=INTEGER,
-        default=480,
-        minimum=32,
-        maximum=4096,
-        description="Image height in pixels.",
-    ),
-    ParameterSpec(
-        name="rate",
-        kind=FLOAT,
-        default=15.0,
-        minimum=0.1,
-        maximum=240.0,
-        description="Frame rate, in Hz.",
-    ),
-    ParameterSpec(
-        name="seed",
-        kind=INTEGER,
-        default=0,
-        minimum=0,
-        maximum=1_000_000_000,
-        description="Seed of the first scene.",
-    ),
-    ParameterSpec(
-        name="scene_seconds",
-        kind=FLOAT,
-        default=5.0,
+
+@dataclass(frozen=True)
+class DemoCameraSettings:
+    """The parameters and their checked values."""
+
+    width: int = parameter(640, "Image width in pixels.", minimum=32, maximum=4096)
+    height: int = parameter(480, "Image height in pixels.", minimum=32, maximum=4096)
+    rate: float = parameter(15.0, "Frame rate, in Hz.", minimum=0.1, maximum=240.0)
+    seed: int = parameter(0, "Seed of the first scene.", minimum=0, maximum=1_000_000_000)
+    scene_seconds: float = parameter(
+        5.0,
+        "Seconds until the scene of the next seed follows (0: never).",
         minimum=0.0,
         maximum=3600.0,
-        description="Seconds until the scene of the next seed follows (0: never).",
-    ),
-    ParameterSpec(
-        name="loop_frames",
-        kind=INTEGER,
-        default=0,
+    )
+    loop_frames: int = parameter(
+        0,
+        "Number of frames of the first scene that are rendered at the start and played to and "
+        "fro, which costs almost nothing at any size (0: render every frame when it is due).",
         minimum=0,
         maximum=10_000,
-        description="Number of frames of the first scene that are rendered at the start and played"
-        " to and fro, which costs almost nothing at any size (0: render every frame when it is "
-        "due).",
-    ),
-    ParameterSpec(
-        name="frame_id",
-        kind=STRING,
-        default="camera_optical_frame",
-        description="The `frame_id` of all messages.",
-    ),
-    ParameterSpec(
-        name="reliability",
-        kind=STRING,
-        default="reliable",
-        choices=RELIABILITIES,
-        description="Reliability of the publishers (QoS).",
-    ),
-    ParameterSpec(
-        name="publish_truth",
-        kind=BOOLEAN,
-        default=False,
-        description="Publish `truth`: the true instances as yolact_ros/InstanceArray, with the "
-        "visible fraction of each object as its score.",
-    ),
-)
+    )
+    frame_id: str = parameter("camera_optical_frame", "The `frame_id` of all messages.")
+    reliability: str = parameter(
+        "reliable", "Reliability of the publishers (QoS).", choices=RELIABILITIES
+    )
+    publish_truth: bool = parameter(
+        False,
+        "Publish `truth`: the true instances as yolact_ros/InstanceArray, with the visible "
+        "fraction of each object as its score.",
+    )
+
+
+PARAMETERS = table_of(DemoCameraSettings)
 
 
 class DemoCamera(Node):
@@ -117,20 +80,20 @@ class DemoCamera(Node):
     def __init__(self) -> None:
         super().__init__("demo_camera")
         reading.declare(self, PARAMETERS)
-        values = reading.read(self, PARAMETERS)
+        settings = DemoCameraSettings(**reading.read(self, PARAMETERS))
         self._log = ThrottledLog(self.get_logger())
-        self._period = 1 / values["rate"]
-        self._size = (values["width"], values["height"])
-        self._frame_id = values["frame_id"]
-        self._seed = FIRST_SEED + values["seed"]
-        self._scene_seconds = values["scene_seconds"]
+        self._period = 1 / settings.rate
+        self._size = (settings.width, settings.height)
+        self._frame_id = settings.frame_id
+        self._seed = FIRST_SEED + settings.seed
+        self._scene_seconds = settings.scene_seconds
         self._scene_number = 0
         self._scene = self._make_scene(0)
-        self._loop_frames = values["loop_frames"]
+        self._loop_frames = settings.loop_frames
         self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
         self._slow_frames = 0
-        qos = volatile_qos(depth=5, reliable=values["reliability"] == "reliable")
+        qos = volatile_qos(depth=5, reliable=settings.reliability == "reliable")
         makers: dict[str, tuple[type, Callable[[SceneFrame, Header], Any]]] = {
             "image": (Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
             "depth": (Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
@@ -139,7 +102,7 @@ class DemoCamera(Node):
                 lambda frame, header: camera_info(frame.intrinsics, header),
             ),
         }
-        if values["publish_truth"]:
+        if settings.publish_truth:
             makers["truth"] = (InstanceArray, truth_message)
         self._outputs: list[tuple[Publisher, Callable[[SceneFrame, Header], Any]]] = [
             (self.create_publisher(message_type, topic, qos), make)

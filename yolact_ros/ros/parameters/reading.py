@@ -9,8 +9,8 @@ with dynamic typing and without a range, and its value is checked when it is rea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
 
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rclpy.node import Node
@@ -26,6 +26,8 @@ _TYPE_CODES = {
     BOOLEAN: ParameterType.PARAMETER_BOOL,
     STRINGS: ParameterType.PARAMETER_STRING_ARRAY,
 }
+
+_KINDS = {str: STRING, int: INTEGER, float: FLOAT, bool: BOOLEAN, tuple[str, ...]: STRINGS}
 
 
 class ParameterError(InputError):
@@ -138,6 +140,28 @@ class ParameterSpec:
             + ("" if self.at_run_time else "; only while the node is unconfigured"),
             dynamic_typing=True,
         )
+
+
+def parameter(default: Any, description: str, **row: Any) -> Any:
+    """Declare a parameter as a field of a dataclass: its name and type are those of the field.
+
+    Args:
+        default: Value if none is given.
+        description: A sentence or two, with the unit.
+        row: Other attributes of `ParameterSpec`; `name`, if it is not that of the field.
+    """
+    return field(default=default, metadata={"description": description, **row})
+
+
+def table_of(settings: type) -> tuple[ParameterSpec, ...]:
+    """Return the table that the fields of a dataclass declare, in their order."""
+    types = get_type_hints(settings)
+    rows: list[dict[str, Any]] = [
+        {"name": item.name, "kind": _KINDS[types[item.name]], "default": item.default}
+        | dict(item.metadata)
+        for item in fields(settings)
+    ]
+    return tuple(ParameterSpec(**row) for row in rows)
 
 
 def _describe(value: Any) -> str:
