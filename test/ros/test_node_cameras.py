@@ -116,7 +116,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
         what="node",
     )
     peer.spin(0.5)  # every subscriber must be known to the node before the first image
-    rounds = 5
+    rounds = 8
     for number in range(rounds):
         for name in cameras:
             images[name].publish(image_of(name, number))
