@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def versions() -> dict[str, str]:
     found = {"yolact_ros": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            version = getattr(sys.modules.get(package), "__version__", metadata.version(package))
+            found[package] = str(version)  # a loaded torch also names its CUDA: 2.8.0+cu128
         except metadata.PackageNotFoundError:
             continue  # such as OpenCV from a Linux distribution
     return found
