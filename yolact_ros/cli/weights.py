@@ -24,7 +24,12 @@ def register(commands: Any) -> None:
         examples=("yolact-ros weights list", "yolact-ros weights download yolact_base"),
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    folder = shared(
+    for add in (_register_list, _register_download, _register_convert, _register_inspect):
+        add(actions)
+
+
+def _folder() -> argparse.ArgumentParser:
+    return shared(
         "--out",
         out={
             "required": False,
@@ -32,17 +37,22 @@ def register(commands: Any) -> None:
             "yolact_ros/weights in the user's cache.",
         },
     )
-    listing = actions.add_parser(
+
+
+def _register_list(actions: Any) -> None:
+    parser = actions.add_parser(
         "list",
         help="list the presets with the published and the local files",
         description="List the presets with the files that the authors published, and which of "
         "them are on this machine.",
         examples=("yolact-ros weights list", "yolact-ros weights list --out my_weights"),
-        parents=[folder],
+        parents=[_folder()],
     )
-    listing.set_defaults(run=run_list)
+    parser.set_defaults(run=run_list)
 
-    download = actions.add_parser(
+
+def _register_download(actions: Any) -> None:
+    parser = actions.add_parser(
         "download",
         help="download the authors' files",
         description="Download the authors' published files. An interrupted download continues "
@@ -51,9 +61,9 @@ def register(commands: Any) -> None:
             "yolact-ros weights download yolact_base yolact_plus_base",
             "yolact-ros weights download yolact_resnet50 --endpoint https://hf-mirror.com",
         ),
-        parents=[folder, shared("--force", "--quiet")],
+        parents=[_folder(), shared("--force", "--quiet")],
     )
-    download.add_argument(
+    parser.add_argument(
         "names",
         nargs="+",
         type=preset_name,
@@ -61,15 +71,17 @@ def register(commands: Any) -> None:
         metavar="PRESET",
         help="Preset whose weights to download, one of %(choices)s.",
     )
-    download.add_argument(
+    parser.add_argument(
         "--endpoint",
         metavar="URL",
         help="Mirror of the Hugging Face Hub to download from. Unless given, it is $HF_ENDPOINT, "
         "or the Hub itself.",
     )
-    download.set_defaults(run=run_download)
+    parser.set_defaults(run=run_download)
 
-    convert = actions.add_parser(
+
+def _register_convert(actions: Any) -> None:
+    parser = actions.add_parser(
         "convert",
         help="write a checkpoint as safetensors with its preset and classes",
         description="Write a checkpoint as a safetensors file that carries its preset and classes, "
@@ -91,19 +103,21 @@ def register(commands: Any) -> None:
             )
         ],
     )
-    _add_file(convert, "source", "IN")
-    convert.add_argument(
+    _add_file(parser, "source", "IN")
+    parser.add_argument(
         "target",
         type=file_ending(".safetensors"),
         metavar="OUT",
         help="File to write, which ends in .safetensors.",
     )
-    convert.add_argument(
+    parser.add_argument(
         "--half", action="store_true", help="Round the tensors to fp16, which halves the file."
     )
-    convert.set_defaults(run=run_convert)
+    parser.set_defaults(run=run_convert)
 
-    inspect = actions.add_parser(
+
+def _register_inspect(actions: Any) -> None:
+    parser = actions.add_parser(
         "inspect",
         help="describe a weights file",
         description="Print what a weights file contains: tensors, classes, metadata, and the "
@@ -113,8 +127,8 @@ def register(commands: Any) -> None:
             "yolact-ros weights inspect run/best.safetensors",
         ),
     )
-    _add_file(inspect, "file", "FILE")
-    inspect.set_defaults(run=run_inspect)
+    _add_file(parser, "file", "FILE")
+    parser.set_defaults(run=run_inspect)
 
 
 def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str) -> None:
