@@ -11,6 +11,33 @@ import numpy as np
 import pytest
 
 
+TEST = Path(__file__).parent
+SLOW_FOLDERS = ("ros", "training", "cpp", "examples", "scripts")
+"""What --fast leaves out, with the tests marked as slow: ROS, training, processes of their own."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help=f"leave out test/{', test/'.join(SLOW_FOLDERS)} and the tests marked as slow",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave folders out before they are imported: test/ros needs rclpy."""
+    if config.getoption("--fast") and collection_path in [TEST / name for name in SLOW_FOLDERS]:
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--fast"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 @pytest.fixture
 def shared_golden():
     """The folder of reference outputs beside the checkout."""
