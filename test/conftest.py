@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-
 TEST = Path(__file__).parent
 SLOW_FOLDERS = ("ros", "training", "cpp", "examples", "scripts")
 """What --fast leaves out, with the tests marked as slow: ROS, training, processes of their own."""

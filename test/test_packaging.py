@@ -186,6 +186,7 @@ def installed(tmp_path_factory):
     return prefix, {**environment, "PYTHONPATH": str(packages)}
 
 
+@pytest.mark.slow
 def test_pip_installs_modules_weights_and_types(installed):
     prefix, _ = installed
     [package] = prefix.glob("lib/python3*/site-packages/yolact_ros")
@@ -198,6 +199,7 @@ def test_pip_installs_modules_weights_and_types(installed):
     assert not missing
 
 
+@pytest.mark.slow
 def test_the_command_of_pip_predicts(installed, tmp_path):
     import cv2
 

@@ -23,7 +23,10 @@ from yolact_ros.scenes.synth_set import SynthSet
 
 WEIGHTS = shipped_weights(get_preset("yolact_demo"))
 
-pytestmark = pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no trained weights")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no trained weights"),
+]
 
 
 @pytest.fixture(scope="module")

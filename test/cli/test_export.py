@@ -11,6 +11,8 @@ from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.presets import get_preset, with_classes
 from yolact_testing.networks import random_weights
 
+pytestmark = pytest.mark.slow  # exports networks
+
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

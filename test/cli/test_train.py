@@ -15,6 +15,8 @@ from yolact_ros.inference import Segmenter
 from yolact_ros.training.run_folder import dataset_digest
 from yolact_ros.training.trainer import choose_precision
 
+pytestmark = pytest.mark.slow  # trains
+
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):

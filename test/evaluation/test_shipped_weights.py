@@ -12,7 +12,10 @@ from yolact_ros.scenes.synth_set import SynthSet
 
 WEIGHTS = shipped_weights(get_preset("yolact_demo"))
 
-pytestmark = pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no trained weights")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(WEIGHTS is None, reason="this checkout has no trained weights"),
+]
 
 
 def test_they_are_small_and_say_where_they_come_from():

@@ -20,6 +20,8 @@ from yolact_ros.network import build_network
 from yolact_ros.ops.suppression import batch_cross_class_fast_nms, batch_fast_nms
 from yolact_ros.presets import get_preset, preset_from_json
 
+pytestmark = pytest.mark.slow  # exports networks, and runs them in ONNX Runtime
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

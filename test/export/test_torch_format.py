@@ -16,6 +16,8 @@ from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.presets import ResNetSpec, get_preset
 from yolact_testing.networks import random_network
 
+pytestmark = pytest.mark.slow  # exports networks, and runs them in another process
+
 _RUN = """
 import json, sys
 

@@ -21,6 +21,8 @@ from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import preset_names
 from yolact_ros.structures import RawPredictions
 
+pytestmark = pytest.mark.slow  # runs every published network
+
 COMPACT = Path(__file__).parents[1] / "golden"
 recipe = runpy.run_path(str(COMPACT / "fill_weights.py"))
 

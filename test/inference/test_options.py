@@ -34,6 +34,7 @@ def resident_without_files():
     pytest.skip("this system does not say how much memory a process has")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_path", [PlainPath, GpuPath])
 def test_memory_stays_flat_over_many_frames(make_path):
     segmenter = Segmenter(
@@ -52,6 +53,7 @@ def test_memory_stays_flat_over_many_frames(make_path):
     assert resident_without_files() - before < 12 << 20
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_when_every_frame_has_another_size():
     segmenter = Segmenter(network=tiny_network(), device="cpu", max_instances=20)
     for width in range(20, 220):

@@ -9,6 +9,8 @@ from yolact_ros.network import build_network
 from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import DarkNetSpec, ResNetSpec, TorchvisionSpec, get_preset
 
+pytestmark = pytest.mark.slow  # builds large networks
+
 BACKBONES = {
     "basic": get_preset("yolact_demo").backbone,
     "bottleneck": ResNetSpec(block="bottleneck", blocks=(1, 2, 1, 1), width=8),

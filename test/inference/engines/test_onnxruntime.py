@@ -19,6 +19,8 @@ from yolact_ros.presets import get_preset
 from yolact_ros.scenes.scene import Scene
 from yolact_testing.comparing import assert_close_instances
 
+pytestmark = pytest.mark.slow  # exports networks, and runs them in ONNX Runtime
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 

@@ -112,6 +112,7 @@ def assemble_numpy(prototypes, coefficients, boxes):
     return [part.numpy() for part in packed]
 
 
+@pytest.mark.slow
 def test_steps_without_triton_are_torch_operations():
     code = (
         "import sys; sys.modules['triton'] = None\n"
