@@ -8,6 +8,8 @@ import pytest
 
 EXAMPLES = [
     "yolact_ros.checkpoints:load_checkpoint",
+    "yolact_ros.datasets.coco:read_dataset",
+    "yolact_ros.evaluation.coco:coco_evaluation",
     "yolact_ros.inference:Segmenter",
     "yolact_ros.masks:decode_mask",
     "yolact_ros.masks:full_mask",
@@ -15,8 +17,11 @@ EXAMPLES = [
     "yolact_ros.presets:get_preset",
     "yolact_ros.presets:with_backbone",
     "yolact_ros.presets:with_classes",
+    "yolact_ros.scenes:Scene",
     "yolact_ros.structures:Instances",
     "yolact_ros.structures:PackedMask",
+    "yolact_ros.visualization:draw_overlay",
+    "yolact_ros.web.page:render_page",
 ]
 """Where a user imports it from, and its name. Each has an example."""
 
