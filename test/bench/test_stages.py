@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.bench import stages as speed
-from yolact_ros.bench.constant_detections import fix_detections, spread_boxes
+from yolact_ros.bench import stages
+from yolact_ros.bench.constant_detections import constant_detections, spread_boxes
 from yolact_ros.bench.growth import growth_series, measure_growth
-from yolact_ros.bench.plot import growth_picture, speed_picture
-from yolact_ros.bench.stages import Bench, SpeedSettings, measure_speed, ratios
-from yolact_ros.bench.text import speed_table
-from yolact_ros.bench.timings import Samples, percentiles, ratio_of
+from yolact_ros.bench.plots import growth_plot, speed_plot
+from yolact_ros.bench.settings import SpeedSettings
+from yolact_ros.bench.stages import measure_speed, ratios
+from yolact_ros.bench.tables import speed_table
+from yolact_ros.bench.timings import Timings, percentiles, ratio_of
+from yolact_ros.bench.workload import Workload
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
@@ -35,12 +37,13 @@ def test_percentiles_are_interpolated_between_the_nearest_times():
     assert percentiles(np.arange(101.0)) == {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 
 
-def test_samples_add_up_frame_by_frame():
-    samples = Samples(5)
-    samples.add({"a": 1.0, "b": 10.0})
-    samples.add({"a": 2.0, "b": 20.0})
-    assert samples.row("b").tolist() == [10, 20]
-    assert samples.sums(("a", "b", "none")).tolist() == [11, 22]
+def test_timings_add_up_call_by_call():
+    timings = Timings(5)
+    timings.add({"a": 1.0, "b": 10.0})
+    timings.add({"a": 2.0, "b": 20.0})
+    assert timings.stage("b").tolist() == [10, 20]
+    assert timings.sums(("a", "b", "none")).tolist() == [11, 22]
+    assert timings.sums(("none",)).tolist() == [0, 0]
 
 
 def test_the_ratio_is_that_of_the_medians():
@@ -49,10 +52,10 @@ def test_the_ratio_is_that_of_the_medians():
 
 
 def _summary(total, network, masks, megabytes, **rows):
-    samples = Samples(len(total))
+    timings = Timings(len(total))
     for values in zip(total, network, masks, strict=True):
-        samples.add(dict(zip(("total", "network", "masks"), values, strict=True)) | rows)
-    summary = speed._summary(samples, dataclasses.replace(SMALL, batch=4))
+        timings.add(dict(zip(("total", "network", "masks"), values, strict=True)) | rows)
+    summary = stages._summary(timings, dataclasses.replace(SMALL, batch=4))
     return summary | {"memory": {"host_peak_mb": megabytes}}
 
 
@@ -98,17 +101,24 @@ def test_times_come_from_the_clock_around_each_step(monkeypatch):
     around = SimpleNamespace(
         arrive=step(1, "image"), make_messages=step(2, "message"), publish=step(0.5, None)
     )
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(speed, "draw_overlay", step(7, None))
-    monkeypatch.setattr(speed, "draw_plainly", step(70, None))
-    settings = dataclasses.replace(SMALL, batch=2)
-    bench = SimpleNamespace(
-        frames=lambda number: ["image"] * 2, segmenter=Segment(), plain=Segment(), settings=settings
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(stages, "draw_overlay", step(7, None))
+    monkeypatch.setattr(stages, "draw_plainly", lambda *_, class_names: step(70, None)())
+    workload = SimpleNamespace(
+        segmenter=Segment(), baseline=Segment(), in_torch=Segment(), settings=SMALL
     )
-    assert speed._time_ours(bench, around, 0) == pytest.approx(
-        {"network": 3, "arrival": 2, "total": 5, "overlay": 14, "message": 4, "publish": 1}
-    )
-    assert speed._time_plain(bench, 0) == pytest.approx({"network": 3, "total": 5, "overlay": 140})
+    calls = stages._calls(workload, around)
+    images = ["image"] * 2
+    assert {name: call(images, 0) for name, call in calls.items()} == {
+        "segmenter": pytest.approx(
+            {"network": 3, "arrival": 2, "total": 5, "overlay": 14, "message": 4, "publish": 1}
+        ),
+        "baseline": pytest.approx({"network": 3, "total": 5, "overlay": 140}),
+        "in_torch": pytest.approx({"network": 3, "total": 5}),
+    }
+    workload.settings = dataclasses.replace(SMALL, overlay=False)
+    for call in stages._calls(workload, None).values():
+        assert call(images, 0) == pytest.approx({"network": 3, "total": 5})
 
 
 @pytest.mark.parametrize("area", [0.05, 0.5, 1.0])
@@ -132,7 +142,7 @@ def test_the_best_candidates_are_taken_those_apart_first():
     )
 
     def chosen(count):
-        fixed = fix_detections(found, count, None)(None, None, found)
+        fixed = constant_detections(found, count, None)(None, None, found)
         assert fixed.class_scores.shape == (2, 4, 3)
         foreground = fixed.class_scores[1, :, 1:]
         assert foreground.count_nonzero() == count
@@ -145,32 +155,32 @@ def test_the_best_candidates_are_taken_those_apart_first():
 @pytest.mark.parametrize(
     ("instances", "box_area"), [(0, 0.05), (1, 0.3), (100, 0.05), (100, 1.0), (7, None)]
 )
-def test_both_ways_find_what_was_asked_for(instances, box_area):
+def test_segmenter_and_baseline_find_what_was_asked_for(instances, box_area):
     settings = dataclasses.replace(
         SMALL, instances=instances, box_area=box_area, baseline=True, batch=2
     )
-    bench = Bench(settings)
-    bench.check()
-    found = bench.segmenter(bench.frames(0))
+    workload = Workload(settings)
+    workload.check()
+    found = workload.segmenter(workload.frames(0))
     if box_area is not None and instances:
         sides = found[1].boxes[:, 2:] - found[1].boxes[:, :2]
         assert sides.prod(axis=1).mean() == pytest.approx(box_area * 120 * 160, rel=0.02)
 
 
 def test_unequal_work_is_not_measured():
-    bench = Bench(dataclasses.replace(SMALL, baseline=True))
-    bench.plain._max_instances = 2
+    workload = Workload(dataclasses.replace(SMALL, baseline=True))
+    workload.baseline._max_instances = 2
     with pytest.raises(RuntimeError, match=r"the baseline: expected 3 instances .* got 2"):
-        bench.check()
+        workload.check()
 
 
 @pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
-def test_masks_of_both_ways_are_the_same(preset):
+def test_segmenter_and_baseline_make_the_same_masks(preset):
     settings = dataclasses.replace(
         SMALL, preset=preset, instances=12, box_area=0.2, baseline=True, image_size=(180, 320)
     )
-    bench = Bench(settings)
-    [ours], [plain] = bench.segmenter(bench.frames(0)), bench.plain(bench.frames(0))
+    workload = Workload(settings)
+    [ours], [plain] = workload.segmenter(workload.frames(0)), workload.baseline(workload.frames(0))
     assert ours.class_ids.tolist() == plain.class_ids.tolist()
     np.testing.assert_allclose(ours.scores, plain.scores, atol=1e-6)
     assert np.abs(ours.boxes - plain.boxes).max() < 1.01  # theirs are whole pixels
@@ -185,16 +195,16 @@ def test_masks_of_both_ways_are_the_same(preset):
 
 def test_the_result_has_what_it_promises():
     result = measure_speed(dataclasses.replace(SMALL, baseline=True, threads=1, overlay=False))
-    for way in (result, result["baseline"]):
-        assert {"preprocess", "network", "decode", "masks"} <= set(way["stages"])
-        rows = [*way["stages"].values(), *(way[n] for n in ("total", "after_network"))]
+    for side in (result, result["baseline"]):
+        assert {"preprocess", "network", "decode", "masks"} <= set(side["stages"])
+        rows = [*side["stages"].values(), *(side[n] for n in ("total", "after_network"))]
         for row in rows:
             assert 0 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
-        stages = sum(row["p50_ms"] for row in way["stages"].values())
-        assert stages == pytest.approx(way["total"]["p50_ms"], rel=0.5)
-        assert way["memory"]["host_peak_mb"] > 0
-        assert way["memory"]["host_peak_after_network_mb"] is not None
-        assert 0 < way["compute"]["share_of_gemm"] < 1.5
+        stages = sum(row["p50_ms"] for row in side["stages"].values())
+        assert stages == pytest.approx(side["total"]["p50_ms"], rel=0.5)
+        assert side["memory"]["host_peak_mb"] > 0
+        assert side["memory"]["host_peak_after_network_mb"] is not None
+        assert 0 < side["compute"]["share_of_gemm"] < 1.5
     assert result["ratio"] == pytest.approx(
         result["baseline"]["total"]["p50_ms"] / result["total"]["p50_ms"]
     )
@@ -203,13 +213,13 @@ def test_the_result_has_what_it_promises():
     assert result["settings"]["image_size"] == [120, 160]
     table = speed_table(result)
     assert "TF32 off" in table and f"ratio of the totals: {result['ratio']:.2f}" in table
-    assert speed_picture(result).startswith(b"\x89PNG")
+    assert speed_plot(result).startswith(b"\x89PNG")
 
 
 def test_threads_and_tf32_are_as_before(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     before = torch.get_num_threads()
-    with speed._arithmetic(before + 1):
+    with stages._arithmetic(before + 1):
         assert torch.get_num_threads() == before + 1
         assert not torch.backends.cudnn.allow_tf32
     assert torch.get_num_threads() == before
@@ -243,7 +253,7 @@ def test_growth_is_measured_and_drawn(monkeypatch):
         0.05 * 120 * 160 * 3 * 2 / 1e6
     )
     assert len(lines) == 4 + 8
-    assert growth_picture(result).startswith(b"\x89PNG")
+    assert growth_plot(result).startswith(b"\x89PNG")
 
 
 def test_onnx_runtime_stands_beside_torch():
@@ -270,4 +280,4 @@ def test_engines_that_cannot_be_measured(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SMALL, **changes)
     with pytest.raises(ValueError, match="precision: expected fp32 or fp16 for an exported file"):
-        Bench(dataclasses.replace(SMALL, engine="onnxruntime", precision="bf16"))
+        Workload(dataclasses.replace(SMALL, engine="onnxruntime", precision="bf16"))

@@ -15,10 +15,13 @@ NODE = ["bench", "node"]
     ("arguments", "message"),
     [
         (["--cameras", "0"], "cameras: expected 1 to 64, got 0"),
-        (["--image-size", "480"], "--image-size: expected HxW in pixels, such as 720x1280, got"),
-        (["--image-size", "8x64"], "image_size: expected sides of 32 to 4096 pixels, got 8x64"),
         (
-            ["--cameras", "3", "--image-size", "48x64", "96x128"],
+            ["--image-size", "480"],
+            "--image-size: expected WIDTHxHEIGHT in pixels, such as 1280x720, got",
+        ),
+        (["--image-size", "64x8"], "image_size: expected sides of 32 to 4096 pixels, got 64x8"),
+        (
+            ["--cameras", "3", "--image-size", "64x48", "128x96"],
             "image_size: expected 1 or 3 for 3 cameras, got 2",
         ),
         (["--rate", "5", "10"], "rate: expected 1 or 1 for 1 cameras, got 2"),

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain way, which speed is compared with: eager FP32 and full-image float masks.
+"""What speed is compared with: the published evaluation code's steps, in their order.
 
-It does the steps of the published evaluation code in their order, and shares nothing with the fast
-path but the network's layers: changes there do not make it faster.
+Eager FP32 and full-image float masks. It shares nothing with `Segmenter` but the network's layers
+and the stop watch: what makes `Segmenter` faster leaves it as it is.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,10 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from yolact_ros.inference.timing import StageClock
 from yolact_ros.network import Yolact
 from yolact_ros.structures import RawPredictions
-
-STAGES = ("upload", "preprocess", "network", "decode", "masks", "download")
 
 _CANDIDATE_THRESHOLD = 0.05
 _CANDIDATES_A_CLASS = 200
@@ -29,7 +27,7 @@ _MASK_THRESHOLD = 0.5
 
 
 class PlainInstances(NamedTuple):
-    """What the plain way finds in one image: N objects, best score first, on the host.
+    """What `PlainSegmenter` finds in one image: N objects, best score first, on the host.
 
     Attributes:
         boxes: (N, 4) int64 x1, y1, x2, y2 in pixels.
@@ -47,16 +45,17 @@ class PlainInstances(NamedTuple):
 
 
 class PlainSegmenter:
-    """Segments as the published evaluation does.
+    """Segment as the published evaluation does.
 
     Args:
         network: In evaluation mode, in fp32, on its device, not folded.
-        score_threshold: Detections with a score above this are kept.
-        max_instances: At most so many.
-        nms_iou: Of Fast NMS.
+        score_threshold: Keep detections with a score above this.
+        max_instances: Keep at most so many per image.
+        nms_iou: IoU above which Fast NMS discards a detection.
 
     Attributes:
-        timings: Milliseconds that each of `STAGES` took in the last call.
+        timings: Milliseconds that each stage took in the last call, by the names of
+            `yolact_ros.inference.timing.STAGES`.
     """
 
     def __init__(
@@ -75,27 +74,26 @@ class PlainSegmenter:
         normalization = network.preset.normalization
         self._mean = torch.tensor(normalization.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(normalization.std, device=self._device).view(1, 3, 1, 1)
-        self.timings = dict.fromkeys(STAGES, 0.0)
+        self.timings: dict[str, float] = {}
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[PlainInstances]:
-        """Segments B images, (H, W, 3) uint8 BGR, all of one size."""
-        self.timings = dict.fromkeys(STAGES, 0.0)
-        self._begin = time.perf_counter()
+        """Segment B images, (H, W, 3) uint8 BGR, all of one size."""
+        clock = StageClock(self._device)
         frames = torch.stack([torch.from_numpy(image).to(self._device).float() for image in images])
-        self._stop("upload")
+        clock.record("upload")
         x = self._preprocess(frames)
-        self._stop("preprocess")
+        clock.record("preprocess")
         predictions: RawPredictions = self._network(x)
-        self._stop("network")
+        clock.record("network")
         found = [self._detect(predictions, i) for i in range(len(images))]
-        self._stop("decode")
+        clock.record("decode")
         height, width = images[0].shape[:2]
         masks = [
             self._masks(predictions.prototypes[i], detections, height, width)
             for i, detections in enumerate(found)
         ]
-        self._stop("masks")
+        clock.record("masks")
         results = [
             PlainInstances(
                 _pixel_boxes(boxes, height, width).cpu().numpy(),
@@ -106,15 +104,9 @@ class PlainSegmenter:
             )
             for (boxes, scores, classes, _), (pixels, mask_scores) in zip(found, masks, strict=True)
         ]
-        self._stop("download")
+        clock.record("download")
+        self.timings = clock.milliseconds
         return results
-
-    def _stop(self, stage: str) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self.timings[stage] += (now - self._begin) * 1000
-        self._begin = now
 
     def _preprocess(self, frames: Tensor) -> Tensor:
         side = self._network.preset.input_size
@@ -136,9 +128,9 @@ class PlainSegmenter:
         scores, order = scores.sort(dim=1, descending=True)
         scores, order = scores[:, :_CANDIDATES_A_CLASS], order[:, :_CANDIDATES_A_CLASS]
         classes = torch.arange(len(order), device=order.device)[:, None].expand_as(order)
-        keep = _iou(boxes[order]).triu(diagonal=1).amax(dim=1) <= self._nms_iou if len(boxes) else (
-            torch.zeros_like(order, dtype=torch.bool)
-        )  # fmt: skip
+        keep = torch.zeros_like(order, dtype=torch.bool)
+        if len(boxes):
+            keep = _iou(boxes[order]).triu(diagonal=1).amax(dim=1) <= self._nms_iou
         scores, best = scores[keep].sort(descending=True)
         best = best[: self._max_instances]
         scores = scores[: self._max_instances]
@@ -167,7 +159,7 @@ class PlainSegmenter:
 def draw_plainly(
     image: npt.NDArray[np.uint8], instances: PlainInstances, class_names: Sequence[str]
 ) -> npt.NDArray[np.uint8]:
-    """Blends every full-image mask in float, then draws boxes and names."""
+    """Blend every full-image mask in float, then draw boxes and names."""
     opacity = 0.45
     canvas = image.astype(np.float32)
     generator = np.random.default_rng(0)

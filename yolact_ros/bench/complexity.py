@@ -15,8 +15,8 @@ from yolact_ros.presets import Preset
 
 class Complexity(NamedTuple):
     """Attributes:
-    parameters: Of the network in inference, without the semantic branch that trains it.
-    flops: Floating point operations for one image of the square input size; a multiplication
+    parameters: How many the network has, without the semantic branch that only trains it.
+    flops: Floating-point operations for one image of the square input size; a multiplication
         and an addition count as two. The mask-IoU net, whose work follows the number of
         instances, is left out.
     """
@@ -26,7 +26,7 @@ class Complexity(NamedTuple):
 
 
 def count_complexity(preset: Preset) -> Complexity:
-    """Counts parameters and operations of a preset's network.
+    """Count parameters and operations of a preset's network.
 
     Tensors are on torch's meta device, which computes shapes alone.
     """
@@ -46,7 +46,7 @@ def count_complexity(preset: Preset) -> Complexity:
 def _deformable_flops(
     x_shape: tuple[int, ...], weight_shape: tuple[int, ...], *_: Any, out_shape: Any, **__: Any
 ) -> int:
-    """As an ordinary convolution, and four products and sums for each sampled value."""
+    """Those of an ordinary convolution, and four products and sums for each sampled value."""
     batch, channels, height, width = out_shape
     taps = math.prod(weight_shape[1:])
     return int(batch * height * width * (2 * channels * taps + 8 * taps))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network that always finds the same number of objects, so that two ways do equal work."""
+"""A network that always finds the same number of objects, so that two segmenters do equal work."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from yolact_ros.ops.suppression import cross_class_fast_nms
 from yolact_ros.structures import RawPredictions
 
 _SCORES = (0.99, 0.5)
-"""Of the best and the worst of the detections: above any usual threshold."""
+"""Scores of the best and the worst detection: above any usual threshold."""
 
 
-class FixedDetections:
-    """Replaces the class scores and boxes that a network gives, when it is its forward hook.
+class ConstantDetections:
+    """A forward hook that replaces the class scores and boxes that a network predicts.
 
     The network does all its work; prototypes and mask coefficients remain its own. The replacement
     is two constant tensors, so it costs nothing and a CUDA graph can hold it.
 
     Args:
-        class_scores: (P, C) of every image.
-        offsets: (P, 4) of every image.
+        class_scores: (P, C), the same for every image.
+        offsets: (P, 4), the same for every image.
 
     Attributes:
         on_output: Called whenever the network has finished; None for nothing.
@@ -38,12 +38,12 @@ class FixedDetections:
         self._offsets = offsets
         self.on_output: Callable[[], None] | None = None
 
-    def __deepcopy__(self, memo: Any) -> FixedDetections:
-        """Itself: a copy of the network has the same detections."""
+    def __deepcopy__(self, memo: Any) -> ConstantDetections:
+        """Return itself: a copy of the network has the same detections."""
         return self
 
     def __call__(self, network: Any, inputs: Any, predictions: RawPredictions) -> RawPredictions:
-        """What torch calls after `network.forward`."""
+        """Replace what `network.forward` returned."""
         if self.on_output:
             self.on_output()
         batch = len(predictions.prototypes)
@@ -54,21 +54,21 @@ class FixedDetections:
 
 
 @torch.inference_mode()
-def fix_detections(
+def constant_detections(
     predictions: RawPredictions, instances: int, box_area: float | None, seed: int = 0
-) -> FixedDetections:
-    """Takes the best candidates of the first image, whatever their scores.
+) -> ConstantDetections:
+    """Make detections of the best candidates of the first image, whatever their scores.
 
     Args:
-        predictions: Of the network in fp32.
-        instances: N, 0 or more: so many candidates, those that overlap little first. Their classes
-            go round, so that the work of suppression is spread as in a full image.
+        predictions: The network's, in fp32.
+        instances: How many candidates to take, 0 or more: those that overlap little first. Their
+            classes take turns, so that the work of suppression is spread as in a full image.
         box_area: Area of every box as a fraction of the image, at random places; None for the
             network's own boxes.
-        seed: Of the places.
+        seed: Seed of the places.
 
     Raises:
-        ValueError: More instances than priors, or an area out of range.
+        InputError: More instances than priors, or an area out of range.
     """
     scores = predictions.class_scores[0, :, 1:].float()
     if not 0 <= instances <= len(scores):
@@ -79,22 +79,22 @@ def fix_detections(
     if box_area is not None:
         boxes = spread_boxes(instances, box_area, seed).to(device)
         offsets[chosen] = encode_boxes(boxes, priors[chosen])
-    fixed = torch.zeros(len(scores), scores.shape[1] + 1, device=device)
-    fixed[:, 0] = 1
-    fixed[chosen, 0] = 0
+    constant = torch.zeros(len(scores), scores.shape[1] + 1, device=device)
+    constant[:, 0] = 1
+    constant[chosen, 0] = 0
     classes = torch.arange(instances, device=device) % scores.shape[1]
-    fixed[chosen, 1 + classes] = torch.linspace(*_SCORES, instances, device=device)
-    return FixedDetections(fixed, offsets)
+    constant[chosen, 1 + classes] = torch.linspace(*_SCORES, instances, device=device)
+    return ConstantDetections(constant, offsets)
 
 
 def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
-    """Boxes of one size at random places within the image, (count, 4) in corner form.
+    """Place boxes of one size at random within the image, (count, 4) as fractions of its sides.
 
     Each is smaller than the one before by a hundred-thousandth: no two are equal, whose IoU could
     round to more than 1.
 
     Raises:
-        ValueError: The area is not above 0 up to 1.
+        InputError: The area is not above 0 up to 1.
     """
     if not 0 < area <= 1:
         raise InputError(f"box_area: expected above 0 up to 1, got {area}")
@@ -105,7 +105,7 @@ def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
 
 
 def _best_candidates(boxes: Tensor, scores: Tensor, count: int) -> Tensor:
-    """Indices of priors, (count,): those that no better one covers first."""
+    """Indices of priors, (count,): first those that no better one covers."""
     if count == 0:
         return torch.zeros(0, dtype=torch.int64, device=scores.device)
     pool = min(len(scores), max(200, 10 * count))

@@ -3,26 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from yolact_ros.errors import InputError
 
-from .stages import SpeedSettings, measure_speed
+from .settings import SpeedSettings
+from .stages import measure_speed
 
 INSTANCES = (0, 1, 2, 5, 10, 20, 50, 100)
 IMAGE_SIZES = ((240, 320), (480, 640), (720, 1280), (1080, 1920), (1440, 2560), (2160, 3840))
 BATCHES = (1, 2, 4, 8)
+_OF_A_POINT = ("image_size", "instances", "batch", "box_area", "frames")
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """One quantity that grows.
 
     Attributes:
-        title: For the picture.
-        unit: Of `x`.
+        title: Heading of its plot.
+        unit: Unit of `x`.
         points: `x` and what is measured there.
     """
 
@@ -32,45 +33,47 @@ class Series:
 
 
 def growth_series(base: SpeedSettings) -> list[Series]:
-    """The series around one point.
+    """Make the series around one point.
 
     Args:
         base: Gives all that does not grow; its `box_area` must be given.
 
     Raises:
-        ValueError: There is no box area.
+        InputError: There is no box area.
     """
     if base.box_area is None:
         raise InputError("box_area: expected a fraction of the image, got none")
     height, width = base.image_size
-    box_pixels = base.box_area * height * width
-    sizes = [size for size in IMAGE_SIZES if box_pixels <= size[0] * size[1]]
-    smallest = min(sizes)[0] * min(sizes)[1]
-    box_pixels = min(box_pixels, smallest / 4)
-    described = f"{width}x{height}, boxes of {base.box_area:.0%}"
+    pixels = base.box_area * height * width
+    # a box of constant size fits into each of these images, four of them into the smallest
+    sizes = [size for size in IMAGE_SIZES if pixels <= size[0] * size[1]]
+    pixels = min(pixels, min(h * w for h, w in sizes) / 4)
+
+    def with_size(h: int, w: int, box_area: float | None) -> tuple[float, SpeedSettings]:
+        return h * w / 1e6, replace(base, image_size=(h, w), box_area=box_area)
+
+    boxes = f"boxes of {base.box_area:.0%}"
+    here = f"{width}x{height}, {boxes}"
     return [
         Series(
-            f"instances; {described}",
+            f"instances; {here}",
             "instances",
             tuple((n, replace(base, instances=n)) for n in INSTANCES),
         ),
         Series(
-            f"batch; {described}, {base.instances} instances in each image",
-            "images at once",
+            f"batch; {here}, {base.instances} instances in each image",
+            "images per call",
             tuple((n, replace(base, batch=n)) for n in BATCHES),
         ),
         Series(
-            f"image size; {base.instances} instances, boxes of {base.box_area:.0%}",
+            f"image size; {base.instances} instances, {boxes}",
             "megapixels",
-            tuple((h * w / 1e6, replace(base, image_size=(h, w))) for h, w in IMAGE_SIZES),
+            tuple(with_size(h, w, base.box_area) for h, w in IMAGE_SIZES),
         ),
         Series(
-            f"image size; {base.instances} instances, boxes of {box_pixels:,.0f} pixels",
+            f"image size; {base.instances} instances, boxes of {pixels:,.0f} pixels",
             "megapixels",
-            tuple(
-                (h * w / 1e6, replace(base, image_size=(h, w), box_area=box_pixels / (h * w)))
-                for h, w in sizes
-            ),
+            tuple(with_size(h, w, pixels / (h * w)) for h, w in sizes),
         ),
     ]
 
@@ -78,11 +81,11 @@ def growth_series(base: SpeedSettings) -> list[Series]:
 def measure_growth(
     base: SpeedSettings, on_point: Callable[[str], None] = lambda line: None
 ) -> dict[str, Any]:
-    """Measures all series.
+    """Measure all series.
 
     Args:
         base: As for `growth_series`.
-        on_point: Is told of each measured point, in one line.
+        on_point: Called with a line about each measured point.
 
     Returns:
         What JSON holds: `series` with title, unit and points (x, settings that changed, stages,
@@ -90,27 +93,24 @@ def measure_growth(
     """
     found: list[dict[str, Any]] = []
     last: dict[str, Any] = {}
-    for series in growth_series(base):
-        on_point(series.title)
-        points = []
-        for x, settings in series.points:
+    for title, unit, points in growth_series(base):
+        on_point(title)
+        measured = []
+        for x, settings in points:
             last = measure_speed(settings, compute=False)
-            point = _point(x, settings, last)
-            points.append(point)
-            on_point(_line(point))
-        found.append({"title": series.title, "unit": series.unit, "points": points})
+            measured.append(_point(x, settings, last))
+            on_point(_line(measured[-1]))
+        found.append({"title": title, "unit": unit, "points": measured})
     return {
         "series": found,
-        "settings": {**last["settings"], **_plain(base)},
+        "settings": last["settings"] | _changing(base),
         "machine": last["machine"],
         "versions": last["versions"],
     }
 
 
-def _plain(base: SpeedSettings) -> dict[str, Any]:
-    kept: Iterable[str] = ("image_size", "instances", "batch", "box_area", "frames")
-    values = asdict(base)
-    return {name: values[name] for name in kept}
+def _changing(settings: SpeedSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in _OF_A_POINT}
 
 
 def _point(x: float, settings: SpeedSettings, result: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _point(x: float, settings: SpeedSettings, result: dict[str, Any]) -> dict[st
     area = (settings.box_area or 0) * height * width * settings.instances * settings.batch
     return {
         "x": x,
-        **_plain(settings),
+        **_changing(settings),
         "box_megapixels": area / 1e6,
         **{name: result[name] for name in ("stages", "total", "after_network", "memory")},
     }

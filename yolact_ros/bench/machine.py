@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine is and how fast it multiplies matrices."""
+"""What a machine is, and how fast it multiplies matrices."""
 
 from __future__ import annotations
 
 import os
 import platform
-import time
 from typing import Any
 
 import torch
 
 from yolact_ros.inference.device import device_name
+from yolact_ros.inference.timing import StageClock
 from yolact_ros.provenance import processor_name
 
 _SIDES = {"cpu": 1536, "cuda": 8192}
@@ -18,7 +18,7 @@ _REPEATS = 9
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Processor, GPU, threads and arithmetic settings, as JSON holds them."""
+    """Describe processor, GPU, threads and arithmetic settings, as JSON holds them."""
     described: dict[str, Any] = {
         "device": str(device),
         "name": device_name(device),
@@ -39,7 +39,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 
 def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating point operations a second of the fastest of some large matrix products.
+    """Measure the floating-point operations per second of a large matrix product, at its fastest.
 
     On random values: products of zeros can run faster than any real ones.
     """
@@ -51,15 +51,8 @@ def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:
     out = torch.empty_like(factors[0])
     fastest = float("inf")
     for _ in range(_REPEATS):
-        synchronize(device)
-        begin = time.perf_counter()
+        clock = StageClock(device)
         torch.mm(factors[0], factors[1], out=out)
-        synchronize(device)
-        fastest = min(fastest, time.perf_counter() - begin)
+        clock.record("product")
+        fastest = min(fastest, clock.milliseconds["product"] * 1e-3)
     return 2 * side**3 / fastest
-
-
-def synchronize(device: torch.device) -> None:
-    """Waits for the device's queue."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured times and what they amount to."""
+"""Measured times and their percentiles; no torch."""
 
 from __future__ import annotations
 
@@ -8,53 +8,52 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-PERCENTILES = (50, 95, 99)
 
-
-class Samples:
-    """Times of each frame by row, in memory that is taken at once and never grows.
+class Timings:
+    """Times of each call by stage, in memory that is allocated at once and never grows.
 
     Args:
-        frames: How many will be added.
+        calls: How many will be added.
     """
 
-    def __init__(self, frames: int) -> None:
-        self._frames = frames
-        self._rows: dict[str, npt.NDArray[np.float64]] = {}
+    def __init__(self, calls: int) -> None:
+        self._calls = calls
+        self._stages: dict[str, npt.NDArray[np.float64]] = {}
         self._count = 0
 
     def add(self, milliseconds: Mapping[str, float]) -> None:
-        """Adds one frame; the first one says which rows there are."""
+        """Add one call; the first one says which stages there are."""
         if self._count == 0:
-            self._rows = {name: np.full(self._frames, np.nan) for name in milliseconds}
-        for name, row in self._rows.items():
-            row[self._count] = milliseconds[name]
+            self._stages = {name: np.full(self._calls, np.nan) for name in milliseconds}
+        for name, times in self._stages.items():
+            times[self._count] = milliseconds[name]
         self._count += 1
 
-    def row(self, name: str) -> npt.NDArray[np.float64]:
-        """The times of one row."""
-        return self._rows[name][: self._count]
+    def stage(self, name: str) -> npt.NDArray[np.float64]:
+        """Times of one stage, (calls,) in ms."""
+        return self._stages[name][: self._count]
 
     def names(self) -> tuple[str, ...]:
-        """Of the rows, as they were first given."""
-        return tuple(self._rows)
+        """The stages, in the order of the first call."""
+        return tuple(self._stages)
 
     def sums(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Of some rows, frame by frame; names without a row count nothing."""
-        total = np.zeros(self._count)
-        for name in names:
-            if name in self._rows:
-                total += self.row(name)
-        return total
+        """Sums of some stages, (calls,) in ms; a stage that was not measured counts nothing."""
+        known = [self.stage(name) for name in names if name in self._stages]
+        return np.sum(known, axis=0) if known else np.zeros(self._count)
 
 
-def percentiles(milliseconds: npt.NDArray[np.float64]) -> dict[str, float]:
-    """p50_ms, p95_ms and p99_ms, interpolated linearly between the two nearest times.
+def percentiles(values: npt.NDArray[np.float64], unit: str = "_ms") -> dict[str, float]:
+    """p50, p95 and p99, interpolated linearly between the two nearest values.
 
-    The p-th percentile of n sorted times lies at index (n - 1) * p / 100: the median of 1, 2, 3, 4
-    is 2.5. Of fewer than 100 frames, p99 is little more than the slowest one.
+    The p-th percentile of n sorted values lies at index (n - 1) * p / 100: the median of 1, 2, 3, 4
+    is 2.5. Of fewer than 100 values, p99 is little more than the largest one.
+
+    Args:
+        values: (N,), at least one.
+        unit: Follows each key: "p50_ms".
     """
-    return {f"p{p}_ms": float(np.percentile(milliseconds, p)) for p in PERCENTILES}
+    return {f"p{p}{unit}": float(np.percentile(values, p)) for p in (50, 95, 99)}
 
 
 def ratio_of(slow: Mapping[str, float], fast: Mapping[str, float]) -> float | None:

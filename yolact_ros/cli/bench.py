@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.presets import preset_names
 
-from . import bench_losses, bench_node
-from .memory import parse_size
+from . import bench_node
+from .image_size import parse_size
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from yolact_ros.bench.stages import SpeedSettings, Surroundings
+    from yolact_ros.bench.settings import SpeedSettings
+    from yolact_ros.bench.stages import Surroundings
 
 
 def register(commands: Any) -> None:
@@ -48,7 +49,6 @@ def register(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parts = parser.add_subparsers(title="parts", metavar="PART")
-    bench_losses.register(parts)
     bench_node.register(parts)
     growth = parts.add_parser(
         "growth",
@@ -63,7 +63,7 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bench` without a part."""
     from yolact_ros.bench.stages import measure_speed  # torch
-    from yolact_ros.bench.text import speed_table
+    from yolact_ros.bench.tables import speed_table
 
     settings = _settings(arguments, baseline=arguments.baseline, overlay=not arguments.no_overlay)
     with ExitStack() as stack:
@@ -83,9 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(speed_table(result))
     _write_json(arguments.json, result)
     if arguments.picture:
-        from yolact_ros.bench.plot import speed_picture  # matplotlib
+        from yolact_ros.bench.plots import speed_plot  # matplotlib
 
-        _write(arguments.picture, speed_picture(result))
+        _write(arguments.picture, speed_plot(result))
     return 0
 
 
@@ -96,9 +96,9 @@ def run_growth(arguments: argparse.Namespace) -> int:
     result = measure_growth(_settings(arguments, overlay=False), on_point=print)
     _write_json(arguments.json, result)
     if arguments.picture:
-        from yolact_ros.bench.plot import growth_picture  # matplotlib
+        from yolact_ros.bench.plots import growth_plot  # matplotlib
 
-        _write(arguments.picture, growth_picture(result))
+        _write(arguments.picture, growth_plot(result))
     return 0
 
 
@@ -121,7 +121,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
     )
     parser.add_argument(
-        "--image-size", default="720x1280", metavar="HxW", help="(default: %(default)s)"
+        "--image-size", default="1280x720", metavar="WIDTHxHEIGHT", help="(default: %(default)s)"
     )
     parser.add_argument(
         "--instances",
@@ -158,7 +158,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
-    from yolact_ros.bench.stages import SpeedSettings  # torch
+    from yolact_ros.bench.settings import SpeedSettings
 
     return SpeedSettings(
         preset=arguments.preset,

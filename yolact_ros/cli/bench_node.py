@@ -18,7 +18,7 @@ from typing import Any
 from yolact_ros.errors import InputError
 from yolact_ros.presets import preset_names
 
-from .memory import parse_size
+from .image_size import parse_size
 
 _NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
 _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
@@ -41,9 +41,9 @@ def register(parts: Any) -> None:
     cameras.add_argument(
         "--image-size",
         nargs="+",
-        default=["480x640"],
-        metavar="HxW",
-        help="one for all or one for each (default: 480x640)",
+        default=["640x480"],
+        metavar="WIDTHxHEIGHT",
+        help="one for all or one for each (default: 640x480)",
     )
     cameras.add_argument(
         "--rate",
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         transport=arguments.transport,
         reliability=arguments.reliability,
         seconds=arguments.seconds,
-        warm_up=arguments.warm_up,
+        warm_up_s=arguments.warm_up,
         topics=tuple(arguments.topics.split(",")),
         parameters=_parameters(arguments),
         compare=arguments.compare,
@@ -148,18 +148,18 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from yolact_ros.bench.machine import describe_machine
-    from yolact_ros.bench.node_text import node_speed_table
+    from yolact_ros.bench.tables import node_table
     from yolact_ros.provenance import versions
 
     result["machine"] = describe_machine(torch.device(result["device"]))
     result["versions"] = versions() | _middleware()
-    print(node_speed_table(result))
+    print(node_table(result))
     if arguments.json:
         _write(arguments.json, _json(result).encode())
     if arguments.picture:
-        from yolact_ros.bench.node_plot import node_speed_picture  # matplotlib
+        from yolact_ros.bench.plots import node_plot  # matplotlib
 
-        _write(arguments.picture, node_speed_picture(result))
+        _write(arguments.picture, node_plot(result))
     return 0
 
 

@@ -53,8 +53,8 @@ def test_frames_that_are_a_period_late_are_not_made():
 def test_messages_are_what_the_node_reads(transport, kind, read):
     settings = {
         "name": "cam0",
-        "size": [48, 64],
-        "rate": 5.0,
+        "image_size": [48, 64],
+        "rate_hz": 5.0,
         "seed": 0,
         "loop_frames": 3,
         "transport": transport,

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from yolact_ros.ros.bench.counts import (
     OUTCOMES,
-    Arrivals,
     CameraRun,
     counts_of,
     describe_ages,
@@ -27,9 +26,10 @@ def run(published, results=None, *, skipped=0, topics=("instances",), **counts):
     """A run whose frames have the stamps 0, 100, ... ms; `results`: (frame, age in ms) each."""
     stamps = np.arange(published, dtype=np.int64) * 100_000_000
     results = results or []
-    turns = [t for frame, age in results for t in (frame * 10**8, frame * 10**8 + age * 10**6)]
-    arrivals = {topic: Arrivals.from_turns(turns) for topic in topics}
-    return CameraRun(stamps, skipped, dict.fromkeys(COUNTERS, 0) | counts, arrivals)
+    pairs = [(frame * 10**8, frame * 10**8 + age * 10**6) for frame, age in results]
+    arrivals = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    counters = dict.fromkeys(COUNTERS, 0) | counts
+    return CameraRun(stamps, skipped, counters, dict.fromkeys(topics, arrivals))
 
 
 def test_sums_of_frames_that_all_arrive():
@@ -97,7 +97,7 @@ def test_sums_that_do_not_close_are_named(wrong, problem):
 
 def test_every_output_is_counted():
     both = run(1, [(0, 4)], received=1, processed=1, topics=("detections", "instances"))
-    missing = Arrivals.from_turns([])
+    missing = np.zeros((0, 2), dtype=np.int64)
     described = describe_camera(
         [CameraRun(both.stamps, 0, both.counts, {**both.arrivals, "instances": missing})]
     )

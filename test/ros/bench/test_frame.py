@@ -32,7 +32,7 @@ def test_images_arrive_and_instances_leave():
 
 def test_the_rows_of_messages_are_measured(tmp_path, capsys):
     figures = tmp_path / "speed.json"
-    small = ["--device", "cpu", "--image-size", "96x128", "--frames", "2", "--instances", "2"]
+    small = ["--device", "cpu", "--image-size", "128x96", "--frames", "2", "--instances", "2"]
     assert main(["bench", *small, "--json", str(figures)]) == 0
     assert capsys.readouterr().err == ""
     result = json.loads(figures.read_text())

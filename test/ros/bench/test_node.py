@@ -13,7 +13,7 @@ from yolact_ros.ros.bench.counts import OUTCOMES
 
 pytestmark = pytest.mark.timeout(180)
 CLI = "yolact_ros.cli.main"
-SMALL = ["--image-size", "96x128", "240x320", "--seconds", "3", "--warm-up", "1"]
+SMALL = ["--image-size", "128x96", "320x240", "--seconds", "3", "--warm-up", "1"]
 
 
 @pytest.fixture
@@ -50,20 +50,20 @@ def row_of(output, camera):
     return [int(word) for word in row.split()]
 
 
-def assert_consistent(way):
-    assert way["sums_close"] and way["frames_per_second"] > 0
-    for camera in way["cameras"]:
+def assert_consistent(arrangement):
+    assert arrangement["sums_close"] and arrangement["frames_per_second"] > 0
+    for camera in arrangement["cameras"]:
         assert camera["problems"] == []
         assert camera["published"] + camera["skipped"] > 0
         assert camera["published"] == camera["received"] + camera["lost_in_dds"]
         assert camera["received"] == sum(camera[name] for name in OUTCOMES)
         ages = camera["age_ms"]
         assert 0 < ages["p50"] <= ages["p95"] <= ages["p99"] <= ages["max"] < 20_000
-    assert way["stages"]["network"]["p50_ms"] > 0
-    assert 0 < way["processor_cores"] < 100
-    memory = way["memory"]
+    assert arrangement["stages"]["network"]["p50_ms"] > 0
+    assert 0 < arrangement["processor_cores"] < 100
+    memory = arrangement["memory"]
     assert 50 < memory["without_files_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
-    assert way["gpu_use"] is None and way["gpu_memory_mb"] is None
+    assert arrangement["gpu_use"] is None and arrangement["gpu_memory_mb"] is None
 
 
 def test_counts_are_those_of_an_independent_subscriber(bench, peer, tmp_path, say):
@@ -75,9 +75,9 @@ def test_counts_are_those_of_an_independent_subscriber(bench, peer, tmp_path, sa
     say(output)
     result = json.loads(figures.read_text())
     assert picture.read_bytes().startswith(b"\x89PNG")
-    [way] = result["set_ups"]
-    assert_consistent(way)
-    for camera in way["cameras"]:
+    [arrangement] = result["set_ups"]
+    assert_consistent(arrangement)
+    for camera in arrangement["cameras"]:
         [window] = camera["windows_ns"]
         counted = counters[camera["name"]].count(window)
         assert counted == camera["results"]["instances"]["received"] == camera["processed"] > 0
@@ -85,13 +85,13 @@ def test_counts_are_those_of_an_independent_subscriber(bench, peer, tmp_path, sa
         assert (row[0], row[-2], row[-1]) == (camera["published"], counted, counted)
         # those of the warm-up are not among them
         assert len(counters[camera["name"]].messages) > counted
-    easy, hard = way["cameras"]
+    easy, hard = arrangement["cameras"]
     assert easy["published"] + easy["skipped"] == 24
     assert hard["published"] + hard["skipped"] == 300
     assert hard["replaced"] + hard["lost_in_dds"] > 0
     assert result["device"] == "cpu" and result["preset"] == "yolact_demo"
     assert result["command"].startswith("yolact-ros bench node --domain-id")
-    assert 1 <= way["batch_size"] <= 2
+    assert 1 <= arrangement["batch_size"] <= 2
     assert "comparison" not in result
 
 
@@ -108,8 +108,8 @@ def test_one_node_is_compared_with_one_for_each_camera(bench, peer, tmp_path):
     result = json.loads(figures.read_text())
     one, many = result["set_ups"]
     assert (one["nodes"], many["nodes"]) == (1, 2)
-    for way in (one, many):
-        assert_consistent(way)
+    for arrangement in (one, many):
+        assert_consistent(arrangement)
     for counter, camera in zip(counters, one["cameras"] + many["cameras"], strict=True):
         [window] = camera["windows_ns"]
         assert camera["image_topic"] == f"/{camera['name']}/image/compressed"

@@ -22,7 +22,7 @@ sys.stdin.read()
 """
 
 SMI = """#!/usr/bin/env python3
-import sys, time
+import pathlib, sys, time
 arguments = sys.argv[1:]
 assert arguments[0] == "--id=1", arguments
 assert "--format=csv,noheader,nounits" in arguments
@@ -30,6 +30,7 @@ if "--query-gpu=utilization.gpu" in arguments:
     assert "--loop-ms=500" in arguments
     for use in ("40", "80", "[N/A]"):
         print(use, flush=True)
+    pathlib.Path(__file__).with_name("told").touch()
     time.sleep(60)
 elif "--query-gpu=memory.used" in arguments:
     print(1000)
@@ -51,8 +52,8 @@ def spender():
 
 
 def test_processor_and_memory_of_a_process(spender):
-    assert 0.5 <= process_use.processor_seconds(spender) < 2
-    memory = process_use.memory_of(spender)
+    assert 0.5 <= process_use.processor_seconds([spender]) < 2
+    memory = process_use.memory_of([spender])
     assert 50 < memory["without_files_mb"] <= memory["pss_mb"] <= memory["rss_mb"]
     assert memory["rss_mb"] <= memory["peak_rss_mb"] + 0.1 < 150
 
@@ -60,8 +61,8 @@ def test_processor_and_memory_of_a_process(spender):
 def test_of_a_process_that_is_gone_nobody_tells():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    assert process_use.processor_seconds(process.pid) is None
-    assert process_use.memory_of(process.pid) is None
+    assert process_use.processor_seconds([process.pid]) is None
+    assert process_use.memory_of([process.pid]) is None
 
 
 @pytest.mark.parametrize(
@@ -80,20 +81,22 @@ def test_which_gpu_a_device_is(device, visible, expected):
 
 @pytest.fixture
 def smi(tmp_path, monkeypatch):
-    """A program that answers as nvidia-smi does."""
+    """A program that answers as nvidia-smi does; the file appears when it has told its numbers."""
     program = tmp_path / "nvidia-smi"
     program.write_text(SMI)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return tmp_path / "told"
 
 
 def test_use_and_memory_of_a_gpu(smi):
-    with process_use.GpuWatch("cuda:1") as gpu:
+    with process_use.gpu_watched("cuda:1") as use:
         deadline = time.monotonic() + 20
-        while len(gpu._use) < 2 and time.monotonic() < deadline:
+        while not smi.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert gpu.use == pytest.approx(0.6)
+        assert use == []
+    assert use == pytest.approx([0.4, 0.8])
     assert process_use.gpu_memory("cuda:1") == pytest.approx(1048.576)
     assert process_use.gpu_memory_of([11, 12, 13], "cuda:1") == pytest.approx(700 * 1.048576)
     # another container's ids
@@ -101,15 +104,15 @@ def test_use_and_memory_of_a_gpu(smi):
 
 
 def test_a_gpu_that_is_not_used_is_not_asked(smi):
-    with process_use.GpuWatch("cpu") as gpu:
+    with process_use.gpu_watched("cpu") as use:
         pass
-    assert gpu.use is None
+    assert use == []
     assert process_use.gpu_memory("cpu") is None
     assert process_use.gpu_memory_of([11], "cpu") is None
 
 
 def test_without_the_program_nobody_tells(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with process_use.GpuWatch("cuda") as gpu:
+    with process_use.gpu_watched("cuda") as use:
         pass
-    assert gpu.use is None and process_use.gpu_memory("cuda") is None
+    assert use == [] and process_use.gpu_memory("cuda") is None

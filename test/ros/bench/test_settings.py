@@ -7,7 +7,7 @@ import pytest
 from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros import outputs
-from yolact_ros.ros.bench.settings import TOPICS, NodeBenchSettings, cameras_of, set_ups
+from yolact_ros.ros.bench.settings import TOPICS, NodeBenchSettings, arrangements, cameras_of
 from yolact_ros.ros.bench.viewer import stamp_of
 
 
@@ -16,27 +16,27 @@ def settings(count, **others):
 
 
 def test_one_camera_has_the_names_of_a_plain_node():
-    [way] = set_ups(settings(1, parameters={"preset": "yolact_demo"}))
-    [node] = way.nodes
+    [arrangement] = arrangements(settings(1, parameters={"preset": "yolact_demo"}))
+    [node] = arrangement.nodes
     assert node.arguments == ()
     assert node.parameters == {"preset": "yolact_demo", "image_transport": "raw"}
-    [stream] = way.streams
+    [stream] = arrangement.streams
     assert (stream.image, stream.results) == ("/image", "/yolact/")
 
 
 def test_several_cameras_of_one_node_are_its_parameter():
-    [way] = set_ups(settings(2, transport="compressed"))
-    [node] = way.nodes
+    [arrangement] = arrangements(settings(2, transport="compressed"))
+    [node] = arrangement.nodes
     assert node.parameters == {"cameras": "[cam0, cam1]", "image_transport": "compressed"}
-    assert [stream.image for stream in way.streams] == [
+    assert [stream.image for stream in arrangement.streams] == [
         "/cam0/image/compressed",
         "/cam1/image/compressed",
     ]
-    assert [stream.results for stream in way.streams] == ["/yolact/cam0/", "/yolact/cam1/"]
+    assert [stream.results for stream in arrangement.streams] == ["/yolact/cam0/", "/yolact/cam1/"]
 
 
 def test_to_compare_every_camera_gets_a_node_in_a_namespace():
-    one, many = set_ups(settings(3, compare=True))
+    one, many = arrangements(settings(3, compare=True))
     assert len(one.nodes) == 1 and len(many.nodes) == 3
     assert one.name == "one node, 3 cameras" and many.name == "3 nodes, one camera each"
     for number, node in enumerate(many.nodes):
@@ -51,11 +51,11 @@ def test_to_compare_every_camera_gets_a_node_in_a_namespace():
 
 def test_sizes_and_rates_are_for_all_or_for_each():
     same = cameras_of(2, [(48, 64)], [5.0])
-    assert [(camera.size, camera.rate) for camera in same] == [((48, 64), 5.0)] * 2
+    assert [(camera.image_size, camera.rate_hz) for camera in same] == [((48, 64), 5.0)] * 2
     each = cameras_of(2, [(48, 64), (96, 128)], [5.0, 7.5])
     assert [camera.name for camera in each] == ["cam0", "cam1"]
-    assert [camera.size for camera in each] == [(48, 64), (96, 128)]
-    assert [camera.rate for camera in each] == [5.0, 7.5]
+    assert [camera.image_size for camera in each] == [(48, 64), (96, 128)]
+    assert [camera.rate_hz for camera in each] == [5.0, 7.5]
 
 
 def test_topics_are_the_node_s_outputs():

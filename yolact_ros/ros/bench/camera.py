@@ -28,7 +28,7 @@ _JPEG_QUALITY = 90
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs the camera until its input ends."""
+    """Run the camera until its input ends."""
     [text] = sys.argv[1:] if args is None else args
     settings = json.loads(text)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,7 +53,9 @@ def main(args: Sequence[str] | None = None) -> None:
         for line in sys.stdin:
             command = json.loads(line)
             if "frames" in command:
-                _answer(film(publisher.publish, messages, period=1 / settings["rate"], **command))
+                _answer(
+                    film(publisher.publish, messages, period=1 / settings["rate_hz"], **command)
+                )
             else:
                 _answer({"subscribers": publisher.get_subscription_count()})
     finally:
@@ -69,16 +71,16 @@ def film(
     frames: int,
     start_ns: int,
 ) -> dict[str, Any]:
-    """Publishes frames when they are due, in a loop to and fro.
+    """Publish frames when they are due, forwards and backwards in turns.
 
     A frame that is a whole period late is not made, as with a camera.
 
     Args:
         publish: Sends a message.
-        messages: Of the loop; their stamps are set.
+        messages: The frames; their stamps are set.
         period: Seconds between frames.
         frames: How many are due.
-        start_ns: When the first is due, by the system's clock.
+        start_ns: When the first is due, by the system's clock, ns.
 
     Returns:
         "stamps" of what was published, ns, and how many frames were "skipped".
@@ -101,7 +103,7 @@ def film(
 
 
 def raise_priority() -> int:
-    """Lets this process run before others where that is allowed; returns its nice value.
+    """Let this process run before others where that is allowed, and return its nice value.
 
     What measures must not wait for what is measured.
     """
@@ -111,7 +113,7 @@ def raise_priority() -> int:
 
 
 def _messages(settings: Mapping[str, Any]) -> list[Any]:
-    """The frames of the loop as messages, complete but for the stamp."""
+    """Make the frames as messages, complete but for the stamp."""
     import cv2
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
@@ -119,11 +121,11 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
     from yolact_ros.ros.conversion.images import append_bytes, array_to_image
     from yolact_ros.scenes.scene import Scene
 
-    height, width = settings["size"]
+    height, width = settings["image_size"]
     scene = Scene.random(FIRST_SEED + settings["seed"], width=width, height=height)
     made = []
     for number in range(settings["loop_frames"]):
-        pixels = scene.frame(number / settings["rate"]).image
+        pixels = scene.frame(number / settings["rate_hz"]).image
         header = Header(frame_id=settings["name"])
         if settings["transport"] == "raw":
             made.append(array_to_image(pixels, "rgb8", header))

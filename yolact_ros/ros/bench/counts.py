@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sums and ages of `yolact-ros bench node`, from what its processes noted; no ROS."""
+"""Sums and ages of `yolact-ros bench node`, from what its processes recorded; no ROS."""
 
 from __future__ import annotations
 
@@ -11,33 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from yolact_ros.bench.timings import percentiles
 from yolact_ros.ros.counters import COUNTERS
 
 OUTCOMES = ("processed", "replaced", "too_old", "bad", "failed", "unwanted")
 """The counters of which exactly one counts each frame received, once it is done with."""
 
 _STAGE = re.compile(r"(.+) (p50|p95) \(ms\)")
-_CURVE = 101
-"""Points of the curve of ages."""
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """Results of one topic.
-
-    Attributes:
-        stamps: (N,) int64, of the image, ns.
-        times: (N,) int64, when each came, ns by the same clock.
-    """
-
-    stamps: npt.NDArray[np.int64]
-    times: npt.NDArray[np.int64]
-
-    @classmethod
-    def from_turns(cls, values: Sequence[int]) -> Arrivals:
-        """From stamp, time, stamp, time and so on."""
-        pairs = np.array(values, dtype=np.int64).reshape(-1, 2)
-        return cls(pairs[:, 0], pairs[:, 1])
+Arrivals = npt.NDArray[np.int64]
+"""Results of one topic, (N, 2): stamp of the image, and when its result came, ns by one clock."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +29,10 @@ class CameraRun:
     """What happened to one camera's frames in one run.
 
     Attributes:
-        stamps: (N,) int64, of the frames published, ns.
+        stamps: (N,) int64, stamps of the frames published, ns.
         skipped: Frames that the camera did not make in time.
-        counts: What the node counted of them, by the names of `COUNTERS`.
-        arrivals: By output, in the order of the settings; those of the measurement alone.
+        counts: The node's counters for them, by the names of `COUNTERS`.
+        arrivals: Results by output, in the order of the settings; none of the warm-up.
     """
 
     stamps: npt.NDArray[np.int64]
@@ -58,12 +42,12 @@ class CameraRun:
 
 
 def counts_of(values: Mapping[str, str]) -> dict[str, int]:
-    """The counters in the values of a status of `/diagnostics`, by the names of `COUNTERS`."""
+    """Read the counters in a status of `/diagnostics`, by the names of `COUNTERS`."""
     return {name: int(values[meaning]) for name, meaning in COUNTERS.items()}
 
 
 def stages_of(values: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """The times in the values of a status of `/diagnostics`: "p50_ms" and "p95_ms" by stage."""
+    """Read the times in a status of `/diagnostics`: "p50_ms" and "p95_ms" by stage."""
     stages: dict[str, dict[str, float]] = {}
     for key, value in values.items():
         if found := _STAGE.fullmatch(key):
@@ -74,7 +58,7 @@ def stages_of(values: Mapping[str, str]) -> dict[str, dict[str, float]]:
 def joined_stages(
     nodes: Iterable[Mapping[str, Mapping[str, float]]],
 ) -> dict[str, dict[str, float]]:
-    """Times of several nodes or runs as one: the mean of the medians, the worst 95th percentile."""
+    """Join times of several nodes or runs: mean of the medians, worst 95th percentile."""
     joined: dict[str, dict[str, list[float]]] = {}
     for stages in nodes:
         for stage, times in stages.items():
@@ -95,7 +79,7 @@ def is_settled(counts: Mapping[str, int]) -> bool:
 
 
 def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
-    """Sums, ages and what does not add up of one camera, over its runs.
+    """Add up one camera's frames over its runs.
 
     Returns:
         "windows_ns": first and last stamp of each run;
@@ -110,8 +94,9 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
     counts = {name: sum(run.counts[name] for run in runs) for name in COUNTERS}
     published = sum(len(run.stamps) for run in runs)
     topics = list(runs[0].arrivals)
-    ages = np.concatenate([_ages(run.arrivals[topics[0]]) for run in runs])
-    received = {topic: sum(len(run.arrivals[topic].stamps) for run in runs) for topic in topics}
+    pairs = np.concatenate([run.arrivals[topics[0]] for run in runs])
+    ages = (pairs[:, 1] - pairs[:, 0]) * 1e-6
+    received = {topic: sum(len(run.arrivals[topic]) for run in runs) for topic in topics}
     return {
         "windows_ns": [
             [int(run.stamps[0]), int(run.stamps[-1])] for run in runs if len(run.stamps)
@@ -125,7 +110,7 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
             for topic, count in received.items()
         },
         "age_ms": describe_ages(ages),
-        "age_curve_ms": _curve(ages) if len(ages) else None,
+        "age_curve_ms": np.percentile(ages, range(101)).round(3).tolist() if len(ages) else None,
         "problems": [
             *_problems_before(published, counts),
             *(text for topic in topics for text in _problems_after(topic, runs, counts)),
@@ -134,7 +119,7 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
 
 
 def _problems_before(published: int, counts: Mapping[str, int]) -> Iterator[str]:
-    """What does not add up until a frame is processed."""
+    """What does not add up before a frame is processed."""
     received, lost = counts["received"], published - counts["received"]
     if lost < 0:
         yield f"received {received} of {published} published"
@@ -156,7 +141,7 @@ def _problems_after(
     processed = counts["processed"]
     received = different = strange = 0
     for run in runs:
-        stamps = run.arrivals[topic].stamps
+        stamps = run.arrivals[topic][:, 0]
         received += len(stamps)
         different += len(np.unique(stamps))
         strange += int((~np.isin(stamps, run.stamps)).sum())
@@ -169,15 +154,10 @@ def _problems_after(
 
 
 def describe_ages(ages: npt.NDArray[np.float64]) -> dict[str, float] | None:
-    """Percentiles of ages; None: there are none."""
+    """Percentiles of ages; None if there are no ages."""
     if not len(ages):
         return None
-    return {
-        "p50": float(np.percentile(ages, 50)),
-        "p95": float(np.percentile(ages, 95)),
-        "p99": float(np.percentile(ages, 99)),
-        "max": float(ages.max()),
-    }
+    return percentiles(ages, unit="") | {"max": float(ages.max())}
 
 
 def span_seconds(runs: Iterable[CameraRun]) -> float:
@@ -185,13 +165,5 @@ def span_seconds(runs: Iterable[CameraRun]) -> float:
     begins, ends = [], []
     for run in runs:
         begins.append(run.stamps.min(initial=np.iinfo(np.int64).max))
-        ends += [arrivals.times.max(initial=0) for arrivals in run.arrivals.values()]
+        ends += [arrivals[:, 1].max(initial=0) for arrivals in run.arrivals.values()]
     return max(0.0, float(max(ends) - min(begins)) * 1e-9)
-
-
-def _ages(arrivals: Arrivals) -> npt.NDArray[np.float64]:
-    return (arrivals.times - arrivals.stamps) * 1e-6
-
-
-def _curve(ages: npt.NDArray[np.float64]) -> list[float]:
-    return [round(float(age), 3) for age in np.percentile(ages, np.linspace(0, 100, _CURVE))]

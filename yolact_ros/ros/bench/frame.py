@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from yolact_ros.structures import Instances
 
 
 class MessageFrames:
-    """A node with the publisher of `~/instances` and somebody who subscribes to it.
+    """A node that publishes `~/instances` and subscribes to it.
 
     Args:
         images: (H, W, 3) uint8 BGR each; they arrive in turns.
@@ -44,24 +43,19 @@ class MessageFrames:
     def __enter__(self) -> MessageFrames:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._node.destroy_node()
         self._context.try_shutdown()
 
     def arrive(self, number: int) -> npt.NDArray[np.uint8]:
-        """Turns the bytes of a sensor_msgs/Image into pixels, as the executor and node do."""
+        """Turn the bytes of a sensor_msgs/Image into pixels, as the executor and node do."""
         message = deserialize_message(self._serialized[number % len(self._serialized)], Image)
         return image_to_array(message).pixels
 
     def make_messages(self, instances: Instances) -> InstanceArray:
-        """Makes the message of `~/instances`."""
+        """Make the message of `~/instances`."""
         return instance_array(instances, self._header)
 
     def publish(self, message: InstanceArray) -> None:
-        """Sends it to the subscriber, which does not read it."""
+        """Send it to the subscriber, which does not read it."""
         self._publisher.publish(message)

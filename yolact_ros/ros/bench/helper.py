@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that `yolact-ros bench node` starts and speaks with through pipes."""
+"""A program that `yolact-ros bench node` starts and talks to through pipes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _STEP = 0.1
 
 
 class Helper(ChildProcess):
-    """A module that runs as a program: JSON as its one argument, and a line of JSON each way.
+    """A module that runs as a program, with JSON as its argument and lines of JSON in its pipes.
 
     Args:
         module: Full name.
         settings: Its argument.
         log: File of its error output, overwritten.
         environment: Variables besides those of this process.
-        name: For errors.
-        on_line: Called in a thread with each line; returns whether that was all, or else the line
-            is an answer.
+        name: Its name in errors.
+        on_line: Called in a thread with each line; returns whether it has dealt with the line,
+            which is an answer otherwise.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Helper(ChildProcess):
         on_line: Callable[[Mapping[str, Any]], bool] = lambda line: False,
     ) -> None:
         self._on_line = on_line
-        self._answers: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Mapping[str, Any] | InputError] = queue.SimpleQueue()
         super().__init__(
             name,
             [sys.executable, "-m", module, json.dumps(settings)],
@@ -55,7 +55,7 @@ class Helper(ChildProcess):
         threading.Thread(target=self._read, daemon=True).start()
 
     def say(self, command: Any) -> None:
-        """Sends a command; one that has ended does not hear it."""
+        """Send a command; a program that has ended does not hear it."""
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
@@ -64,27 +64,35 @@ class Helper(ChildProcess):
             pass
 
     def answer(self, timeout: float, check: Callable[[], None]) -> Mapping[str, Any]:
-        """The next answer.
+        """Wait for the next answer.
 
         Args:
             timeout: Longest wait, s.
             check: Called meanwhile; raises when there is no use in waiting.
 
         Raises:
-            ValueError: None came in time.
+            InputError: None came in time, or the program wrote something else than JSON.
         """
         deadline = time.monotonic() + timeout
-        while True:
+        while time.monotonic() <= deadline:
             try:
-                return self._answers.get(timeout=_STEP)
+                answer = self._answers.get(timeout=_STEP)
             except queue.Empty:
                 check()
-            if time.monotonic() > deadline:
-                raise InputError(f"{self.name}: expected an answer within {timeout:g} s, got none")
+                continue
+            if isinstance(answer, InputError):
+                raise answer
+            return answer
+        raise InputError(f"{self.name}: expected an answer within {timeout:g} s, got none")
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         for text in self._process.stdout:
-            line = json.loads(text)
+            try:
+                line = json.loads(text)
+            except ValueError:
+                shown = text.decode(errors="replace").strip()
+                self._answers.put(InputError(f"{self.name}: expected JSON, got {shown!r}"))
+                continue
             if not self._on_line(line):
                 self._answers.put(line)

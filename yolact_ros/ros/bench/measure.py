@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures the node over DDS, with cameras, node and subscriber as processes of their own."""
+"""Measure the node over DDS, with cameras, node and subscriber as processes of their own."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from yolact_ros.errors import InputError
+from yolact_ros.bench.settings import expect
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
-from yolact_ros.ros.bench.run import Run, run_once
-from yolact_ros.ros.bench.settings import NodeBenchSettings, SetUp, set_ups
+from yolact_ros.ros.bench.session import Run, Session
+from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrangements
 from yolact_ros.ros.fastdds_profile import localhost_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.processes.domain_id import reserve
@@ -24,7 +25,7 @@ from yolact_ros.ros.processes.domain_id import reserve
 def measure_node(
     settings: NodeBenchSettings, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
-    """Measures one node for all cameras and, to compare, one node for each.
+    """Measure one node for all cameras and, to compare, one node for each.
 
     Nothing leaves this machine. Every process has ended when this returns or raises.
 
@@ -34,35 +35,39 @@ def measure_node(
 
     Returns:
         What the command writes as JSON: "settings", "device", "precision", "preset", "domain_id",
-        "set_ups", each with its sums, ages, stages and use, and "comparison" of two.
+        "set_ups" (the arrangements), each with its sums, ages, stages and use, and "comparison" of
+        two.
 
     Raises:
-        ValueError: The node has no such parameter, or did not begin to work; the text says why.
+        InputError: The node has no such parameter, or did not begin to work; the text says why.
     """
     known = [spec.name for spec in PARAMETERS]
     for name in settings.parameters:
-        if name not in known:
-            raise InputError(f"parameter: expected one of {', '.join(known)}, got {name}")
-    ways = set_ups(settings)
-    runs: list[list[Run]] = [[] for _ in ways]
-    with _domain(settings.domain_id) as domain_id, tempfile.TemporaryDirectory() as folder:
+        expect(name in known, "parameter", f"one of {', '.join(known)}", name)
+    measured = arrangements(settings)
+    runs: list[list[Run]] = [[] for _ in measured]
+    domain = reserve() if settings.domain_id is None else nullcontext(settings.domain_id)
+    with domain as domain_id, tempfile.TemporaryDirectory() as folder:
+        environment = _environment(domain_id)
         for number in range(settings.rounds):
-            for way, done in zip(ways, runs, strict=True):
-                logs = Path(folder) / f"{number}_{len(way.nodes)}"
+            turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
+            for arrangement, done in zip(measured, runs, strict=True):
+                logs = Path(folder) / f"{number}_{len(arrangement.nodes)}"
                 logs.mkdir()
-                turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
-                done.append(
-                    run_once(
-                        way,
-                        settings,
-                        environment=_environment(domain_id),
-                        folder=logs,
-                        say=partial(_say, say, way.name + turn),
-                    )
-                )
-    described = [_describe(way, settings, done) for way, done in zip(ways, runs, strict=True)]
+                tell = partial(_say, say, arrangement.name + turn)
+                with Session(
+                    arrangement, settings, environment=environment, folder=logs, say=tell
+                ) as session:
+                    session.start()
+                    session.warm_up()
+                    session.measure()
+                    done.append(session.collect())
+    described = [
+        _describe(arrangement, settings, done)
+        for arrangement, done in zip(measured, runs, strict=True)
+    ]
     result = {
-        "settings": _settings(settings),
+        "settings": asdict(settings),
         "domain_id": domain_id,
         **{name: runs[0][0].state.get(name, "") for name in ("preset", "device", "precision")},
         "set_ups": described,
@@ -73,32 +78,22 @@ def measure_node(
 
 
 def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
-    """One node for all cameras against one node for each: "one", "many" and their "ratio".
+    """Compare one node for all cameras with one node for each: "one", "many", "ratio" of the two.
 
     Returns:
-        Of "frames_per_second", "processor_cores", the nodes' memory "pss_mb" and
-        "without_files_mb", and where there is a GPU "gpu_use" and "gpu_memory_mb". "ratio" is
-        one / many.
+        These three for "frames_per_second", "processor_cores", the nodes' memory "pss_mb" and
+        "without_files_mb", and where there is a GPU "gpu_use" and "gpu_memory_mb".
     """
-    compared = {}
-    for name in ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb"):
-        compared[name] = (one[name], many[name])
-    for name in ("pss_mb", "without_files_mb"):
-        compared[name] = tuple(way["memory"] and way["memory"][name] for way in (one, many))
+    names = ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb")
+    memory = ("pss_mb", "without_files_mb")
+    compared = {name: (one[name], many[name]) for name in names}
+    if one["memory"] and many["memory"]:
+        compared |= {name: (one["memory"][name], many["memory"][name]) for name in memory}
     return {
         name: {"one": left, "many": right, "ratio": left / right}
         for name, (left, right) in compared.items()
         if left is not None and right
     }
-
-
-@contextmanager
-def _domain(wanted: int | None) -> Iterator[int]:
-    if wanted is not None:
-        yield wanted
-        return
-    with reserve() as domain_id:
-        yield domain_id
 
 
 def _environment(domain_id: int) -> dict[str, str]:
@@ -109,69 +104,43 @@ def _say(say: Callable[[str], None], name: str, text: str) -> None:
     say(f"{name}: {text}")
 
 
-def _settings(settings: NodeBenchSettings) -> dict[str, Any]:
-    return {
-        "cameras": [
-            {"name": camera.name, "image_size": list(camera.size), "rate_hz": camera.rate}
-            for camera in settings.cameras
-        ],
-        "transport": settings.transport,
-        "reliability": settings.reliability,
-        "seconds": settings.seconds,
-        "warm_up_s": settings.warm_up,
-        "topics": list(settings.topics),
-        "parameters": dict(settings.parameters),
-        "rounds": settings.rounds,
-    }
-
-
-def _describe(way: SetUp, settings: NodeBenchSettings, runs: Sequence[Run]) -> dict[str, Any]:
+def _describe(
+    arrangement: Arrangement, settings: NodeBenchSettings, runs: Sequence[Run]
+) -> dict[str, Any]:
     cameras = []
     seconds = sum(max(settings.seconds, span_seconds(run.cameras)) for run in runs)
-    for place, camera in enumerate(settings.cameras):
+    for place, stream in enumerate(arrangement.streams):
         described = describe_camera([run.cameras[place] for run in runs])
         received = described["results"][settings.topics[0]]["received"]
         cameras.append(
             {
-                "name": camera.name,
-                "image_topic": way.streams[place].image,
-                "result_topics": [way.streams[place].results + topic for topic in settings.topics],
+                "name": stream.camera.name,
+                "image_topic": stream.image,
+                "result_topics": [stream.results + topic for topic in settings.topics],
                 **described,
                 "frames_per_second": received / seconds,
                 "stages": joined_stages(run.camera_stages[place] for run in runs),
             }
         )
+    memory = [run.memory for run in runs if run.memory is not None]
     return {
-        "name": way.name,
-        "nodes": len(way.nodes),
+        "name": arrangement.name,
+        "nodes": len(arrangement.nodes),
         "cameras": cameras,
         "frames_per_second": sum(camera["frames_per_second"] for camera in cameras),
         "sums_close": not any(camera["problems"] for camera in cameras),
         "stages": joined_stages(stages for run in runs for stages in run.node_stages),
-        "batch_size": _mean([_batch_size(run.state) for run in runs]),
-        "processor_cores": _mean([run.processor_cores for run in runs]),
-        "others_processor_cores": _mean([run.others_processor_cores for run in runs]),
-        "memory": _mean_of([run.memory for run in runs]),
-        "gpu_use": _mean([run.gpu_use for run in runs]),
-        "gpu_memory_mb": _mean([run.gpu_memory_mb for run in runs]),
+        **_means([run.use for run in runs]),
+        "memory": _means(memory) if memory else None,
         "gpu_memory_by": runs[0].gpu_memory_by,
         "nice": runs[0].nice,
     }
 
 
-def _batch_size(values: Mapping[str, str]) -> float | None:
-    """Mean frames in a batch; None: the node serves one camera."""
-    text = values.get("frames in a batch (mean)")
-    return None if text is None else float(text)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _mean_of(rows: Sequence[Mapping[str, float] | None]) -> dict[str, float] | None:
-    known = [row for row in rows if row is not None]
-    return (
-        {name: float(np.mean([row[name] for row in known])) for name in known[0]} if known else None
-    )
+def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """The mean of each value over the rows that know it; None where none does."""
+    means: dict[str, float | None] = {}
+    for name in rows[0]:
+        known = [value for row in rows if (value := row[name]) is not None]
+        means[name] = float(np.mean(known)) if known else None
+    return means

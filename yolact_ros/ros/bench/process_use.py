@@ -1,113 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What processes use of the processor, of memory and of the GPU, by the system's own files."""
+"""How much processor, memory and GPU processes use, as the system tells."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
-import numpy as np
-
+from yolact_ros.bench.memory import read_sizes
 from yolact_ros.ros.processes.parent import end_with_parent
 
 _PROC = Path("/proc")
-_MEMORY = {"rss_mb": "Rss", "pss_mb": "Pss", "without_files_mb": "Anonymous"}
+_MEMORY = {
+    "rss_mb": "Rss",
+    "pss_mb": "Pss",
+    "without_files_mb": "Anonymous",
+    "peak_rss_mb": "VmHWM",
+}
 _PERIOD = 500
-"""Milliseconds between two looks at the GPU."""
+"""Milliseconds between two readings of the GPU."""
 
 
-def processor_seconds(pid: int) -> float | None:
-    """Seconds of one core that a process has used so far; None: the system does not tell."""
+def processor_seconds(pids: Iterable[int]) -> float | None:
+    """Processor time of some processes so far, in s; None: the system does not tell."""
+    ticks = 0
     try:
-        fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+        for pid in pids:
+            fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_of(pid: int) -> dict[str, float] | None:
-    """Resident memory of a process in MB (10^6 bytes); None: the system does not tell.
+def memory_of(pids: Iterable[int]) -> dict[str, float] | None:
+    """Resident memory of some processes together, in MB (10^6 bytes); None: not known.
 
     Returns:
-        "rss_mb": all its pages; "pss_mb": a page that n processes share counts as 1/n;
-        "without_files_mb": those that belong to no file, such as a library's, which all processes
-        share: weights and what else a program makes; "peak_rss_mb": the largest "rss_mb" so far.
+        "rss_mb": all pages; "pss_mb": a page that n processes share counts as 1/n;
+        "without_files_mb": those that belong to no file, such as the weights (all processes share
+        the pages of a library's file); "peak_rss_mb": the largest "rss_mb" so far.
     """
+    total = dict.fromkeys(_MEMORY, 0.0)
     try:
-        pages = _kilobytes(_PROC / str(pid) / "smaps_rollup")
-        status = _kilobytes(_PROC / str(pid) / "status")
+        for pid in pids:
+            folder = _PROC / str(pid)
+            sizes = read_sizes(folder / "smaps_rollup") | read_sizes(folder / "status")
+            for name, field in _MEMORY.items():
+                total[name] += sizes[field] * 1e-6
     except OSError:
         return None
-    memory = {name: pages[field] * 1.024e-3 for name, field in _MEMORY.items()}
-    return memory | {"peak_rss_mb": status["VmHWM"] * 1.024e-3}
+    return total
 
 
-def _kilobytes(file: Path) -> dict[str, int]:
-    """The fields of a file of lines such as "Rss:  123 kB"."""
-    found = {}
-    for line in file.read_text().splitlines():
-        words = line.split()
-        if len(words) == 3 and words[2] == "kB":
-            found[words[0].rstrip(":")] = int(words[1])
-    return found
-
-
-class GpuWatch:
-    """Looks at one GPU with nvidia-smi while the `with` block lasts.
+@contextmanager
+def gpu_watched(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[list[float]]:
+    """Watch one GPU with nvidia-smi.
 
     Args:
-        device: As PyTorch names it: "cuda" or "cuda:N"; anything else is not looked at.
-        environment: Whose CUDA_VISIBLE_DEVICES says which GPU that is.
+        device: As PyTorch names it: "cuda" or "cuda:N"; anything else is not watched.
+        environment: Its CUDA_VISIBLE_DEVICES says which GPU that is.
+
+    Yields:
+        Filled when the block ends: the share of the time in which the GPU worked, 0 to 1, for each
+        half second; empty if that is not known.
     """
-
-    def __init__(self, device: str, environment: Mapping[str, str] = os.environ) -> None:
-        self._gpu = gpu_of(device, environment) if shutil.which("nvidia-smi") else None
-        self._use: list[float] = []
-        self._process: subprocess.Popen[str] | None = None
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> GpuWatch:
-        if self._gpu is not None:
-            self._process = subprocess.Popen(
-                _query(self._gpu, "gpu=utilization.gpu", f"--loop-ms={_PERIOD}"),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                preexec_fn=end_with_parent(),
-            )
-            self._thread = threading.Thread(target=self._read, daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process is not None and self._thread is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._thread.join()
-
-    @property
-    def use(self) -> float | None:
-        """Mean share of the time in which the GPU worked, 0 to 1; None: nobody tells."""
-        return float(np.mean(self._use)) / 100 if self._use else None
-
-    def _read(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        for line in self._process.stdout:
-            self._use += _numbers(line)
+    use: list[float] = []
+    gpu = gpu_of(device, environment) if shutil.which("nvidia-smi") else None
+    if gpu is None:
+        yield use
+        return
+    process = subprocess.Popen(
+        _query(gpu, "gpu=utilization.gpu", f"--loop-ms={_PERIOD}"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=end_with_parent(),
+    )
+    try:
+        yield use
+    finally:
+        process.terminate()
+        output, _ = process.communicate()  # of an hour, it fits into the pipe
+        use += [percent / 100 for line in output.splitlines() for percent in _numbers(line)]
 
 
 def gpu_of(device: str, environment: Mapping[str, str]) -> str | None:
-    """What nvidia-smi calls a device of PyTorch; None: it is no GPU."""
+    """What nvidia-smi calls a device of PyTorch; None if it is no GPU."""
     name, _, number = device.partition(":")
     if name != "cuda":
         return None
@@ -118,7 +100,7 @@ def gpu_of(device: str, environment: Mapping[str, str]) -> str | None:
 
 
 def gpu_memory(device: str, environment: Mapping[str, str] = os.environ) -> float | None:
-    """Memory in use on a GPU, by whomever, in MB (10^6 bytes); None: nobody tells."""
+    """Memory in use on a GPU by all processes, in MB (10^6 bytes); None: not known."""
     gpu = gpu_of(device, environment)
     found = _numbers(_ask(gpu, "gpu=memory.used"))
     return found[0] * 1.048576 if found else None
@@ -127,9 +109,9 @@ def gpu_memory(device: str, environment: Mapping[str, str] = os.environ) -> floa
 def gpu_memory_of(
     pids: Collection[int], device: str, environment: Mapping[str, str] = os.environ
 ) -> float | None:
-    """Memory of some processes on a GPU, MB (10^6 bytes).
+    """Memory of some processes on a GPU, in MB (10^6 bytes).
 
-    None: nobody tells, as in a container, where the driver knows the processes by other ids.
+    None: not known, as in a container, where the driver knows the processes by other ids.
     """
     gpu = gpu_of(device, environment)
     rows = [_numbers(line) for line in _ask(gpu, "compute-apps=pid,used_memory").splitlines()]
@@ -150,7 +132,7 @@ def _query(gpu: str, what: str, *others: str) -> list[str]:
 
 
 def _numbers(line: str) -> list[float]:
-    """Those of a line of CSV; none when one is not a number, such as "[N/A]"."""
+    """Numbers in a line of CSV; none if one of them is no number, such as "[N/A]"."""
     try:
         return [float(word) for word in line.split(",")]
     except ValueError:

@@ -3,8 +3,8 @@
 
     python3 -m yolact_ros.ros.bench.viewer SETTINGS
 
-SETTINGS is JSON: "topics", each with its name and type. Every message of `/diagnostics` becomes a
-line of JSON on its standard output at once; the rest it tells when asked on its standard input. It
+SETTINGS is JSON: "topics", each with its name and type. It writes every message of `/diagnostics`
+to its standard output at once, as a line of JSON, and the rest when asked on its standard input. It
 ends with its input.
 """
 
@@ -35,7 +35,7 @@ _TELLS_WHEN = hasattr(Subscription, "CallbackType")
 
 
 class BenchViewer(Node):
-    """Subscribes to results, of which it reads the stamp alone.
+    """Subscriber of results, of which it reads the stamp alone.
 
     Args:
         topics: Name and type of each: "/yolact/instances", "yolact_ros.msg/InstanceArray".
@@ -58,21 +58,19 @@ class BenchViewer(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
 
     def answer(self, command: str) -> None:
-        """Answers a command on the standard output.
+        """Answer a command on the standard output.
 
-        "publishers": how many each subscription has. "results": of each topic, stamp and arrival of
-        every result since the last time, in turns, ns by the system's clock.
+        "publishers": how many each subscription has. "results": for each topic, stamp and arrival
+        of every result since the last time, in turns, ns by the system's clock.
         """
         if command == "publishers":
             topics = [reader.topic_name for reader in self._readers]
             self.tell({"publishers": [self.count_publishers(topic) for topic in topics]})
         else:
-            self.tell({"results": [list(results) for results in self._results]})
-            for results in self._results:
-                results.clear()
+            self.tell({"results": [_take(results) for results in self._results]})
 
     def tell(self, content: Mapping[str, Any]) -> None:
-        """Writes one line."""
+        """Write one line."""
         with self._output:
             print(json.dumps(content), flush=True)
 
@@ -102,8 +100,15 @@ class BenchViewer(Node):
         )
 
 
+def _take(results: list[int]) -> list[int]:
+    """Remove and return what a list holds; what the other thread appends meanwhile stays in it."""
+    taken = results[:]
+    del results[: len(taken)]
+    return taken
+
+
 def stamp_of(data: bytes) -> int:
-    """The stamp of a serialised message that begins with a header, ns.
+    """Read the stamp of a serialised message that begins with a header, ns.
 
     Four bytes say how CDR orders bytes (OMG DDS-RTPS 2.3, 10.5), then come seconds and nanoseconds.
     """
@@ -124,7 +129,7 @@ def _serve(viewer: BenchViewer) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs the subscriber until its input ends."""
+    """Run the subscriber until its input ends."""
     [text] = sys.argv[1:] if args is None else args
     settings = json.loads(text)
     nice = raise_priority()

@@ -7,12 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.bench.node_plot import node_speed_picture
-from yolact_ros.bench.node_text import (
-    describe_node_settings,
-    node_speed_table,
-    ordered_stages,
-)
+from yolact_ros.bench.plots import node_plot
+from yolact_ros.bench.tables import describe_node_settings, node_table, ordered_stages
 
 CAMERA = {
     "name": "cam0",
@@ -33,7 +29,7 @@ CAMERA = {
     "frames_per_second": 8.0,
     "problems": [],
 }
-WAY = {
+ARRANGEMENT = {
     "name": "one node, 2 cameras",
     "nodes": 1,
     "cameras": [CAMERA, CAMERA | {"name": "cam1", "published": 200, "age_ms": None,
@@ -65,7 +61,7 @@ RESULT = {
     "precision": "fp32",
     "machine": {"name": "A CPU", "device": "cpu", "cores": 2},
     "versions": {"torch": "2.15"},
-    "set_ups": [WAY],
+    "set_ups": [ARRANGEMENT],
 }
 
 
@@ -80,13 +76,13 @@ def cells(text):
 
 def test_the_head_says_what_was_measured(result):
     assert describe_node_settings(result) == (
-        "yolact_demo, fp32 on A CPU, 2 cores; 2 x 480x640 at 15 Hz, 1 x 480x640 at 7.5 Hz, raw, "
+        "yolact_demo, fp32 on A CPU, 2 cores; 2 x 640x480 at 15 Hz, 1 x 640x480 at 7.5 Hz, raw, "
         "best effort; 20 s after 5 s"
     )
 
 
 def test_rows_of_cameras_and_their_sums(result):
-    text = node_speed_table(result)
+    text = node_table(result)
     fates, ages = text.split("\nage, ms")
     row = ["100", "4", "96", "13", "1", "1", "1", "0", "80", "80", "79"]
     assert cells(fates)["cam0"] == row
@@ -103,7 +99,7 @@ def test_rows_of_cameras_and_their_sums(result):
 
 
 def test_columns_stand_under_their_titles(result):
-    lines = node_speed_table(result).splitlines()
+    lines = node_table(result).splitlines()
     [title] = [line for line in lines if line.startswith("frames  ")]
     row = lines[lines.index(title) + 1]
     for name, value in (("published", "100"), ("lost in DDS", "4"), ("-> overlay", "79")):
@@ -123,56 +119,56 @@ def test_stages_come_in_the_order_of_a_frame_s_way():
 
 
 def test_what_does_not_close_is_said(result):
-    way = result["set_ups"][0]
-    way["sums_close"] = False
-    way["cameras"][1]["problems"] = ["received 5 of 4 published"]
-    text = node_speed_table(result)
+    arrangement = result["set_ups"][0]
+    arrangement["sums_close"] = False
+    arrangement["cameras"][1]["problems"] = ["received 5 of 4 published"]
+    text = node_table(result)
     assert "the sums do not close:\n  cam1: received 5 of 4 published\n" in text
     assert "the sums close" not in text
 
 
 def test_what_the_reader_must_know_is_remarked(result):
     camera = result["set_ups"][0]["cameras"][0]
-    assert "cam0:" not in node_speed_table(result)
+    assert "cam0:" not in node_table(result)
     camera |= {"skipped": 7, "lost_in_dds": 4, "lost": 1}
-    text = node_speed_table(result)
+    text = node_table(result)
     assert "cam0: 7 frames were not made in time by the camera" in text
     assert "cam0: of 4 frames lost in DDS the node was told of 1;" in text
 
 
 def test_where_nobody_tells_there_is_no_line(result):
-    way = result["set_ups"][0]
-    way |= {"processor_cores": None, "memory": None, "batch_size": None}
-    text = node_speed_table(result)
+    arrangement = result["set_ups"][0]
+    arrangement |= {"processor_cores": None, "memory": None, "batch_size": None}
+    text = node_table(result)
     assert "batch" not in text
     assert "processor" not in text and "memory" not in text
 
 
 def test_the_gpu_s_use(result):
-    way = result["set_ups"][0]
-    way |= {"gpu_use": 0.42, "gpu_memory_mb": 1234.5, "gpu_memory_by": "process"}
-    text = node_speed_table(result)
+    arrangement = result["set_ups"][0]
+    arrangement |= {"gpu_use": 0.42, "gpu_memory_mb": 1234.5, "gpu_memory_by": "process"}
+    text = node_table(result)
     assert "GPU: at work 42% of the time\nmemory of the GPU, MB: 1234" in text
-    way["gpu_memory_by"] = "device"
-    assert node_speed_table(result).endswith("1234 (growth of all that is in use)")
+    arrangement["gpu_memory_by"] = "device"
+    assert node_table(result).endswith("1234 (growth of all that is in use)")
 
 
 def test_a_comparison_ends_the_table(result):
-    result["set_ups"].append(WAY | {"name": "2 nodes, one camera each", "nodes": 2})
+    result["set_ups"].append(ARRANGEMENT | {"name": "2 nodes, one camera each", "nodes": 2})
     result["comparison"] = {
         "frames_per_second": {"one": 16.0, "many": 12.0, "ratio": 4 / 3},
         "pss_mb": {"one": 500.4, "many": 1600.0, "ratio": 0.3127},
     }
-    *_, title, rate, memory = node_speed_table(result).splitlines()
+    *_, title, rate, memory = node_table(result).splitlines()
     assert title.split() == ["one", "node", "a", "node", "each", "ratio"]
     assert rate.split() == ["frames/s", "16.00", "12.00", "1.333"]
     assert memory.split()[-3:] == ["500", "1600", "0.313"]
 
 
-def test_the_picture_has_a_row_for_each_way(result):
-    one = decode(node_speed_picture(result))
-    result["set_ups"].append(WAY | {"name": "2 nodes, one camera each", "nodes": 2})
-    two = decode(node_speed_picture(result))
+def test_the_plot_has_a_row_for_each_arrangement(result):
+    one = decode(node_plot(result))
+    result["set_ups"].append(ARRANGEMENT | {"name": "2 nodes, one camera each", "nodes": 2})
+    two = decode(node_plot(result))
     assert one.shape[1] == two.shape[1] and two.shape[0] > 1.5 * one.shape[0]
     # the fates' colours, such as the green of what was processed
     green = (two == (44, 160, 44)[::-1]).all(2)
@@ -180,14 +176,14 @@ def test_the_picture_has_a_row_for_each_way(result):
     assert green[:middle].any() and green[middle:].any()
 
 
-def test_a_picture_of_nothing_received(result):
-    way = result["set_ups"][0]
-    way["stages"] = {}
-    for camera in way["cameras"]:
+def test_a_plot_of_nothing_received(result):
+    arrangement = result["set_ups"][0]
+    arrangement["stages"] = {}
+    for camera in arrangement["cameras"]:
         camera |= {"age_ms": None, "age_curve_ms": None}
         camera |= dict.fromkeys(("processed", "replaced", "too_old", "bad", "failed"), 0)
         camera |= {"lost_in_dds": camera["published"], "received": 0}
-    assert decode(node_speed_picture(result)).size
+    assert decode(node_plot(result)).size
 
 
 def decode(png):

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is timed: segmenter and baseline, loaded, and the images that both get."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from yolact_ros.checkpoints import choose_preset, load_checkpoint
+from yolact_ros.export import export_network
+from yolact_ros.inference import Segmenter, shipped_weights
+from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
+from yolact_ros.network import Yolact, build_network
+from yolact_ros.presets import Preset, get_preset
+from yolact_ros.structures import Instances, RawPredictions
+
+from .baseline import PlainSegmenter
+from .constant_detections import ConstantDetections, constant_detections
+from .settings import SpeedSettings
+
+_DIFFERENT_IMAGES = 4
+_RANDOM_WEIGHTS_BOX_AREA = 0.05
+
+Image = npt.NDArray[np.uint8]
+
+
+class Workload:
+    """Segmenter and baseline on the same detections, with the images to segment.
+
+    Args:
+        settings: What is measured.
+
+    Attributes:
+        settings: What is measured.
+        segmenter: The segmenter that is measured.
+        baseline: The published code's steps, or None.
+        in_torch: The segmenter with the network in torch, if `segmenter` has it elsewhere.
+        images: (H, W, 3) uint8 BGR each, random; the calls take turns with them.
+        weights: The file the weights came from; None if they are random.
+        box_area: As in the settings, with the default filled in.
+        detections: What makes all of them find the same.
+    """
+
+    def __init__(self, settings: SpeedSettings) -> None:
+        self.settings = settings
+        device = resolve_device(settings.device)
+        exported = settings.engine != "torch"
+        self._precision, _ = resolve_precision(settings.precision, device)
+        if exported and settings.precision == "auto" and device.type == "cpu":
+            self._precision = "fp32"  # whatever torch would take
+        self._limits: dict[str, Any] = {
+            "max_instances": max(settings.instances, 1),
+            "nms_iou": 1.0,
+        }
+        preset, self.weights = _choose(settings)
+        self._network = _build(preset, self.weights, settings.seed).to(device)
+        generator = np.random.default_rng(settings.seed)
+        shape = (_DIFFERENT_IMAGES, *settings.image_size, 3)
+        self.images: list[Image] = list(generator.integers(0, 256, shape, dtype=np.uint8))
+        self.box_area = settings.box_area
+        if self.box_area is None and self.weights is None:
+            self.box_area = _RANDOM_WEIGHTS_BOX_AREA
+        plain = PlainSegmenter(self._network, **self._limits)
+        self.detections = self._make_constant(plain)
+        self.baseline = plain if settings.baseline else None
+        self.segmenter = self.make_segmenter(settings.compile)
+        self.in_torch: Segmenter | None = None
+        if exported:
+            self.in_torch, self.segmenter = self.segmenter, self._make_exported()
+
+    def make_segmenter(self, compile: str) -> Segmenter:
+        """Make a segmenter with the network in torch."""
+        return Segmenter(
+            network=copy.deepcopy(self._network),
+            device=self.settings.device,
+            precision=self._precision,
+            compile=compile,
+            **self._limits,
+        )
+
+    def _make_exported(self) -> Segmenter:
+        """Make a segmenter with the network in ONNX Runtime."""
+        network = _build(self._network.preset, self.weights, self.settings.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "bench.onnx"
+            export_network(network, path, precision=self._precision)
+            exported = _ConstantNetwork(path, self.settings.device, self.detections)
+        return Segmenter(network=exported, **self._limits)
+
+    def _make_constant(self, plain: PlainSegmenter) -> ConstantDetections:
+        """Let the network find the same whatever it sees, from what it predicts for one image."""
+        found: list[RawPredictions] = []
+        remember = self._network.register_forward_hook(lambda *seen: found.append(seen[2]))
+        plain(self.images[:1])
+        remember.remove()
+        settings = self.settings
+        detections = constant_detections(found[0], settings.instances, self.box_area, settings.seed)
+        self._network.register_forward_hook(detections)
+        return detections
+
+    def frames(self, number: int) -> list[Image]:
+        """The images of one call."""
+        count = len(self.images)
+        return [self.images[(number + i) % count] for i in range(self.settings.batch)]
+
+    def check(self) -> None:
+        """Raise an error unless segmenter and baseline find the number of instances asked for."""
+        wanted = self.settings.instances
+        checked: dict[str, Callable[[list[Image]], Any]] = {"the segmenter": self.segmenter}
+        if self.baseline:
+            checked["the baseline"] = self.baseline
+        for name, segment in checked.items():
+            for found in segment(self.frames(0)):
+                count = len(found) if isinstance(found, Instances) else len(found.scores)
+                if count != wanted:
+                    raise RuntimeError(
+                        f"{name}: expected {wanted} instances in every image, got {count}: "
+                        "segmenter and baseline would not do the same work"
+                    )
+
+
+class _ConstantNetwork(OnnxNetwork):
+    """An exported network with the detections that the hook gives the same network in torch."""
+
+    def __init__(self, path: Path, device: str, detections: ConstantDetections) -> None:
+        super().__init__(path, device=device)
+        self._detections = detections
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        return self._detections(self, (x,), super().__call__(x))
+
+
+def _choose(settings: SpeedSettings) -> tuple[Preset, Path | None]:
+    if settings.weights is not None:
+        return choose_preset(settings.weights, settings.preset), settings.weights
+    preset = get_preset(settings.preset or "yolact_demo")
+    return preset, shipped_weights(preset)
+
+
+def _build(preset: Preset, weights: Path | None, seed: int) -> Yolact:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(preset)
+    if weights is not None:
+        load_checkpoint(network, weights)
+    return network.eval()
