@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import subprocess
+import sys
 
 import pytest
 
+from yolact_ros.bench.settings import SpeedSettings
+from yolact_ros.cli.bench_output import write_json
 from yolact_ros.cli.main import main
+from yolact_ros.errors import InputError
 
 STAGES = ["bench", "--preset", "yolact_demo", "--device", "cpu", "--image-size", "128x96",
           "--frames", "2", "--warm-up", "1", "--instances", "2"]  # fmt: skip
@@ -79,26 +84,68 @@ def test_the_surroundings_have_rows_where_there_is_ros(tmp_path, capsys, monkeyp
 
 @pytest.mark.parametrize("part", [[], ["growth"]])
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "status", "message"),
     [
-        (["--frames", "0"], "frames: expected 1 or more, got 0"),
-        (["--warm-up", "0"], "warm_up: expected 1 or more, got 0"),
-        (["--batch", "0"], "batch: expected 1 or more, got 0"),
-        (["--instances", "-1"], "instances: expected 0 or more, got -1"),
-        (["--threads", "0"], "threads: expected 1 or more, got 0"),
-        (["--box-area", "0"], "box_area: expected above 0 up to 1, got 0.0"),
-        (["--box-area", "1.5"], "box_area: expected above 0 up to 1, got 1.5"),
-        (["--image-size", "720"], "--image-size: expected WIDTHxHEIGHT in pixels"),
-        (["--preset", "yolact_huge"], "yolact_huge"),
-        (["--precision", "fp8"], "precision: expected one of auto, fp32, fp16, bf16, got 'fp8'"),
-        (["--device", "tpu"], "device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
-        (["--compile", "yes"], "compile: expected a bool or one of off, on, auto, got 'yes'"),
-        (["--weights", "none.pth"], "none.pth"),
+        (["--frames", "0"], 2, "--frames: expected an integer of 1 or more, got '0'"),
+        (["--warm-up", "0"], 2, "--warm-up: expected an integer of 1 or more, got '0'"),
+        (["--batch", "0"], 2, "--batch: expected an integer of 1 or more, got '0'"),
+        (["--instances", "-1"], 2, "--instances: expected an integer of 0 or more, got '-1'"),
+        (["--threads", "0"], 2, "--threads: expected an integer of 1 or more, got '0'"),
+        (["--box-area", "0"], 2, "--box-area: expected above 0 up to 1, got '0'"),
+        (["--box-area", "1.5"], 2, "--box-area: expected above 0 up to 1, got '1.5'"),
+        (["--image-size", "720"], 2, "--image-size: expected WIDTHxHEIGHT in pixels"),
+        (["--preset", "yolact_huge"], 2, "yolact_huge"),
+        (["--precision", "fp8"], 2, "--precision: invalid choice: 'fp8' (choose from"),
+        (["--device", "tpu"], 2, "--device: expected auto, cpu, cuda or cuda:N, got 'tpu'"),
+        (["--compile", "yes"], 2, "--compile: invalid choice: 'yes' (choose from"),
+        (["--weights", "none.pth"], 2, "none.pth"),
+        (
+            ["--engine", "onnxruntime", "--precision", "bf16"],
+            1,
+            "precision: expected fp32 or fp16 for an exported file, got 'bf16'",
+        ),
     ],
 )
-def test_wrong_values_of_stages_are_refused_in_one_line(part, arguments, message, capsys):
-    assert main(["bench", *part, *arguments]) == 1
-    captured = capsys.readouterr()
-    error = captured.err.splitlines()[-1]
-    assert error.startswith("yolact-ros: ") and message in error
-    assert len(captured.err.splitlines()) <= 2  # the other says that there is no ROS
+def test_wrong_values_are_refused_in_one_line(part, arguments, status, message, refused):
+    refusal = refused("bench", *part, *arguments)
+    assert refusal[0] == status and message in refusal[1]
+
+
+def test_wrong_values_are_refused_before_torch_is_loaded():
+    code = """
+import sys
+from yolact_ros.cli.main import main
+from yolact_ros.errors import InputError
+assert main(["bench", "--engine", "onnxruntime", "--precision", "bf16"]) == 1
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frames": 0}, "frames: expected 1 or more, got 0"),
+        ({"warm_up": 0}, "warm_up: expected 1 or more, got 0"),
+        ({"batch": 0}, "batch: expected 1 or more, got 0"),
+        ({"instances": -1}, "instances: expected 0 or more, got -1"),
+        ({"threads": 0}, "threads: expected 1 or more, got 0"),
+        ({"box_area": 0.0}, "box_area: expected above 0 up to 1, got 0.0"),
+        ({"box_area": 1.5}, "box_area: expected above 0 up to 1, got 1.5"),
+        ({"preset": "yolact_huge"}, "yolact_huge"),
+        ({"precision": "fp8"}, "precision: expected one of auto, fp32, fp16, bf16, got 'fp8'"),
+        ({"compile": "yes"}, "compile: expected one of off, on, auto, got 'yes'"),
+    ],
+)
+def test_settings_are_checked_when_they_are_made(changes, message):
+    with pytest.raises(InputError, match=message):
+        SpeedSettings(**changes)
+
+
+def test_lists_of_numbers_are_written_in_one_line(tmp_path):
+    result = {"curve": [1.5, -2e-07, 3], "names": ["a", "b"], "pairs": [[1, 2]], "none": []}
+    write_json(tmp_path / "new" / "file.json", result)
+    text = (tmp_path / "new" / "file.json").read_text()
+    assert json.loads(text) == result
+    assert '"curve": [ 1.5, -2e-07, 3 ],' in text
+    assert len(text.splitlines()) == 11

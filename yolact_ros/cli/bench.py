@@ -4,23 +4,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from yolact_ros.presets import preset_names
+from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
-from .image_size import parse_size
+from .bench_output import write_file, write_json
+from .options import checked, natural, positive_int, shared
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from yolact_ros.bench.settings import SpeedSettings
     from yolact_ros.bench.stages import Surroundings
 
 
@@ -29,50 +28,102 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure time and memory on this machine",
-        description="Measures every stage between an image and the sent messages. Without PART: "
-        "one row a stage, and with --baseline the same for the plain way (eager FP32, full-image "
-        "float masks), in turns and on the same detections.",
+        description="Measure the time of every stage from an image to the published messages, and "
+        "the peak memory of a call. With --baseline, the same for the published code's way to do "
+        "it (eager FP32, full-image float masks), in turns and on the same detections. PART "
+        "measures something else.",
+        examples=(
+            "yolact-ros bench --preset yolact_resnet50 --device cpu --baseline",
+            "yolact-ros bench --image-size 1920x1080 --batch 4 --json speed.json",
+        ),
+        parents=_parents(),
     )
-    _add_arguments(parser)
     parser.add_argument(
-        "--engine",
-        default="torch",
-        help="torch, or onnxruntime: exports the network and measures it in both "
-        "(default: %(default)s)",
+        "--baseline",
+        action="store_true",
+        help="Also measure the published code's way to do it, and print the ratios.",
     )
     parser.add_argument(
-        "--baseline", action="store_true", help="measure the plain way along, and the ratio"
+        "--no-overlay", dest="overlay", action="store_false", help="Do not measure drawing."
     )
-    parser.add_argument("--no-overlay", action="store_true", help="do not measure drawing")
     parser.add_argument(
-        "--no-messages", action="store_true", help="do not measure messages where there is a ROS"
+        "--no-messages",
+        action="store_true",
+        help="Do not measure messages. Without a ROS 2 environment they are never measured.",
     )
     parser.set_defaults(run=run)
     parts = parser.add_subparsers(title="parts", metavar="PART")
     bench_node.register(parts)
     growth = parts.add_parser(
         "growth",
-        help="cost as instances, image size and batch grow",
-        description="Measures every stage for 0 to 100 instances, images of 320x240 to 3840x2160 "
-        "and batches of 1 to 8, each around the point that the arguments describe.",
+        help="measure how time grows with instances, image size and batch",
+        description="Measure every stage for 0 to 100 instances, images of 320x240 to 3840x2160 "
+        "pixels and batches of 1 to 8, each around the point that the options describe.",
+        examples=(
+            "yolact-ros bench growth --device cpu --threads 1 --picture growth.png",
+            "yolact-ros bench growth --instances 50 --image-size 640x480 --json growth.json",
+        ),
+        parents=_parents(frames=10, box_area=0.05),
     )
-    _add_arguments(growth)
-    growth.set_defaults(run=run_growth, box_area=0.05, frames=10)
+    growth.set_defaults(run=run_growth, overlay=False, baseline=False)
+
+
+def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.ArgumentParser]:
+    """The options that both commands have; all but the last two are fields of `SpeedSettings`."""
+    network = shared(
+        *("--preset", "--weights", "--device", "--precision", "--compile", "--threads", "--engine"),
+        title="network",
+        weights={
+            "help": "Trained weights: a .pth or .safetensors file. Unless given, those shipped for "
+            "the preset are used, and random ones where there are none."
+        },
+        engine={
+            "help": "Library that runs the network; for onnxruntime the network is exported, and "
+            "measured in torch, too."
+        },
+    )
+    work = argparse.ArgumentParser(add_help=False)
+    group = work.add_argument_group("work")
+    group.add_argument(
+        "--instances",
+        type=natural,
+        default=20,
+        metavar="N",
+        help="Number of detections per image: the best candidates, whatever their scores.",
+    )
+    group.add_argument(
+        "--box-area",
+        type=checked(float, "above 0 up to 1", lambda area: 0 < area <= 1),
+        default=box_area,
+        metavar="FRACTION",
+        help="Area of every box as a fraction of the image; the boxes are put at random places. "
+        "Unless given, the boxes are the network's own, and 0.05 with random weights.",
+    )
+    group.add_argument(
+        "--batch", type=positive_int, default=1, metavar="N", help="Number of images per call."
+    )
+    group.add_argument(
+        "--frames", type=positive_int, default=frames, metavar="N", help="Number of timed calls."
+    )
+    group.add_argument(
+        "--warm-up", type=positive_int, default=3, metavar="N", help="Number of calls before them."
+    )
+    return [network, shared("--image-size", title="work"), work, shared("--json", "--picture")]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bench` without a part."""
+    settings = _settings(arguments)
     from yolact_ros.bench.stages import measure_speed  # torch
     from yolact_ros.bench.tables import speed_table
 
-    settings = _settings(arguments, baseline=arguments.baseline, overlay=not arguments.no_overlay)
     with ExitStack() as stack:
         surroundings = None
         frames = None if arguments.no_messages else _message_frames()
         if frames is None:
-            print("arrival, message and publish are left out: "
-                  + ("--no-messages" if arguments.no_messages else "no ROS 2 with yolact_ros's "
-                     "messages in this environment"), file=sys.stderr)  # fmt: skip
+            reason = "no ROS 2 with yolact_ros's messages in this environment"
+            reason = "--no-messages" if arguments.no_messages else reason
+            print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
         else:
             make = frames
 
@@ -81,101 +132,32 @@ def run(arguments: argparse.Namespace) -> int:
 
         result = measure_speed(settings, surroundings)
     print(speed_table(result))
-    _write_json(arguments.json, result)
+    write_json(arguments.json, result)
     if arguments.picture:
         from yolact_ros.bench.plots import speed_plot  # matplotlib
 
-        _write(arguments.picture, speed_plot(result))
+        write_file(arguments.picture, speed_plot(result))
     return 0
 
 
 def run_growth(arguments: argparse.Namespace) -> int:
     """Runs `bench growth`."""
+    settings = _settings(arguments)
     from yolact_ros.bench.growth import measure_growth  # torch
 
-    result = measure_growth(_settings(arguments, overlay=False), on_point=print)
-    _write_json(arguments.json, result)
+    result = measure_growth(settings, on_point=print)
+    write_json(arguments.json, result)
     if arguments.picture:
         from yolact_ros.bench.plots import growth_plot  # matplotlib
 
-        _write(arguments.picture, growth_plot(result))
+        write_file(arguments.picture, growth_plot(result))
     return 0
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--preset",
-        help=f"one of {', '.join(preset_names())} (default: the one that the weights were made "
-        "for, or yolact_demo)",
-    )
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        metavar="FILE",
-        help=".pth or .safetensors file (default: the shipped ones, or else seeded random ones)",
-    )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--precision", default="auto", help="auto, fp32, fp16 or bf16 (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--image-size", default="1280x720", metavar="WIDTHxHEIGHT", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--instances",
-        type=int,
-        default=20,
-        metavar="N",
-        help="in each image: the best candidates, whatever their scores (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--box-area",
-        type=float,
-        metavar="FRACTION",
-        help="of the image, for all boxes, which are then put at random places (default: the "
-        "network's own boxes; 0.05 with random weights and for growth)",
-    )
-    parser.add_argument(
-        "--batch", type=int, default=1, metavar="N", help="images at once (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--frames", type=int, default=30, metavar="N",
-        help="timed calls (default: 30; growth: 10 at each point)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--warm-up", type=int, default=3, metavar="N", help="calls before (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--compile",
-        default="off",
-        help="off, on or auto: torch.compile for the network (default: %(default)s)",
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="of the CPU (default: torch's)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw them there, as PNG")
-
-
-def _settings(arguments: argparse.Namespace, **others: Any) -> SpeedSettings:
-    from yolact_ros.bench.settings import SpeedSettings
-
-    return SpeedSettings(
-        preset=arguments.preset,
-        weights=arguments.weights,
-        device=arguments.device,
-        precision=arguments.precision,
-        image_size=parse_size(arguments.image_size),
-        instances=arguments.instances,
-        batch=arguments.batch,
-        frames=arguments.frames,
-        warm_up=arguments.warm_up,
-        box_area=arguments.box_area,
-        compile=arguments.compile,
-        engine=arguments.engine,
-        threads=arguments.threads,
-        **others,
-    )
+def _settings(arguments: argparse.Namespace) -> SpeedSettings:
+    names = [field.name for field in fields(SpeedSettings)]
+    given = {name: getattr(arguments, name) for name in names if name in arguments}
+    return SpeedSettings(**given)
 
 
 def _message_frames() -> Any:
@@ -185,13 +167,3 @@ def _message_frames() -> Any:
     except ImportError:
         return None
     return MessageFrames
-
-
-def _write_json(path: Path | None, result: Mapping[str, Any]) -> None:
-    if path:
-        _write(path, (json.dumps(result, indent=1, default=str) + "\n").encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

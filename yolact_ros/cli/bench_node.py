@@ -5,20 +5,18 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
-import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
-from yolact_ros.presets import preset_names
 
-from .image_size import parse_size
+from .bench_output import write_file, write_json
+from .options import ImageSize, shared
 
 _NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
 _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
@@ -26,91 +24,100 @@ _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
 
 def register(parts: Any) -> None:
     """Adds the part to `argparse`'s subparsers."""
+    network = shared(
+        *("--preset", "--weights", "--device", "--precision", "--engine", "--score-threshold"),
+        title="node",
+        description="Parameters of the node. What is not given is left to the node.",
+        **{name: {"default": None} for name in _NETWORK if name != "preset"},
+    )
     node = parts.add_parser(
         "node",
-        help="the real node over DDS: ages, drops, use of the machine",
-        description="Starts cameras, the node and a subscriber as processes of their own, and "
-        "measures over DDS: the age of results on arrival, what was dropped in DDS and in the "
-        "node, the time of each stage by the node's own counters, and the use of processor, memory "
-        "and GPU. With --compare: one node for all cameras against one node for each.",
+        help="measure the real node over DDS: ages, drops, use of the machine",
+        description="Start cameras, the node and a subscriber as processes of their own, and "
+        "measure over DDS: the age of results on arrival, what was dropped in DDS and in the node, "
+        "the time of each stage by the node's own counters, and the use of processor, memory and "
+        "GPU. With --compare: one node for all cameras against one node for each.",
+        examples=(
+            "yolact-ros bench node --image-size 1280x720 --rate 30 --device cuda",
+            "yolact-ros bench node --cameras 4 --compare --rounds 2 --picture node.png",
+        ),
+        parents=[network, shared("--json", "--picture")],
     )
-    cameras = node.add_argument_group("cameras")
-    cameras.add_argument(
-        "--cameras", type=int, default=1, metavar="N", help="how many (default: %(default)s)"
-    )
-    cameras.add_argument(
+    _add_cameras(node.add_argument_group("cameras"))
+    _add_measurement(node.add_argument_group("measurement"))
+    node.set_defaults(run=run)
+
+
+def _add_cameras(group: Any) -> None:
+    group.add_argument("--cameras", type=int, default=1, metavar="N", help="Number of cameras.")
+    group.add_argument(
         "--image-size",
+        type=ImageSize.parse,
         nargs="+",
-        default=["640x480"],
+        default=[ImageSize(height=480, width=640)],
         metavar="WIDTHxHEIGHT",
-        help="one for all or one for each (default: 640x480)",
+        help="Width and height of the images in pixels: one for all cameras or one for each.",
     )
-    cameras.add_argument(
+    group.add_argument(
         "--rate",
-        nargs="+",
         type=float,
+        nargs="+",
         default=[15.0],
         metavar="HZ",
-        help="frames a second: one for all or one for each (default: 15)",
+        help="Frames per second: one for all cameras or one for each.",
     )
-    cameras.add_argument(
-        "--transport", default="raw", help="raw, or compressed: JPEG (default: %(default)s)"
+    group.add_argument(
+        "--transport",
+        choices=TRANSPORTS,
+        default="raw",
+        help="How the images are sent; compressed ones are JPEG.",
     )
-    cameras.add_argument(
+    group.add_argument(
         "--reliability",
+        choices=RELIABILITIES,
         default="reliable",
-        help="that the cameras offer: reliable or best_effort (default: %(default)s)",
+        help="Reliability that the cameras offer.",
     )
-    network = node.add_argument_group("node", "What is not given is left to the node.")
-    network.add_argument("--preset", help=f"one of {', '.join(preset_names())}")
-    network.add_argument("--weights", type=Path, metavar="FILE", help="(default: the demo's)")
-    network.add_argument("--device", help="auto, cpu, cuda or cuda:N")
-    network.add_argument("--precision", help="auto, fp32, fp16 or bf16")
-    network.add_argument("--engine", help="what runs the network")
-    network.add_argument("--score-threshold", type=float, metavar="S")
-    network.add_argument(
+
+
+def _add_measurement(group: Any) -> None:
+    group.add_argument(
         "--parameter",
         action="append",
         default=[],
         metavar="NAME:=VALUE",
-        help="any other parameter of the node, as after `ros2 run ... -p`; several times for "
-        "several",
+        help="Any other parameter of the node, as after `ros2 run ... -p`. Can be repeated.",
     )
-    network.add_argument(
+    group.add_argument(
         "--topics",
         default="instances",
         metavar="NAME,...",
-        help="outputs that are subscribed to, without `~/`; the ages are those of the first "
-        "(default: %(default)s)",
+        help="Outputs to subscribe to, without `~/`; the ages are those of the first.",
     )
-    measuring = node.add_argument_group("measurement")
-    measuring.add_argument(
-        "--seconds", type=float, default=20.0, metavar="S", help="(default: %(default)g)"
+    group.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="Length of the measurement in s."
     )
-    measuring.add_argument(
-        "--warm-up", type=float, default=5.0, metavar="S", help="before it (default: %(default)g)"
+    group.add_argument(
+        "--warm-up", type=float, default=5.0, metavar="S", help="Length of the warm-up in s."
     )
-    measuring.add_argument(
+    group.add_argument(
         "--compare",
         action="store_true",
-        help="measure one node for each camera along, and print the ratios",
+        help="Also measure one node for each camera, and print the ratios.",
     )
-    measuring.add_argument(
+    group.add_argument(
         "--rounds",
         type=int,
         default=1,
         metavar="N",
-        help="measure so many times; what is compared takes turns (default: %(default)s)",
+        help="Number of measurements to join; what is compared takes turns.",
     )
-    measuring.add_argument(
+    group.add_argument(
         "--domain-id",
         type=int,
         metavar="ID",
-        help="ROS domain (default: one that nobody uses, whatever ROS_DOMAIN_ID says)",
+        help="ROS domain. Unless given, one that nobody uses, whatever ROS_DOMAIN_ID says.",
     )
-    measuring.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    measuring.add_argument("--picture", type=Path, metavar="FILE", help="draw them there, as PNG")
-    node.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,11 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.ros.bench.settings import NodeBenchSettings, cameras_of
 
     settings = NodeBenchSettings(
-        cameras=cameras_of(
-            arguments.cameras,
-            [parse_size(text) for text in arguments.image_size],
-            arguments.rate,
-        ),
+        cameras=cameras_of(arguments.cameras, arguments.image_size, arguments.rate),
         transport=arguments.transport,
         reliability=arguments.reliability,
         seconds=arguments.seconds,
@@ -154,12 +157,11 @@ def run(arguments: argparse.Namespace) -> int:
     result["machine"] = describe_machine(torch.device(result["device"]))
     result["versions"] = versions() | _middleware()
     print(node_table(result))
-    if arguments.json:
-        _write(arguments.json, _json(result).encode())
+    write_json(arguments.json, result)
     if arguments.picture:
         from yolact_ros.bench.plots import node_plot  # matplotlib
 
-        _write(arguments.picture, node_plot(result))
+        write_file(arguments.picture, node_plot(result))
     return 0
 
 
@@ -206,14 +208,3 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def _middleware() -> dict[str, str]:
     names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
     return {name: value for name, key in names.items() if (value := os.environ.get(key))}
-
-
-def _json(result: Mapping[str, Any]) -> str:
-    """With every list of numbers in one line: a curve of ages has a hundred."""
-    text = json.dumps(result, indent=1) + "\n"
-    return re.sub(r"\[[\s\d.,+e-]+\]", lambda found: " ".join(found[0].split()), text)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

@@ -145,10 +145,11 @@ def test_nothing_is_left_when_it_is_ended(bench, by, moment, code):
 
 
 def test_a_node_that_cannot_work_ends_it_in_one_line(bench, peer, tmp_path):
-    run = bench("--weights", tmp_path / "none.pth")
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    run = bench("--weights", tmp_path / "broken.pth")
     finish(run, peer, code=1)
     [line] = run.lines("yolact-ros: ")
-    assert "none.pth" in line
+    assert "broken.pth" in line
     assert not run.children()
 
 
