@@ -6,11 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_ros.choices import COMPILE_MODES, ENGINES, EXPORT_PRECISIONS, PRECISIONS
+from yolact_ros.choices import (
+    COMPILE_MODES,
+    ENGINES,
+    EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
+    PRECISIONS,
+)
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import get_preset
-
-_EXPORTED = (".onnx", ".pt2")
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class SpeedSettings:
         if self.engine != "torch" and self.precision not in ("auto", *EXPORT_PRECISIONS):
             expected = f"{' or '.join(EXPORT_PRECISIONS)} for an exported file"
             raise InputError(f"precision: expected {expected}, got {self.precision!r}")
-        if self.weights is not None and self.weights.suffix in _EXPORTED:
+        if self.weights is not None and self.weights.suffix in EXPORT_FORMATS.values():
             raise InputError(
                 f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
                 "is exported by this command itself"

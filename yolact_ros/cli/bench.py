@@ -14,7 +14,7 @@ from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
 from .bench_output import write_file, write_json
-from .options import checked, natural, positive_int, shared
+from .options import Kind, natural, positive_int, shared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
     )
     group.add_argument(
         "--box-area",
-        type=checked(float, "above 0 up to 1", lambda area: 0 < area <= 1),
+        type=Kind("FRACTION", float, "above 0 up to 1", lambda area: 0 < area <= 1),
         default=box_area,
         metavar="FRACTION",
         help="Area of every box as a fraction of the image; the boxes are put at random places. "

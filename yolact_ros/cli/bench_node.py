@@ -16,7 +16,7 @@ from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
 
 from .bench_output import write_file, write_json
-from .options import ImageSize, shared
+from .options import ImageSize, image_size, shared
 
 _NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
 _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
@@ -52,7 +52,7 @@ def _add_cameras(group: Any) -> None:
     group.add_argument("--cameras", type=int, default=1, metavar="N", help="Number of cameras.")
     group.add_argument(
         "--image-size",
-        type=ImageSize.parse,
+        type=image_size,
         nargs="+",
         default=[ImageSize(height=480, width=640)],
         metavar="WIDTHxHEIGHT",
