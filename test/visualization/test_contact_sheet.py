@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.visualization import class_color
@@ -16,6 +16,7 @@ def test_pictures_keep_their_shape(size, expected):
     assert fit_size(*size, (90, 120)) == expected
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     count=st.integers(0, 7),
     columns=st.integers(1, 4),

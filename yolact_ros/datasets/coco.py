@@ -143,21 +143,15 @@ def read_dataset(annotations: Path, images: Path) -> CocoDataset:
             first annotations.
 
     Example:
-        >>> import json, tempfile
         >>> from pathlib import Path
-        >>> import cv2, numpy as np
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> cv2.imwrite(str(folder / "a.png"), np.zeros((30, 40, 3), np.uint8))
-        True
-        >>> _ = (folder / "truth.json").write_text(json.dumps({
-        ...     "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
-        ...     "categories": [{"id": 1, "name": "cup"}],
-        ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1,
-        ...                      "segmentation": [[4, 4, 12, 4, 12, 12, 4, 12]]}],
-        ... }))
-        >>> dataset = read_dataset(folder / "truth.json", folder)
-        >>> dataset.class_names, dataset.images[0].objects[0].box
-        (('cup',), (4.0, 4.0, 12.0, 12.0))
+        >>> from yolact_ros.scenes.synth_set import SynthSet
+        >>> pictures = SynthSet(images=2, seed=0, width=160, height=120)
+        >>> annotations = pictures.write(Path("made"), workers=1, version="1.0")
+        >>> dataset = read_dataset(annotations, Path("made/images"))
+        >>> len(dataset), dataset.class_names[:2]
+        (2, ('ball', 'box'))
+        >>> dataset.read_image(dataset.images[0]).shape
+        (120, 160, 3)
     """
     content = read_content(annotations)
     problems = examine(content, images).problems
