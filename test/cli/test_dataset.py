@@ -3,7 +3,6 @@
 
 import json
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.cli.main import main
 from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_testing.pages import Page
 
 Refused = Callable[..., tuple[int, str]]
 
@@ -129,28 +129,6 @@ def test_check_draws_samples_on_one_picture(made: Path, tmp_path: Path, suffix: 
     assert (~grey).mean() > 0.05
 
 
-class Page(HTMLParser):
-    """Collects what a page shows; fails where tags do not match."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.images: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "img":
-            self.images.append(dict(attrs)["src"] or "")
-        elif tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: Path) -> None:
     content = content_of(made)
     content["categories"][0]["name"] = "<b>all & sundry"
@@ -160,16 +138,15 @@ def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: 
     path.write_text(json.dumps(content))
     command = ["dataset", "check", str(path), "--images", str(made / "images")]
     assert main([*command, "--out", str(page), "--samples", "3"]) == 1
-    parsed = Page()
-    parsed.feed(page.read_text(encoding="utf-8"))
-    assert not parsed.open
-    assert len(parsed.images) == 3
-    assert all(source.startswith("data:image/jpeg;base64,") for source in parsed.images)
-    assert "<b>all & sundry" in parsed.text
-    assert "<u>.json: 6 images" in parsed.text
-    assert "category_id: expected the id of a category, got '<i>'" in parsed.text
-    assert "error: segmentations (1)" in parsed.text
-    assert "annotation 1 (image 1, 000001.png): segmentation: expected at least" in parsed.text
+    parsed = Page(page.read_text(encoding="utf-8"))
+    text = "".join(parsed.texts)
+    assert len(parsed.references) == 3
+    assert all(source.startswith("data:image/jpeg;base64,") for source in parsed.references)
+    assert "<b>all & sundry" in text
+    assert "<u>.json: 6 images" in text
+    assert "category_id: expected the id of a category, got '<i>'" in text
+    assert "error: segmentations (1)" in text
+    assert "annotation 1 (image 1, 000001.png): segmentation: expected at least" in text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import base64
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import cv2
 import numpy as np
@@ -22,6 +21,7 @@ from yolact_ros.evaluation.plots import confusion_plot, precision_recall_plot
 from yolact_ros.evaluation.report import write_report
 from yolact_ros.evaluation.segment_dataset import SegmentedDataset
 from yolact_testing.datasets import write_dataset
+from yolact_testing.pages import Page
 
 HEIGHT, WIDTH = 120, 160
 NASTY = "nut <b>&\"' $\\frac$"
@@ -131,32 +131,6 @@ def test_the_results_are_loaded_by_cocos_tools(folder, dataset):
     truth.createIndex()
     loaded = truth.loadRes(str(folder / "results.json"))
     assert len(loaded.anns) == len(RESULTS)
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in their order; collects texts and references."""
-
-    ALONE = ("meta", "img", "br", "link")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.references, self.texts, self.tags = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.references += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in self.ALONE:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.texts.append(data)
 
 
 def test_the_page_is_whole_and_needs_nothing_else(folder):
