@@ -5,7 +5,7 @@ import base64
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from yolact_ros.web import (
@@ -25,6 +25,7 @@ TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1)
 
 
 @given(text=TEXT)
+@example(text="<b> & \"quoted\" </i>")
 def test_every_part_shows_its_text_as_it_is(text):
     parts = [
         section(text, paragraph(text, "soft")),
