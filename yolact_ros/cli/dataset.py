@@ -82,10 +82,7 @@ def _register_check(actions: Any) -> None:
         "--samples", type=positive_int, default=12, help="Number of images to draw as samples."
     )
     parser.add_argument(
-        "--show",
-        type=natural,
-        default=10,
-        help="Number of problems of each kind to print; 0 prints all.",
+        "--show", type=natural, default=10, help="Problems of each kind to print; 0 for all."
     )
     parser.set_defaults(run=run_check)
 
@@ -218,16 +215,10 @@ def _register_synth(actions: Any) -> None:
         ],
     )
     parser.add_argument(
-        "out",
-        type=output_folder,
-        metavar="OUT",
-        help="Folder to write to, empty or not yet created.",
+        "out", type=output_folder, metavar="OUT", help="Folder to write to, empty or missing."
     )
     parser.add_argument(
-        "--images",
-        type=positive_int,
-        required=True,
-        help="Number of images to render, each of another scene.",
+        "--images", type=positive_int, required=True, help="Number of images, one per scene."
     )
     parser.add_argument(
         "--classes",
@@ -235,13 +226,10 @@ def _register_synth(actions: Any) -> None:
         choices=(*DEMO_CLASSES, *EXTRA_KINDS),
         default=list(DEMO_CLASSES),
         metavar="NAME",
-        help="Kinds of objects in the scenes, with category ids 1, 2, ... in this order; some of "
-        "%(choices)s.",
+        help="Kinds of objects, with category ids 1, 2, ... in this order; some of %(choices)s.",
     )
     parser.add_argument(
-        "--workers",
-        type=positive_int,
-        help="Number of processes that render. Unless given, it is one per core.",
+        "--workers", type=positive_int, help="Processes that render; unless given, one per core."
     )
     parser.set_defaults(run=run_synth)
 

@@ -48,28 +48,19 @@ def register(commands: Any) -> None:
         ],
     )
     parser.add_argument(
-        "--limit",
-        type=positive_int,
-        help="Measure the first N images only. Unless given, all images are measured.",
+        "--limit", type=positive_int, help="Measure the first N images only; unless given, all."
     )
     parser.add_argument(
-        "--batch-size",
-        type=positive_int,
-        default=1,
-        help="Number of images that the network processes at once.",
+        "--batch-size", type=positive_int, default=1, help="Images that are segmented at once."
     )
     parser.add_argument(
         "--operating-score",
         type=fraction,
         default=0.3,
-        help="Score threshold of the confusion matrix and the pictures, from 0 to 1 and at least "
-        "--score-threshold.",
+        help="Score threshold of confusion matrix and pictures, at least --score-threshold.",
     )
     parser.add_argument(
-        "--pictures",
-        type=natural,
-        default=12,
-        help="Number of images to show in the report, the worst ones first.",
+        "--pictures", type=natural, default=12, help="Images shown in the report, the worst first."
     )
     parser.set_defaults(run=run)
 

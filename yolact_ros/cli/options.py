@@ -168,123 +168,99 @@ DETECTIONS = ("--score-threshold", "--max-instances", "--nms", "--nms-iou", "--r
 """The options that `detection_options` reads."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "--preset": {
-        "type": preset_name,
-        "choices": preset_names(),
-        "metavar": "NAME",
-        "help": "Architecture of the network, one of %(choices)s. Unless given, it is read from "
-        "the weights, and without weights it is yolact_demo.",
-    },
-    "--weights": {
-        "type": existing_file,
-        "help": "Trained weights: a .pth or .safetensors file. Unless given, those shipped or "
-        "downloaded for the preset are used.",
-    },
-    "--class-names": {
-        "nargs": "+",
-        "default": (),
-        "metavar": "NAME",
-        "help": "Classes the weights were trained on, in order and without background. Needed "
-        "only if the file does not name them.",
-    },
-    "--engine": {
-        "choices": ENGINES,
-        "default": "torch",
-        "help": "Library that runs the network; onnxruntime needs an .onnx file written by "
-        "`yolact-ros export` as --weights.",
-    },
-    "--device": {
-        "type": device_name,
-        "default": "auto",
-        "help": "Device that runs the network: cpu, cuda, cuda:N for the N-th GPU counted from 0, "
-        "or auto for a GPU if there is one.",
-    },
-    "--precision": {
-        "choices": PRECISIONS,
-        "default": "auto",
-        "help": "Floating-point format the network computes in; auto picks the fastest one for "
-        "the device.",
-    },
-    "--resize": {
-        "choices": RESIZE_KINDS,
-        "default": "square",
-        "help": "How images are resized for the network: stretched to a square as published, or "
-        "fitted with their aspect ratio kept.",
-    },
-    "--compile": {
-        "choices": COMPILE_MODES,
-        "default": "off",
-        "help": "Whether to compile the network with torch.compile, which takes about a minute "
-        "at the start.",
-    },
-    "--score-threshold": {
-        "type": fraction,
-        "default": 0.15,
-        "help": "Discard detections that score at or below this, from 0 to 1.",
-    },
-    "--max-instances": {
-        "type": positive_int,
-        "default": 100,
-        "help": "Largest number of instances to keep per image.",
-    },
-    "--nms": {
-        "choices": NMS_KINDS,
-        "default": "fast",
-        "help": "Kind of non-maximum suppression: fast within each class as published, fast "
-        "across all classes, or exact within each class.",
-    },
-    "--nms-iou": {
-        "type": fraction,
-        "default": 0.5,
-        "help": "Discard the lower-scoring of two detections if the IoU of their boxes exceeds "
-        "this, from 0 to 1.",
-    },
-    "--rescoring": {
-        "choices": RESCORING_KINDS,
-        "default": "published",
-        "help": "How the mask quality that YOLACT++ predicts changes the scores; other networks "
-        "ignore it.",
-    },
-    "--classes": {
-        "nargs": "+",
-        "default": (),
-        "metavar": "NAME",
-        "help": "Keep detections of these classes only. Unless given, all classes are kept.",
-    },
-    "--image-size": {
-        "type": image_size,
-        "default": ImageSize(height=720, width=1280),
-        "help": "Width and height of the images, in pixels.",
-    },
-    "--threads": {
-        "type": positive_int,
-        "help": "Number of CPU threads. Unless given, PyTorch decides.",
-    },
-    "--seed": {
-        "type": natural,
-        "default": 0,
-        "help": "Seed of the random numbers; the same seed gives the same result.",
-    },
-    "--annotations": {
-        "type": existing_file,
-        "required": True,
-        "metavar": "JSON",
-        "help": "Annotations of the data set, a JSON file in COCO format.",
-    },
-    "--images": {
-        "type": existing_folder,
-        "required": True,
-        "help": "Folder of the images that the annotations name.",
-    },
-    "--out": {
-        "type": output_folder,
-        "required": True,
-        "help": "Folder to write to; it is created if it is missing.",
-    },
-    "--json": {"type": output_file, "help": "Also write the measurements to this file, as JSON."},
-    "--picture": {"type": output_file, "help": "Also plot the measurements to this file, as PNG."},
-    "--force": {"action": "store_true", "help": "Replace the output file if it exists."},
-    "--quiet": {"action": "store_true", "help": "Do not show a progress bar."},
+    "--preset": dict(
+        type=preset_name,
+        choices=preset_names(),
+        metavar="NAME",
+        help="Architecture, one of %(choices)s; unless given, that of the weights, or yolact_demo.",
+    ),
+    "--weights": dict(
+        type=existing_file,
+        help="Trained weights, .pth or .safetensors; unless given, those shipped or downloaded.",
+    ),
+    "--class-names": dict(
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="Classes of the weights in order, without background, if the file does not say.",
+    ),
+    "--engine": dict(
+        choices=ENGINES,
+        default="torch",
+        help="Library that runs the network; onnxruntime takes an exported .onnx as --weights.",
+    ),
+    "--device": dict(
+        type=device_name,
+        default="auto",
+        help="Where to run the network: cpu, cuda, cuda:N for GPU N, or auto for a GPU if any.",
+    ),
+    "--precision": dict(
+        choices=PRECISIONS,
+        default="auto",
+        help="Floating-point format of the network; auto picks the fastest for the device.",
+    ),
+    "--resize": dict(
+        choices=RESIZE_KINDS,
+        default="square",
+        help="Stretch images to a square as published, or fit them with their aspect ratio kept.",
+    ),
+    "--compile": dict(
+        choices=COMPILE_MODES,
+        default="off",
+        help="Whether to use torch.compile, which takes about a minute at the start.",
+    ),
+    "--score-threshold": dict(
+        type=fraction, default=0.15, help="Discard detections with this score or less."
+    ),
+    "--max-instances": dict(
+        type=positive_int, default=100, help="Largest number of instances per image."
+    ),
+    "--nms": dict(
+        choices=NMS_KINDS,
+        default="fast",
+        help="Non-maximum suppression: fast or exact within classes, or fast across classes.",
+    ),
+    "--nms-iou": dict(
+        type=fraction, default=0.5, help="Box IoU above which the lower-scoring detection goes."
+    ),
+    "--rescoring": dict(
+        choices=RESCORING_KINDS,
+        default="published",
+        help="How the mask quality that YOLACT++ predicts changes the scores.",
+    ),
+    "--classes": dict(
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="Keep these classes only; unless given, all are kept.",
+    ),
+    "--image-size": dict(
+        type=image_size,
+        default=ImageSize(height=720, width=1280),
+        help="Width and height of the images, in pixels.",
+    ),
+    "--threads": dict(
+        type=positive_int, help="Number of CPU threads; unless given, PyTorch decides."
+    ),
+    "--seed": dict(
+        type=natural, default=0, help="Seed of all random numbers, which makes runs repeatable."
+    ),
+    "--annotations": dict(
+        type=existing_file,
+        required=True,
+        metavar="JSON",
+        help="Annotations of the data set, a JSON file in COCO format.",
+    ),
+    "--images": dict(
+        type=existing_folder, required=True, help="Folder of the images that the annotations name."
+    ),
+    "--out": dict(
+        type=output_folder, required=True, help="Folder to write to, created if it is missing."
+    ),
+    "--json": dict(type=output_file, help="Also write the measurements to this JSON file."),
+    "--picture": dict(type=output_file, help="Also plot the measurements to this PNG file."),
+    "--force": dict(action="store_true", help="Replace the output file if it exists."),
+    "--quiet": dict(action="store_true", help="Do not show a progress bar."),
 }
 
 

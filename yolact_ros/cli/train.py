@@ -95,7 +95,9 @@ def register(commands: Any) -> None:
         "--resume", action="store_true", help="Continue the interrupted run in the output folder."
     )
     _add_start(parser.add_argument_group("initial weights"))
-    _add_recipe(parser.add_argument_group("recipe"))
+    _add_recipe(
+        parser.add_argument_group("recipe", "Unless given, --recipe decides on the options below.")
+    )
     _add_schedule(parser.add_argument_group("schedule"))
     _add_machine(parser.add_argument_group("machine"))
     parser.set_defaults(run=run)
@@ -106,14 +108,12 @@ def _add_start(group: Any) -> None:
         "--backbone",
         type=accepted_by(TorchvisionSpec.parse),
         metavar="torchvision:NAME",
-        help="Classification network of torchvision to use as the backbone. Unless given, the "
-        "preset's own is used.",
+        help="Classification network of torchvision to use in place of the preset's backbone.",
     )
     group.add_argument(
         "--weights",
         type=existing_file,
-        help="Trained network to start from. Every tensor that fits the new network is kept, even "
-        "if the classes differ.",
+        help="Trained network to start from; all tensors that fit are kept if the classes differ.",
     )
     group.add_argument(
         "--backbone-weights",
@@ -124,58 +124,37 @@ def _add_start(group: Any) -> None:
             lambda text: text in ("auto", "imagenet", "none") or Path(text).is_file(),
         ),
         default="auto",
-        help="Weights of the backbone if --weights is not given: imagenet to download "
-        "torchvision's, a file of torchvision's, none, or auto for imagenet where torchvision has "
-        "the backbone.",
+        help="Without --weights: imagenet to download torchvision's, a file of torchvision's, "
+        "none, or auto for imagenet where torchvision has the backbone.",
     )
 
 
 def _add_recipe(group: Any) -> None:
-    preset = "Unless given, the recipe decides."
     group.add_argument(
         "--recipe",
         choices=RECIPES,
         default="published",
-        help="Settings to start from: published (SGD with stepwise decay, for long runs), or short "
-        "(AdamW with one cycle, for minutes to hours).",
+        help="Settings to start from: published for long runs, short for minutes to hours.",
     )
     group.add_argument(
         "--learning-rate",
         type=positive,
-        help=f"Peak learning rate for a batch of 8, scaled to the actual batch. {preset}",
+        help="Peak learning rate at batch 8, scaled to the actual one.",
     )
     group.add_argument(
-        "--weight-decay", type=non_negative, help=f"Weight decay of the optimiser. {preset}"
+        "--weight-decay", type=non_negative, help="Weight decay of the optimiser, per step."
     )
     group.add_argument(
-        "--augmentation",
-        choices=AUGMENTATIONS,
-        help=f"Random changes of the training images: published for much data, light for short "
-        f"runs on few images, or none. {preset}",
+        "--augmentation", choices=AUGMENTATIONS, help="Random changes of the training images."
     )
-    group.add_argument(
-        "--class-loss",
-        choices=CLASS_LOSSES,
-        help=f"Loss of the class scores: softmax cross-entropy as published, or focal. {preset}",
-    )
+    group.add_argument("--class-loss", choices=CLASS_LOSSES, help="Loss of the class scores.")
     group.add_argument(
         "--average",
         type=Kind("F", float, "a number from 0 to below 1", lambda value: 0 <= value < 1),
-        help="Decay per step of the exponential moving average of the weights, which is then "
-        f"validated and saved; 0 for none. {preset}",
+        help="Decay per step of the weights' moving average, which is then kept; 0 for none.",
     )
     group.add_argument(
-        "--gradient-clip",
-        type=non_negative,
-        help=f"Largest norm of the gradients, to which longer ones are scaled; 0 for no limit. "
-        f"{preset}",
-    )
-    group.add_argument(
-        "--freeze-norms",
-        choices=FREEZE_NORMS,
-        default="auto",
-        help="Whether to freeze the statistics of batch norms; auto freezes them when training "
-        "starts from trained weights with fewer than 6 images per process.",
+        "--gradient-clip", type=non_negative, help="Largest norm of the gradients; 0 for no limit."
     )
 
 
@@ -183,23 +162,28 @@ def _add_schedule(group: Any) -> None:
     group.add_argument(
         "--max-steps",
         type=positive_int,
-        help="Number of training steps. Unless given, it is 54.6 epochs as published, and at least "
-        "3000.",
+        help="Number of training steps; unless given, 54.6 epochs as published, at least 3000.",
     )
     group.add_argument(
-        "--batch-size", type=positive_int, default=8, help="Number of images per step and process."
+        "--batch-size", type=positive_int, default=8, help="Images per step and process."
     )
     group.add_argument(
         "--validate-every",
         type=positive_int,
-        help="Number of steps between validations. Unless given, it is one epoch, or more for at "
-        "most 20 validations.",
+        help="Steps between validations; unless given, one epoch, for at most 20 validations.",
     )
     group.add_argument(
         "--checkpoint-every",
         type=positive_int,
         default=200,
-        help="Number of steps between checkpoints, from which --resume continues.",
+        help="Steps between checkpoints, from which --resume continues.",
+    )
+    group.add_argument(
+        "--freeze-norms",
+        choices=FREEZE_NORMS,
+        default="auto",
+        help="Whether batch norms keep their statistics; auto: yes when trained weights are "
+        "continued with fewer than 6 images per process.",
     )
 
 
@@ -214,26 +198,21 @@ def _add_machine(group: Any) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="Floating-point format the network computes in; losses, weights and optimiser always "
-        "use fp32.",
+        help="Floating-point format of the network; losses and weights are always in fp32.",
     )
-    for name, what in (
-        ("devices", "training processes on each machine, one per GPU"),
-        ("nodes", "machines that train together"),
-    ):
-        group.add_argument(f"--{name}", type=positive_int, default=1, help=f"Number of {what}.")
+    for name, what in (("devices", "Training processes per machine, one for each GPU."),
+                       ("nodes", "Number of machines that train together.")):  # fmt: skip
+        group.add_argument(f"--{name}", type=positive_int, default=1, help=what)
     group.add_argument(
         "--threads",
         type=positive_int,
-        help="Number of CPU threads per training process. Unless given, the processes share the "
-        "cores evenly.",
+        help="CPU threads per training process; unless given, an even share of the cores.",
     )
     group.add_argument(
         "--workers",
         type=natural,
-        help="Number of processes that prepare images, per training process; 0 prepares them in "
-        "the training process. Unless given, it is 1 on a CPU; with GPUs the training processes "
-        "share the cores evenly, and at most 8 are started for each.",
+        help="Processes that prepare images, per training process; unless given, 1 on a CPU, and "
+        "with GPUs an even share of the cores up to 8.",
     )
 
 

@@ -29,14 +29,8 @@ def register(commands: Any) -> None:
 
 
 def _folder() -> argparse.ArgumentParser:
-    return shared(
-        "--out",
-        out={
-            "required": False,
-            "help": "Folder of the weights. Unless given, it is $YOLACT_ROS_WEIGHTS, or "
-            "yolact_ros/weights in the user's cache.",
-        },
-    )
+    text = "Folder of weights; unless given, $YOLACT_ROS_WEIGHTS or ~/.cache/yolact_ros/weights."
+    return shared("--out", out={"required": False, "help": text})
 
 
 def _register_list(actions: Any) -> None:
@@ -74,13 +68,13 @@ def _register_download(actions: Any) -> None:
     parser.add_argument(
         "--endpoint",
         metavar="URL",
-        help="Mirror of the Hugging Face Hub to download from. Unless given, it is $HF_ENDPOINT, "
-        "or the Hub itself.",
+        help="Mirror of the Hugging Face Hub; unless given, $HF_ENDPOINT or the Hub itself.",
     )
     parser.set_defaults(run=run_download)
 
 
 def _register_convert(actions: Any) -> None:
+    preset = "Architecture, one of %(choices)s; unless given, as in the file, or the one that fits."
     parser = actions.add_parser(
         "convert",
         help="write a checkpoint as safetensors with its preset and classes",
@@ -91,17 +85,7 @@ def _register_convert(actions: Any) -> None:
             "yolact-ros weights convert mine.pth mine.safetensors --preset yolact_base "
             "--class-names screw nut bolt",
         ),
-        parents=[
-            shared(
-                "--preset",
-                "--class-names",
-                "--force",
-                preset={
-                    "help": "Architecture of the network, one of %(choices)s. Unless given, it is "
-                    "read from the file, or is the only one that fits."
-                },
-            )
-        ],
+        parents=[shared("--preset", "--class-names", "--force", preset={"help": preset})],
     )
     _add_file(parser, "source", "IN")
     parser.add_argument(
