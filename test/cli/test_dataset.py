@@ -72,7 +72,7 @@ def test_check_counts_a_good_set(made: Path, capsys: pytest.CaptureFixture[str])
     mugs = [each for each in annotations if each["category_id"] == DEMO_CLASSES.index("mug") + 1]
     small = sum(each["area"] < 32**2 for each in mugs)
     assert row[1:4] == [str(len(mugs)), str(len({each["image_id"] for each in mugs})), str(small)]
-    assert "sizes of images: 160x120 (6)" in lines
+    assert "image sizes: 160x120 (6)" in lines
     assert lines[-1] in ("no problems found", "1 warning: it can be trained on") or (
         lines[-1].endswith("warnings: it can be trained on")
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `yolact-ros dataset check` and `split` print."""
+"""The text that `yolact-ros dataset check` and `split` print."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COLUMNS = ("class", "objects", "images", "small", "medium", "large", "median sid
 
 
 def headline(dataset: CocoDataset, statistics: DatasetStatistics) -> str:
-    """The data set in one line."""
+    """Describe the data set in one line."""
     text = f"{dataset.annotation_file.name}: {statistics.images} images, {statistics.objects} "
     text += f"objects of {len(statistics.classes)} classes"
     return text + (f", {statistics.crowds} crowd regions" if statistics.crowds else "")
 
 
 def class_rows(statistics: DatasetStatistics) -> list[list[str]]:
-    """A row of `COLUMNS` for each class."""
+    """Return a row of `COLUMNS` for each class."""
     return [
         [
             each.name,
@@ -35,7 +35,7 @@ def class_rows(statistics: DatasetStatistics) -> list[list[str]]:
 
 
 def grouped(problems: Sequence[Problem]) -> dict[tuple[bool, str], list[Problem]]:
-    """Problems by whether they are fatal and by kind, the fatal ones first."""
+    """Group problems by severity and kind, errors first."""
     groups: dict[tuple[bool, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda problem: not problem.fatal):
         groups.setdefault((problem.fatal, problem.kind), []).append(problem)
@@ -43,11 +43,11 @@ def grouped(problems: Sequence[Problem]) -> dict[tuple[bool, str], list[Problem]
 
 
 def problem_lines(problems: Sequence[Problem], shown: int) -> Iterator[str]:
-    """All groups with their counts.
+    """List the groups of problems with their counts.
 
     Args:
-        problems: What was found.
-        shown: Of each group so many are written out; 0: all.
+        problems: Errors and warnings.
+        shown: Maximum number of problems written out per group; 0: all.
     """
     for (fatal, kind), group in grouped(problems).items():
         yield f"{'error' if fatal else 'warning'}: {kind}: {len(group)}"
@@ -58,20 +58,20 @@ def problem_lines(problems: Sequence[Problem], shown: int) -> Iterator[str]:
 
 
 def statistics_lines(statistics: DatasetStatistics) -> Iterator[str]:
-    """A table of the classes, and what sizes there are."""
+    """Tabulate the classes and list the image sizes."""
     yield from _table_lines([list(COLUMNS), *class_rows(statistics)])
     yield "small: below 32x32 pixels, large: 96x96 or more; median side: root of the box's area"
     sizes = [f"{w}x{h} ({count})" for (w, h), count in statistics.image_sizes.items()]
     more = f" and {len(sizes) - 5} other sizes" if len(sizes) > 5 else ""
-    yield f"sizes of images: {', '.join(sizes[:5])}{more}"
+    yield f"image sizes: {', '.join(sizes[:5])}{more}"
     if statistics.images:
         counts = list(statistics.objects_per_image)
         mean = statistics.objects / statistics.images
-        yield f"objects an image: {counts[0]} to {counts[-1]}, {mean:.1f} on average"
+        yield f"objects per image: {counts[0]} to {counts[-1]}, {mean:.1f} on average"
 
 
 def split_lines(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """How many images, and objects of each class (crowds among them), are in each part."""
+    """Count the images and the objects of each class, crowds included, in each part."""
     categories = sorted(next(iter(parts.values()))["categories"], key=lambda each: each["id"])
     counts = {
         name: Counter(annotation["category_id"] for annotation in part["annotations"])
@@ -100,7 +100,7 @@ def _table_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def verdict(problems: Sequence[Problem]) -> str:
-    """The last line."""
+    """Sum up in one line."""
     errors = sum(problem.fatal for problem in problems)
     warnings = len(problems) - errors
     counts = ", ".join(
@@ -109,5 +109,5 @@ def verdict(problems: Sequence[Problem]) -> str:
         if count
     )
     if errors:
-        return f"{counts}: nothing can be trained on this before the errors are mended"
+        return f"{counts}: fix the errors before training on this data set"
     return f"{counts}: it can be trained on" if counts else "no problems found"
