@@ -11,17 +11,19 @@ from yolact_ros.ops.boxes import (
     decode_boxes,
     encode_boxes,
 )
+from yolact_testing.networks import parametrize_device
 
 side = st.floats(0.01, 1)
 box = st.tuples(st.floats(0, 1), st.floats(0, 1), side, side)
 
 
-def test_decode_by_hand():
-    priors = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
-    offsets = torch.tensor([[1.0, -1.0, 0.0, 5 * math.log(2)]])
+@parametrize_device
+def test_decode_by_hand(device):
+    priors = torch.tensor([[0.5, 0.5, 0.2, 0.4]], device=device)
+    offsets = torch.tensor([[1.0, -1.0, 0.0, 5 * math.log(2)]], device=device)
     # centre (0.5 + 0.1 * 0.2, 0.5 - 0.1 * 0.4), size (0.2, 0.4 * 2)
     expected = torch.tensor([[0.42, 0.06, 0.62, 0.86]])
-    torch.testing.assert_close(decode_boxes(offsets, priors), expected)
+    torch.testing.assert_close(decode_boxes(offsets, priors).cpu(), expected)
 
 
 @given(st.lists(st.tuples(box, box), min_size=1, max_size=8))

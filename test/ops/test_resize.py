@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from yolact_ros.ops.resize import NormalizedResize
+from yolact_testing.networks import parametrize_device
 from yolact_testing.pictures import noise
 
 MEAN, STD = (123.68, 116.78, 103.94), (58.40, 57.12, 57.38)
@@ -76,10 +77,11 @@ def test_usual_sizes(size):
     assert_equals_interpolation(image, (550, 550), (0, 1, 2))
 
 
-def test_a_hand_computed_enlargement():
-    image = torch.tensor([[0, 100]], dtype=torch.uint8)[..., None].expand(-1, -1, 3)
+@parametrize_device
+def test_a_hand_computed_enlargement(device):
+    image = torch.tensor([[0, 100]], dtype=torch.uint8, device=device)[..., None].expand(-1, -1, 3)
     operation = NormalizedResize(
-        (1, 2), (1, 4), channels=(0, 1, 2), mean=(0,) * 3, std=(1,) * 3, device=torch.device("cpu")
+        (1, 2), (1, 4), channels=(0, 1, 2), mean=(0,) * 3, std=(1,) * 3, device=torch.device(device)
     )
     assert operation(image)[0, :, 0].tolist() == [0, 25, 75, 100]
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from yolact_ros.ops.boxes import box_iou
 from yolact_ros.ops.suppression import cross_class_fast_nms, exact_nms, fast_nms
+from yolact_testing.networks import parametrize_device
 
 # Boxes of width 10 on one line: neighbours 2 apart have IoU 8/12, 4 apart 6/14.
 CHAIN = torch.tensor([[0.0, 0, 10, 1], [2.0, 0, 12, 1], [4.0, 0, 14, 1]])
@@ -14,11 +15,12 @@ def scores_of(*rows):
     return torch.tensor(rows)
 
 
-def test_a_suppressed_box_still_suppresses_in_fast_nms():
-    scores = scores_of([0.9], [0.8], [0.7])
-    kept, _, _ = fast_nms(CHAIN, scores, iou_threshold=0.5)
+@parametrize_device
+def test_a_suppressed_box_still_suppresses_in_fast_nms(device):
+    boxes, scores = CHAIN.to(device), scores_of([0.9], [0.8], [0.7]).to(device)
+    kept, _, _ = fast_nms(boxes, scores, iou_threshold=0.5)
     assert kept.tolist() == [0]
-    kept, _, _ = exact_nms(CHAIN, scores, iou_threshold=0.5, score_floor=0.05)
+    kept, _, _ = exact_nms(boxes, scores, iou_threshold=0.5, score_floor=0.05)
     assert kept.tolist() == [0, 2]
 
 
@@ -39,9 +41,10 @@ def test_an_iou_equal_to_the_threshold_is_kept():
     assert len(fast_nms(boxes, scores, iou_threshold=third - 1e-3)[0]) == 1
 
 
-def test_only_the_best_candidates_of_a_class_take_part():
-    boxes = torch.tensor([[float(4 * i), 0, 4 * i + 1, 1] for i in range(5)])
-    scores = torch.linspace(0.1, 0.5, 5)[:, None]
+@parametrize_device
+def test_only_the_best_candidates_of_a_class_take_part(device):
+    boxes = torch.tensor([[float(4 * i), 0, 4 * i + 1, 1] for i in range(5)], device=device)
+    scores = torch.linspace(0.1, 0.5, 5, device=device)[:, None]
     kept, _, _ = fast_nms(boxes, scores, iou_threshold=0.5, per_class=2)
     assert kept.tolist() == [4, 3]
 
