@@ -9,6 +9,7 @@ import pytest
 EXAMPLES = [
     "yolact_ros.checkpoints:load_checkpoint",
     "yolact_ros.datasets.coco:read_dataset",
+    "yolact_ros.errors:expect_one_of",
     "yolact_ros.evaluation.coco:coco_evaluation",
     "yolact_ros.inference:Segmenter",
     "yolact_ros.masks:decode_mask",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base class of the errors that somebody who uses this package can mend."""
+"""Define the base class of errors that a user can mend."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from collections.abc import Sequence
 
 
 class InputError(ValueError):
-    """A value, a file or a message is not as it should be.
+    """Report a value, a file or a message that cannot be used.
 
-    The text is one sentence for the person who gave it: what was expected, what came, and what to
-    do. The command line and the node show it without a traceback; any other exception is a fault
-    of the package.
+    The text is one sentence for the person who provided it: what was expected, what came, and what
+    to do. The command line and the node show it without a traceback; any other exception is a
+    fault of the package.
     """
 
 
 def expect_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Checks a value against the words that are allowed.
+    """Check that a value is one of the allowed words.
+
+    >>> expect_one_of("nms", "fast", ("fast", "exact"))
+    >>> expect_one_of("nms", "soft", ("fast", "exact"))
+    Traceback (most recent call last):
+    yolact_ros.errors.InputError: nms: expected one of fast, exact, got 'soft'
 
     Args:
-        name: What the value is called where it was given.
-        value: What was given.
-        allowed: The words, as in `yolact_ros.choices`.
+        name: Name of the option, as the user knows it.
+        value: The value given.
+        allowed: The allowed words, from `yolact_ros.choices`.
 
     Raises:
-        InputError: The value is none of them.
+        InputError: The value is not one of them.
     """
     if value not in allowed:
         raise InputError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")

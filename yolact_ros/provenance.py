@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where figures and files come from: versions, processor, revision, hashes."""
+"""Record where results and files come from: versions, processor, revision, hashes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PACKAGES = (
     "opencv-python-headless",
     "matplotlib",
 )
-"""The distributions whose versions can change a result."""
+"""Distributions whose versions can change a result."""
 
 
 def versions() -> dict[str, str]:
-    """The versions of this package, of Python and of those of `PACKAGES` that are installed."""
+    """Return the versions of this package, of Python, and of the `PACKAGES` that are installed."""
     found = {"yolact_ros": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -39,7 +39,7 @@ def versions() -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """The processor's name, as the system calls it."""
+    """Return the processor's name as the system reports it."""
     information = Path("/proc/cpuinfo")
     if information.is_file():
         for line in information.read_text().splitlines():
@@ -49,9 +49,9 @@ def processor_name() -> str:
 
 
 def git_revision(directory: Path) -> str:
-    """The commit that a directory is checked out at, with "-dirty" after it where files differ.
+    """Return the commit checked out in a directory, followed by "-dirty" if files differ.
 
-    "unknown" outside a repository or without git.
+    Returns "unknown" outside a repository or without git.
     """
     try:
         result = subprocess.run(
@@ -67,7 +67,7 @@ def git_revision(directory: Path) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Compute the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
