@@ -7,11 +7,12 @@ nothing but tensors and text.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if path.suffix == ".safetensors":
-        with _SafetensorsFile(path) as file:
+        with _open_safetensors(path) as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     _check_is_file(path)
     try:
@@ -84,7 +85,7 @@ def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     """
     path = Path(path)
     if path.suffix == ".safetensors":
-        with _SafetensorsFile(path) as file:
+        with _open_safetensors(path) as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     else:
         shapes = {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
@@ -106,7 +107,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     if path.suffix != ".safetensors":
         _check_is_file(path)
         return {}
-    with _SafetensorsFile(path) as file:
+    with _open_safetensors(path) as file:
         return dict(file.metadata() or {})
 
 
@@ -218,24 +219,16 @@ def publish(finished: Path, path: Path) -> None:
     os.replace(finished, path)
 
 
-class _SafetensorsFile:
+@contextlib.contextmanager
+def _open_safetensors(path: Path) -> Iterator[safe_open]:
     """`safe_open`, which raises `CheckpointError`."""
-
-    def __init__(self, path: Path) -> None:
-        _check_is_file(path)
-        self._path = path
-
-    def __enter__(self) -> safe_open:
-        try:
-            self._file = safe_open(self._path, framework="pt")
-            return self._file.__enter__()
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"weights: cannot read {self._path}: {first_line(error)}"
-            ) from error
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.__exit__(*exception)
+    _check_is_file(path)
+    try:
+        file = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"weights: cannot read {path}: {first_line(error)}") from error
+    with file:
+        yield file
 
 
 def _check_is_file(path: Path) -> None:

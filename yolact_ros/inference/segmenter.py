@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from yolact_ros.inference.engines.prepare import PreparedNetwork, prepare_network
 from yolact_ros.inference.engines.protocol import EngineNetwork
-from yolact_ros.inference.gpu.graph import GraphCapture
+from yolact_ros.inference.gpu.graph import CudaGraph
 from yolact_ros.inference.gpu.path import GpuPath
 from yolact_ros.network import Yolact
 from yolact_ros.presets import Preset
@@ -28,7 +29,10 @@ def make_path(prepared: PreparedNetwork, preprocessor: Preprocessor) -> Segmenta
     """The path for the device that the network is on."""
     if prepared.device.type != "cuda":
         return PlainPath(prepared, preprocessor)
-    capture = GraphCapture(prepared.device) if prepared.cuda_graphs else None
+    if not prepared.cuda_graphs:
+        return GpuPath(prepared, preprocessor)
+    pool = torch.cuda.graph_pool_handle()
+    capture = functools.partial(CudaGraph, device=prepared.device, pool=pool)
     return GpuPath(prepared, preprocessor, capture)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from yolact_ros.inference.gpu.buffers import Staging
-from yolact_ros.inference.gpu.graph import GraphCapture
+from yolact_ros.inference.gpu.graph import CudaGraph
 from yolact_ros.inference.timing import Marks
 
 CUDA = torch.device("cuda:0")
@@ -63,7 +63,6 @@ def asked(monkeypatch):
         "current_stream": lambda: main,
         "stream": lambda stream: within(stream.name),
         "graph": lambda graph, pool, **how: within(f"capture into {pool}"),
-        "graph_pool_handle": lambda: "pool",
         "device": lambda device: contextlib.nullcontext(),
     }.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
@@ -79,7 +78,7 @@ def test_a_step_is_warmed_up_captured_once_and_replayed(asked):
         outputs.append(object())
         return outputs[-1]
 
-    graph = GraphCapture(CUDA)(step)
+    graph = CudaGraph(step, CUDA, pool="pool")
     assert asked == [
         "side waits for main", "begin side", *["step"] * 3, "end side", "main waits for side",
         "begin capture into pool", "step", "end capture into pool",

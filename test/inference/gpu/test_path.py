@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.gpu.graph import GraphCapture
+from yolact_ros.inference.gpu.graph import CudaGraph
 from yolact_ros.inference.gpu.path import GpuPath
 from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device
@@ -211,6 +211,23 @@ def test_masks_without_room_are_made_again_and_get_more(network):
     assert second == max(2 * first, int(1.5 * needed))
 
 
+def test_unused_places_make_no_mask(network):
+    made = []
+
+    def assemble(*arguments, capacity=None):
+        made.append(assemble_masks(*arguments, capacity=capacity))
+        return made[-1]
+
+    plain, gpu = segmenters(network, None, assemble=assemble, max_instances=60)
+    image = noise(64, 80)
+    threshold = float(np.median(plain(image)[0].scores))
+    gpu.options = dataclasses.replace(gpu.options, score_threshold=threshold)
+    [found] = gpu(image)
+    assert 0 < len(found) < 40
+    assert made[0].rectangles.shape == (60, 5)
+    assert not made[0].rectangles[len(found) :, 2:4].any()
+
+
 def test_every_stage_is_timed(network, monkeypatch):
     now = 100.0
 
@@ -277,14 +294,11 @@ def test_a_gpu_finds_what_the_cpu_finds(network, precision, least_iou, graphs):
     plain = Segmenter(network=network, device="cpu", precision="fp32", max_instances=30)
     captured = []
 
-    def make_path(prepared, preprocessor):
-        capture = GraphCapture(prepared.device)
-        return GpuPath(
-            prepared,
-            preprocessor,
-            (lambda step: captured.append(capture(step)) or captured[-1]) if graphs else None,
-        )
+    def capture(step):
+        captured.append(CudaGraph(step, torch.device("cuda"), torch.cuda.graph_pool_handle()))
+        return captured[-1]
 
+    make_path = functools.partial(GpuPath, capture=capture if graphs else None)
     gpu = Segmenter(
         network=network, device="cuda", precision=precision, max_instances=30, make_path=make_path
     )

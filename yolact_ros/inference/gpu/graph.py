@@ -48,15 +48,3 @@ class CudaGraph:
         """Run the kernels on what the step's tensors hold now."""
         self._graph.replay()
         return self._output
-
-
-class GraphCapture:
-    """Makes graphs of one GPU, which share their memory."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def __call__(self, step: Callable[[], StepOutput]) -> CudaGraph:
-        """Capture a step, or raise RuntimeError where that is not possible."""
-        return CudaGraph(step, self._device, self._pool)
