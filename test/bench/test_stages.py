@@ -16,6 +16,7 @@ from yolact_ros.bench.stages import measure_speed, ratios
 from yolact_ros.bench.tables import speed_table
 from yolact_ros.bench.timings import Timings, percentiles, ratio_of
 from yolact_ros.bench.workload import Workload
+from yolact_ros.presets import get_preset
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
@@ -175,7 +176,9 @@ def test_unequal_work_is_not_measured():
 
 
 @pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
-def test_segmenter_and_baseline_make_the_same_masks(preset):
+def test_segmenter_and_baseline_make_the_same_masks(preset, monkeypatch):
+    small = dataclasses.replace(get_preset(preset), input_size=192)
+    monkeypatch.setattr("yolact_ros.bench.workload.get_preset", lambda name: small)
     settings = dataclasses.replace(
         SMALL, preset=preset, instances=12, box_area=0.2, baseline=True, image_size=(180, 320)
     )
@@ -191,6 +194,17 @@ def test_segmenter_and_baseline_make_the_same_masks(preset):
     either = np.logical_or(ours.masks, plain.masks > 0).sum(axis=(1, 2))
     assert either.sum() > 1000
     assert both.sum() / either.sum() > 0.999
+
+
+def test_masks_of_a_hundred_instances_stay_far_below_full_images():
+    workload = Workload(
+        dataclasses.replace(SMALL, image_size=(1944, 2592), instances=100, box_area=0.05)
+    )
+    [found] = workload.segmenter(workload.frames(0))
+    peak = stages._peak_memory(workload.segmenter, workload)
+    # As floats over the whole image they would be 100 * 5 MP * 4 bytes = 2,016 MB.
+    assert 0 < peak["host_peak_after_network_mb"] < peak["host_peak_mb"] < 150
+    assert 0 < sum(mask.data.nbytes for mask in found.packed_masks) < 10e6
 
 
 def test_the_result_has_what_it_promises():
@@ -245,9 +259,18 @@ def test_growth_is_measured_and_drawn(monkeypatch):
     monkeypatch.setattr("yolact_ros.bench.growth.INSTANCES", (0, 2))
     monkeypatch.setattr("yolact_ros.bench.growth.BATCHES", (1, 2))
     monkeypatch.setattr("yolact_ros.bench.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
-    lines = []
+    lines, measured = [], []
+
+    def measure(settings, compute):
+        # without and with instances, and a batch; the other points show nothing of their own
+        if len(measured) < 2 or (len(measured) == 2 and settings.batch == 2):
+            measured.append(measure_speed(settings, compute=compute))
+        return measured[-1]
+
+    monkeypatch.setattr("yolact_ros.bench.growth.measure_speed", measure)
     base = dataclasses.replace(SMALL, frames=1, box_area=0.05, overlay=False)
     result = measure_growth(base, lines.append)
+    assert len(measured) == 3
     assert [[p["x"] for p in s["points"]] for s in result["series"][:2]] == [[0, 2], [1, 2]]
     assert result["series"][1]["points"][1]["box_megapixels"] == pytest.approx(
         0.05 * 120 * 160 * 3 * 2 / 1e6
