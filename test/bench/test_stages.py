@@ -16,7 +16,6 @@ from yolact_ros.bench.stages import measure_speed, ratios
 from yolact_ros.bench.tables import speed_table
 from yolact_ros.bench.timings import Timings, percentiles, ratio_of
 from yolact_ros.bench.workload import Workload
-from yolact_ros.presets import get_preset
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
@@ -176,9 +175,7 @@ def test_unequal_work_is_not_measured():
 
 
 @pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
-def test_segmenter_and_baseline_make_the_same_masks(preset, monkeypatch):
-    small = dataclasses.replace(get_preset(preset), input_size=192)
-    monkeypatch.setattr("yolact_ros.bench.workload.get_preset", lambda name: small)
+def test_segmenter_and_baseline_make_the_same_masks(preset):
     settings = dataclasses.replace(
         SMALL, preset=preset, instances=12, box_area=0.2, baseline=True, image_size=(180, 320)
     )
