@@ -42,14 +42,28 @@ def test_a_file_with_its_options_and_classes(tmp_path, weights, capfd):
     segmenter = Segmenter(weights=out, engine="onnxruntime", device="cpu")
     assert segmenter.class_names == CLASSES and segmenter.options.max_instances == 100
 
-    before = out.read_bytes()
-    assert main(command) == 1
-    assert "x.onnx exists; --force replaces it" in capfd.readouterr().err
-    assert out.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["x.onnx"]
+
+
+def test_a_file_is_replaced_only_with_force(tmp_path, weights, refused, monkeypatch, capfd):
+    made = []
+
+    def export_network(network, path, **options):
+        path.write_text("new")
+        made.append(options)
+        return {}
+
+    monkeypatch.setattr("yolact_ros.export.export_network", export_network)
+    out = tmp_path / "x.onnx"
+    out.write_text("old")
+    command = ["export", "--weights", weights, "--out", str(out)]
+    assert refused(*command) == (1, f"yolact-ros: --out: {out} exists; --force replaces it")
+    assert out.read_text() == "old" and not made
     assert main([*command, "--force", "--no-check"]) == 0
     assert "difference" not in capfd.readouterr().out
-    assert out.read_bytes() != before
-    assert [file.name for file in tmp_path.iterdir()] == ["x.onnx"]
+    assert out.read_text() == "new"
+    [options] = made
+    assert (options["format"], options["precision"], options["check"]) == ("onnx", "fp32", False)
 
 
 def test_the_format_follows_from_the_name(tmp_path, weights, capsys):

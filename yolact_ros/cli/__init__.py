@@ -9,5 +9,6 @@ OpenCV is imported before the options have been checked, and ROS only by
 Read first: `main` (all commands, errors), `options` (what commands share: parser, types, options
 that are declared once). Then any command, one file each, with `register` and `run`: `predict` (with
 `sources` and `predictor`), `train`, `eval`, `dataset` (with `dataset_text` and `dataset_page`),
-`weights`, `export`, `presets`, `bench` (with `bench_node`).
+`weights`, `export`, `presets`, `bench` (with `bench_node` and
+`bench_output`).
 """

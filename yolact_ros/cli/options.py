@@ -42,7 +42,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
-        if not action.help or default in (None, argparse.SUPPRESS, ()) or default is False:
+        if not action.help or isinstance(default, bool) or default in (None, argparse.SUPPRESS, ()):
             return action.help
         shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
         return f"{action.help.removesuffix('.')} (default: {shown.replace('%', '%%')})."
