@@ -23,8 +23,8 @@ def raising(monkeypatch):
 
 
 OUR_FAULT = (
-    "yolact-ros: ValueError: shapes differ: (2,) and (3,); this is a fault of the program, please "
-    "report it with what YOLACT_ROS_TRACEBACK=1 or the option --traceback shows\n"
+    "yolact-ros: ValueError: shapes differ: (2,) and (3,); this is a bug, please report it with "
+    "the traceback that the option --traceback or YOLACT_ROS_TRACEBACK=1 shows\n"
 )
 
 

@@ -24,7 +24,7 @@ from .options import (
 )
 
 SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".html", ".htm")
-"""Of the file that `dataset check --out` writes."""
+"""Suffixes of the file that `dataset check --out` writes."""
 
 
 def register(commands: Any) -> None:

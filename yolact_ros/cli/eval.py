@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yolact-ros eval`: how good a network is on a data set, as figures and as a page."""
+"""`yolact-ros eval`: the accuracy of a network on a data set, as numbers and as a page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
+    """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "eval",
         help="measure the accuracy of a network on a data set in COCO format",
@@ -106,9 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:
-    """Keeps the network to the data set's classes, and says which of them it does not know.
+    """Restrict the network to the data set's classes, and warn about those it does not know.
 
-    Other classes would take places among the instances that an image may have.
+    Other classes would use up part of the limit of instances per image.
     """
     from yolact_ros.evaluation.segment_dataset import unknown_classes
 
@@ -125,7 +125,7 @@ def _restrict(segmenter: Segmenter, dataset: CocoDataset) -> None:
 
 
 def _weights(arguments: argparse.Namespace, segmenter: Segmenter) -> Path:
-    """The file that the network was loaded from."""
+    """Find the file that the network was loaded from."""
     from yolact_ros.checkpoints.download import find_weights
     from yolact_ros.inference import shipped_weights
 
@@ -135,7 +135,7 @@ def _weights(arguments: argparse.Namespace, segmenter: Segmenter) -> Path:
 
 
 def describe(evaluation: Evaluation) -> str:
-    """A few lines for people."""
+    """Summarise an evaluation in a few lines of text."""
     titles = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "small",
               "ap_medium": "medium", "ap_large": "large", "ar_100": "AR"}  # fmt: skip
     objects = sum(not thing.crowd for image in evaluation.dataset.images for thing in image.objects)
@@ -150,11 +150,10 @@ def describe(evaluation: Evaluation) -> str:
     point = evaluation.operating_point
     total = sorted(evaluation.segmented.milliseconds["total"])
     lines += [
-        "mask AP of each class: "
-        + ", ".join(f"{name} {_figure(ap).strip()}" for name, ap in classes),
+        "mask AP per class: " + ", ".join(f"{name} {_figure(ap).strip()}" for name, ap in classes),
         f"at score {point.score:g}: recall {point.recall:.3f}, precision {point.precision:.3f}, "
         f"mean mask IoU {point.mean_iou:.3f}",
-        f"median time an image: {total[len(total) // 2]:.1f} ms",
+        f"median time per image: {total[len(total) // 2]:.1f} ms",
     ]
     return "\n".join(lines)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(commands: Any) -> None:
-    """Adds the command to `argparse`'s subparsers."""
+    """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "export",
         help="write a network as an ONNX or torch.export file",
@@ -68,7 +68,7 @@ def register(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Run the command."""
     out = arguments.out
     format = arguments.format or ("torch" if out.suffix == ".pt2" else "onnx")
     if out.suffix != EXPORT_FORMATS[format]:

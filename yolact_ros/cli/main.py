@@ -62,15 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe_error(error: Exception) -> str:
     """Describe an exception in one line.
 
-    What the user can mend (an `InputError`, or a file that cannot be read or written) is told as
-    it is; anything else is a fault of the program, told with the way to its traceback.
+    Errors the user can fix (an `InputError`, or a file that cannot be read or written) are shown as
+    they are. Anything else is a bug, and is shown with how to see its traceback.
     """
     if isinstance(error, InputError) or (isinstance(error, OSError) and error.filename):
         return str(error)
     text = " ".join(str(error).split())
     return (
-        f"{type(error).__name__}: {text}; this is a fault of the program, please report it with "
-        "what YOLACT_ROS_TRACEBACK=1 or the option --traceback shows"
+        f"{type(error).__name__}: {text}; this is a bug, please report it with the traceback that "
+        "the option --traceback or YOLACT_ROS_TRACEBACK=1 shows"
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: their parser, types that check values, and options declared once.
+"""What the commands share: their parser, argument types, and options declared once.
 
-Everything here is refused by argparse, before torch is loaded.
+argparse refuses wrong values with these types before any command imports torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Adds each option's default to its sentence and its kind's metavar, keeps examples' lines."""
+    """Show each option's default and the metavar of its kind, and keep the lines of examples."""
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
         if isinstance(action.type, Kind):
@@ -55,7 +55,7 @@ class CommandParser(argparse.ArgumentParser):
     """The parser of one command, or of all of them.
 
     Args:
-        examples: Complete command lines that can be typed as they are, shown below the options.
+        examples: Complete command lines, shown below the options.
         **others: As for `argparse.ArgumentParser`.
     """
 
@@ -67,12 +67,12 @@ class CommandParser(argparse.ArgumentParser):
         self.add_argument(
             "--traceback",
             action="store_true",
-            default=argparse.SUPPRESS,  # one given before the command would else be forgotten
+            default=argparse.SUPPRESS,  # else a command's parser would reset one given before it
             help="Show where in the program an error arose, as YOLACT_ROS_TRACEBACK=1 does.",
         )
 
     def error(self, message: str) -> NoReturn:
-        """Ends the program with one line and exit status 2."""
+        """Print one line and exit with status 2."""
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}; see {self.prog} --help\n")
 
 
@@ -81,9 +81,9 @@ class Kind(Generic[T]):
     """An argparse type that checks values.
 
     Attributes:
-        metavar: Stands for the value in the help.
-        make: Makes the value from what was typed; a ValueError refuses it.
-        expected: What the error asks for.
+        metavar: Placeholder for the value in the help.
+        make: Converts the text; raises ValueError to refuse it.
+        expected: What a value has to be, for the error message.
         allows: Whether a value is allowed.
     """
 
@@ -103,13 +103,13 @@ class Kind(Generic[T]):
 
 
 def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
-    """An argparse type: any text for which `check` raises no `InputError`."""
+    """Make an argparse type of a function that raises `InputError` for a wrong value."""
 
     def parse(text: str) -> str:
         try:
             check(text)
         except InputError as error:
-            # what `check` calls the value stands before the colon, argparse's name before that
+            # argparse itself puts the name of the option before the message
             raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
         return text
 
@@ -117,7 +117,7 @@ def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
 
 
 def file_ending(*suffixes: str) -> Kind[Path]:
-    """The kind of a path with one of these suffixes, in small or capital letters."""
+    """Make the kind of a path with one of these suffixes, in lower or upper case."""
     expected = f"a file name that ends in {', '.join(suffixes)}"
     return Kind("FILE", Path, expected, lambda path: path.suffix.lower() in suffixes)
 
@@ -160,9 +160,9 @@ device_name = Kind(
 preset_name = accepted_by(get_preset)
 
 NETWORK = ("--preset", "--weights", "--class-names")
-"""The options that name a network: arguments of `load_network`."""
+"""The options that choose a network: arguments of `load_network` and `Segmenter`."""
 RUNNING = ("--engine", "--device", "--precision", "--resize", "--compile")
-"""The options that say how a network is run: arguments of `Segmenter`, as `NETWORK` are."""
+"""The options that determine how the network runs: arguments of `Segmenter`."""
 DETECTIONS = ("--score-threshold", "--max-instances", "--nms", "--nms-iou", "--rescoring",
               "--classes")  # fmt: skip
 """The options that `detection_options` reads."""
@@ -267,14 +267,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def shared(
     *names: str, title: str = "options", description: str | None = None, **changes: dict[str, Any]
 ) -> argparse.ArgumentParser:
-    """A parent parser (`parents=[...]`) with some of the options declared here.
+    """Make a parent parser (`parents=[...]`) with some of the options declared here.
 
     Args:
         *names: The options, such as "--preset".
-        title: Heading in the help. Options of several parents with one heading stand together.
+        title: Heading in the help. Parents with the same heading share one section.
         description: A sentence below the heading.
-        **changes: What is different in this command, by option and as arguments of
-            `add_argument`: `score_threshold={"default": 0.3}`.
+        **changes: Arguments of `add_argument` to change in this command, by option:
+            `score_threshold={"default": 0.3}`.
     """
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group(title, description)
@@ -285,7 +285,7 @@ def shared(
 
 
 def segmenter_options(score_threshold: float) -> list[argparse.ArgumentParser]:
-    """The parent parsers with everything that `build_segmenter` reads."""
+    """Make the parent parsers with all options that `build_segmenter` reads."""
     return [
         shared(*NETWORK, *RUNNING, title="network"),
         shared(*DETECTIONS, title="detections", score_threshold={"default": score_threshold}),
@@ -297,7 +297,7 @@ def _key(name: str) -> str:
 
 
 def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `SegmenterOptions`, which are arguments of `Segmenter`, too."""
+    """Collect the fields of `SegmenterOptions`, which `Segmenter` takes as well."""
     return {
         "score_threshold": arguments.score_threshold,
         "max_instances": arguments.max_instances,
@@ -309,7 +309,7 @@ def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
-    """Loads the network that the options describe."""
+    """Load the network that the options describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
 
     return Segmenter(
@@ -327,7 +327,7 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
 
 @contextmanager
 def training_packages() -> Iterator[None]:
-    """Tells what to install if an import fails in here."""
+    """Report what to install if an import in this block fails."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `yolact-ros predict` does with each image and video."""
+"""Segment images and videos, draw overlays and collect the results, for `yolact-ros predict`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """Segments one source after the other and collects the results.
+    """Segment one source after the other and collect the results.
 
     Args:
         segmenter: The loaded network.

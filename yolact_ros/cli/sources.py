@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images, folders of images and video files, as one list of sources."""
+"""Find and read the images and videos that paths and folders name."""
 
 from __future__ import annotations
 

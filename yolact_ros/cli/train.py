@@ -226,7 +226,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         from yolact_ros.training.options import TrainingOptions
         from yolact_ros.training.trainer import train
-    # Hints at products and at settings that are chosen here.
+    # They advertise products, and advise on settings that are made here.
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
@@ -254,7 +254,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
-    """The named recipe with what the arguments change."""
+    """Apply the options to the recipe that they name."""
     from yolact_ros.training import recipe
 
     changes = {name: getattr(arguments, name) for name in _RECIPE_CHANGES}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yolact-ros weights`: the published files, and what is in a file."""
+"""`yolact-ros weights`: list, download, convert and inspect files of weights."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str) -> None:
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Print the table of presets."""
+    """Print a table of the presets and their files."""
     from yolact_ros.checkpoints.download import find_weights, published_file, weights_folder
 
     folder = arguments.out or weights_folder()
