@@ -29,6 +29,7 @@ def own():
     return with_classes(get_preset("yolact_demo"), OWN)
 
 
+@pytest.mark.slow
 def test_the_tensors_show_the_preset_where_they_can():
     same = {"yolact_base", "yolact_im400", "yolact_im700"}
     for name in preset_names():

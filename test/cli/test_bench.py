@@ -14,6 +14,7 @@ STAGES = ["bench", "--preset", "yolact_demo", "--device", "cpu", "--image-size",
           "--frames", "2", "--warm-up", "1", "--instances", "2"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_stages_are_measured_beside_the_baseline(tmp_path, capsys):
     figures, picture = tmp_path / "new" / "speed.json", tmp_path / "speed.png"
     files = ["--json", str(figures), "--picture", str(picture)]
@@ -40,6 +41,7 @@ def test_stages_are_measured_beside_the_baseline(tmp_path, capsys):
     assert result["settings"]["box_area"] == 0.1 and result["settings"]["instances"] == 2
 
 
+@pytest.mark.slow
 def test_without_baseline_there_is_none_of_it(tmp_path, capsys):
     figures = tmp_path / "speed.json"
     assert main([*STAGES, "--no-messages", "--no-overlay", "--json", str(figures)]) == 0
@@ -49,6 +51,7 @@ def test_without_baseline_there_is_none_of_it(tmp_path, capsys):
     assert "baseline" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_surroundings_have_rows_where_there_is_ros(tmp_path, capsys, monkeypatch):
     class Frames:
         def __init__(self, images):

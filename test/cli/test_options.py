@@ -176,6 +176,7 @@ def wrong_value(action: argparse.Action) -> str | None:
     return "-7.5:wrong"
 
 
+@pytest.mark.slow
 def test_wrong_values_are_refused_without_torch(without_torch: Any) -> None:
     """Each option that checks its value, in the place of a complete command."""
     wrong = [

@@ -39,6 +39,7 @@ def mask_ious(expected, found):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.999), ("fp16", 0.98), ("bf16", 0.98)])
 def test_masks_of_matched_instances(images, precision, least):
     plain = Segmenter(device="cpu", precision="fp32", score_threshold=0.3)

@@ -80,6 +80,7 @@ def test_a_batch_of_different_sizes_keeps_its_order(segmenter):
     assert segmenter([]) == []
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=10)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_any_image_size(segmenter, height, width):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -55,6 +56,7 @@ def test_bfloat16_is_cast_around_the_operator():
     assert convolution.bfloat16()(x.bfloat16()).dtype == torch.bfloat16
 
 
+@pytest.mark.slow
 def test_yolact_plus_trains_in_fp32_and_under_autocast_and_exports():
     torch.manual_seed(0)
     network = build_network("yolact_plus_resnet50")

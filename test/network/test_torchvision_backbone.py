@@ -9,6 +9,7 @@ from yolact_ros.network.torchvision_backbone import TorchvisionBackbone
 from yolact_ros.presets import TorchvisionSpec, get_preset, with_backbone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "efficientnet_b0", "convnext_tiny"])
 def test_a_network_on_another_backbone_predicts_and_trains(name):
     torch.manual_seed(0)

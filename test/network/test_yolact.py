@@ -43,6 +43,7 @@ def test_an_input_of_another_shape_is_refused():
         network(torch.zeros(1, 1, 64, 64))
 
 
+@pytest.mark.slow
 def test_priors_stay_in_float32_in_a_half_precision_network():
     network = build_network("yolact_demo").eval().to(torch.bfloat16)
     with torch.inference_mode():

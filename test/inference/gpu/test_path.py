@@ -94,6 +94,7 @@ def test_it_finds_what_the_plain_path_finds(network, nms, rescoring):
     assert [replay.calls for replay in recorder.captured] == ([] if nms == "exact" else [2])
 
 
+@pytest.mark.slow
 def test_options_change_without_another_graph_unless_shapes_do(network):
     recorder = Recorder()
     plain, gpu = segmenters(network, recorder, max_instances=200)
@@ -123,6 +124,7 @@ def test_options_change_without_another_graph_unless_shapes_do(network):
     assert len(recorder.captured) == 2
 
 
+@pytest.mark.slow
 def test_a_graph_is_made_for_each_batch_and_channel_order(network):
     recorder = Recorder()
     plain, gpu = segmenters(network, recorder)
@@ -139,6 +141,7 @@ def test_a_graph_is_made_for_each_batch_and_channel_order(network):
     assert len(recorder.captured) == 4
 
 
+@pytest.mark.slow
 def test_channel_orders_of_a_batch_are_those_of_its_images(network):
     recorder = Recorder()
     plain, gpu = segmenters(network, recorder)
