@@ -44,7 +44,11 @@ def register(commands: Any) -> None:
         help="Also measure the published code's way to do it, and print the ratios.",
     )
     parser.add_argument(
-        "--no-overlay", dest="overlay", action="store_false", help="Do not measure drawing."
+        "--no-overlay",
+        dest="overlay",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="Do not measure drawing.",
     )
     parser.add_argument(
         "--no-messages",

@@ -84,7 +84,6 @@ def _add_measurement(group: Any) -> None:
     group.add_argument(
         "--parameter",
         action="append",
-        default=[],
         metavar="NAME:=VALUE",
         help="Any other parameter of the node, as after `ros2 run ... -p`. Can be repeated.",
     )
@@ -173,7 +172,7 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
     if arguments.weights is not None:
         path = str(arguments.weights.resolve()).replace("'", "''")
         parameters["weights"] = f"'{path}'"
-    for text in arguments.parameter:
+    for text in arguments.parameter or ():
         name, separator, value = text.partition(":=")
         if not (name and separator and value):
             raise InputError(f"--parameter: expected NAME:=VALUE, got {text!r}")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -102,13 +101,8 @@ class Session:
         self._children.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._children.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._children.__exit__(*error)
 
     def start(self) -> None:
         """Start subscriber, cameras and nodes, and wait until all have found each other."""
