@@ -174,7 +174,7 @@ def test_a_crowd_takes_its_priors_out_of_the_class_term_only():
 
 
 def test_more_objects_than_priors_are_refused():
-    with pytest.raises(ValueError, match=r"objects: expected at most 4 \(one a prior\), got 5"):
+    with pytest.raises(ValueError, match=r"objects: expected at most 4 \(one per prior\), got 5"):
         MultiBoxLoss()(predictions(), [quarter_target([0, 1, 2, 3, 0])])
 
 

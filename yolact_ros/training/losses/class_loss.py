@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .matching import BACKGROUND, NEUTRAL
+from .prior_matching import BACKGROUND, NEUTRAL
 
 
 def hard_negative_loss(

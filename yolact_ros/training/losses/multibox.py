@@ -20,7 +20,7 @@ from .class_loss import focal_loss, hard_negative_loss
 from .mask_iou_loss import mask_iou_loss
 from .mask_loss import Crops, Positives, mask_loss
 from .mask_targets import covered_fraction, resize_masks
-from .matching import Matches, match_priors
+from .prior_matching import Matches, match_priors
 
 CLASS_LOSSES = ("softmax", "focal")
 
