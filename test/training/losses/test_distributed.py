@@ -1,26 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two processes with a batch each against one process with the joined batch."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+# The first and last image of each process's batch, and the class loss. Also with batches of
+# different size, with one rank without any object, and with none on either.
+CASES = [
+    (((0, 2), (2, 4)), "softmax"),
+    (((0, 1), (1, 4)), "focal"),
+    (((0, 2), (2, 3)), "softmax"),
+    (((2, 3), (2, 3)), "softmax"),
+]
+
 SCRIPT = """
 import dataclasses
+import json
 import sys
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from loop import random_predictions, random_target
 from yolact_ros.training.data.target import Target
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import TrainingPredictions
-from yolact_ros.training.loss_cost import random_predictions, random_target
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 PRESET = dataclasses.replace(get_preset("yolact_demo"), input_size=128)
@@ -28,12 +40,12 @@ PRESET = dataclasses.replace(get_preset("yolact_demo"), input_size=128)
 
 class Model(nn.Module):
     # Predictions of the images, scaled by shared parameters, and their losses.
-    def __init__(self):
+    def __init__(self, class_loss):
         super().__init__()
         torch.manual_seed(0)
         self.scales = nn.ParameterList([torch.rand(1) + 0.5 for _ in range(5)])
         self.net = MaskIouNet(PRESET.num_classes - 1)
-        self.loss = MultiBoxLoss(max_masks=1000, class_loss=sys.argv[4])
+        self.loss = MultiBoxLoss(max_masks=1000, class_loss=class_loss)
 
     def forward(self, predictions, targets):
         scaled = [value * scale for value, scale in zip(predictions[:5], self.scales)]
@@ -42,56 +54,62 @@ class Model(nn.Module):
 
 
 # Four images with 1, 6, 0 and 3 objects; a batch is a range of them.
-first, last = int(sys.argv[1]), int(sys.argv[2])
 generator = torch.Generator().manual_seed(0)
-made = random_predictions(PRESET, 4, generator, torch.device("cpu"))
+made = random_predictions(PRESET, 4, generator)
 targets = [random_target(PRESET, count, generator) for count in (1, 6, 1, 3)]
 gone = targets[2]
 targets[2] = Target(gone.boxes[:0], gone.class_ids[:0], gone.masks[:0], gone.boxes)
-batch = TrainingPredictions(*(value[first:last].detach() for value in made[:5]), made.priors)
 
-model = Model()
-if len(sys.argv) > 5:
-    rank = int(sys.argv[5])
-    dist.init_process_group("gloo", init_method="file://" + sys.argv[6], rank=rank, world_size=2)
-    model = nn.parallel.DistributedDataParallel(model)
-terms = model(batch, targets[first:last])
-sum(terms.values()).backward()
-gradients = {name.removeprefix("module."): p.grad for name, p in model.named_parameters()}
-torch.save(({name: value.detach() for name, value in terms.items()}, gradients), sys.argv[3])
-if dist.is_initialized():
+batches, out, *rank = sys.argv[1:]
+if rank:
+    number, store = rank
+    dist.init_process_group("gloo", init_method="file://" + store, rank=int(number), world_size=2)
+results = []
+for first, last, class_loss in json.loads(batches):
+    batch = TrainingPredictions(*(value[first:last].detach() for value in made[:5]), made.priors)
+    model = Model(class_loss)
+    if rank:
+        model = nn.parallel.DistributedDataParallel(model)
+    terms = model(batch, targets[first:last])
+    sum(terms.values()).backward()
+    gradients = {name.removeprefix("module."): p.grad for name, p in model.named_parameters()}
+    results.append(({name: value.detach() for name, value in terms.items()}, gradients))
+torch.save(results, out)
+if rank:
     dist.destroy_process_group()
 """
 
 
-def start(first, last, out, class_loss, *rank):
-    arguments = [str(value) for value in (first, last, out, class_loss, *rank)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+def start(batches, out, *rank):
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]  # of loop.py
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    arguments = [json.dumps(batches), str(out), *map(str, rank)]
     return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
 
 
-# Also with batches of different size, with one rank without any object, and with none on either.
-@pytest.mark.parametrize(
-    ("ranges", "class_loss"),
-    [
-        (((0, 2), (2, 4)), "softmax"),
-        (((0, 1), (1, 4)), "focal"),
-        (((0, 2), (2, 3)), "softmax"),
-        (((2, 3), (2, 3)), "softmax"),
-    ],
-)
-def test_two_processes_equal_one_with_the_joined_batch(tmp_path, ranges, class_loss):
-    joined = (ranges[0][0], ranges[1][1])
-    store = tmp_path / "store"
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Terms and gradients of each case: those of the two processes and of the one."""
+    folder = tmp_path_factory.mktemp("results")
     running = [
-        start(*part, tmp_path / f"{rank}.pt", class_loss, rank, store)
-        for rank, part in enumerate(ranges)
+        start(
+            [(*ranges[rank], class_loss) for ranges, class_loss in CASES],
+            folder / f"{rank}.pt",
+            rank,
+            folder / "store",
+        )
+        for rank in range(2)
     ]
-    running.append(start(*joined, tmp_path / "joined.pt", class_loss))
-    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
-    (one, gradients), (other, same_gradients), (terms, expected) = (
-        torch.load(tmp_path / f"{name}.pt") for name in ("0", "1", "joined")
-    )
+    joined = [(ranges[0][0], ranges[1][1], class_loss) for ranges, class_loss in CASES]
+    running.append(start(joined, folder / "joined.pt"))
+    assert [process.wait(timeout=240) for process in running] == [0, 0, 0]
+    return list(zip(*(torch.load(folder / f"{n}.pt") for n in ("0", "1", "joined")), strict=True))
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=lambda case: f"{CASES[case]}")
+def test_two_processes_equal_one_with_the_joined_batch(results, case):
+    (one, gradients), (other, same_gradients), (terms, expected) = results[case]
+    ranges, _ = CASES[case]
     assert terms["semantic"] > 0
     assert bool(terms["mask_iou"]) == (ranges[0] != ranges[1])
     for name, value in terms.items():

@@ -66,7 +66,7 @@ def filled_mask_iou_net(classes):
     return net
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(scope="module", params=CASES)
 def case(request):
     name = request.param
     data = np.load(GOLDEN / f"loss_{name}.npz")

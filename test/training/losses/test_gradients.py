@@ -7,7 +7,6 @@ import torch
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.structures import TrainingPredictions
 from yolact_ros.training.data.target import Target
-from yolact_ros.training.losses.mask_loss import Crops, Positives, mask_loss
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 SIDE, CLASSES, PROTOTYPES = 8, 3, 2
@@ -96,19 +95,3 @@ def test_the_mask_iou_term_agrees_with_finite_differences():
     assert torch.autograd.gradcheck(
         compute, checked, eps=1e-6, atol=1e-5, rtol=1e-4, fast_mode=True
     )
-
-
-def test_the_mask_term_as_on_gpus_agrees_with_finite_differences():
-    leaves, _, targets = scene()
-    boxes = targets[0].boxes
-    crops = Crops.around(boxes, (SIDE, SIDE))
-    truth = targets[0].masks[:, ::2, ::2]
-    index = torch.tensor([0, 1, 1])
-    positives = Positives(torch.zeros(3).long(), index, index, [3, 0], torch.ones(3).double())
-
-    def compute(prototypes, coefficients):
-        return mask_loss(
-            prototypes, coefficients[0, :3], positives, boxes, crops, truth, whole_images=True
-        )
-
-    assert torch.autograd.gradcheck(compute, [leaves[3], leaves[2]], eps=1e-6, atol=1e-6)

@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from yolact_ros.ops.masks.crop import crop_masks
-from yolact_ros.training.losses import mask_loss as mask_loss_module
 from yolact_ros.training.losses.mask_iou_loss import mask_iou_loss
-from yolact_ros.training.losses.mask_loss import Crops, Positives, mask_loss
+from yolact_ros.training.losses.mask_loss import Positives, assemble_positives, mask_loss
 from yolact_ros.training.losses.mask_targets import covered_fraction, resize_masks
 
 HEIGHT, WIDTH, IMAGES = 12, 9, 3
@@ -37,7 +36,6 @@ def scene(scale=3.0, fractions=False):
         coefficients.requires_grad_(),
         positives,
         boxes,
-        Crops.around(boxes, (HEIGHT, WIDTH)),
         truth if fractions else truth > 0.5,
     )
 
@@ -57,18 +55,12 @@ def plain_mask_loss(prototypes, coefficients, positives, boxes, truth):
 # Scale 3: usual values. 30: many pixels saturate, where a cost is exactly 100 or 0 and flat.
 @pytest.mark.parametrize("scale", [3.0, 30.0])
 @pytest.mark.parametrize("fractions", [False, True])
-@pytest.mark.parametrize("whole_images", [False, True])
-@pytest.mark.parametrize("pixels_at_once", [1 << 21, 300])
-def test_the_mask_loss_equals_whole_masks(
-    scale, fractions, whole_images, pixels_at_once, monkeypatch
-):
-    monkeypatch.setattr(mask_loss_module, "_PIXELS_AT_ONCE", pixels_at_once)
-    prototypes, coefficients, positives, boxes, crops, truth = scene(scale, fractions)
+def test_the_mask_loss_equals_whole_masks(scale, fractions):
+    prototypes, coefficients, positives, boxes, truth = scene(scale, fractions)
     plain = plain_mask_loss(prototypes, coefficients, positives, boxes, truth)
     expected = torch.autograd.grad(plain, [prototypes, coefficients])
-    loss = mask_loss(
-        prototypes, coefficients, positives, boxes, crops, truth, whole_images=whole_images
-    )
+    masks = assemble_positives(prototypes, coefficients, positives, boxes)
+    loss = mask_loss(masks, positives, boxes, truth)
     assert loss.item() == pytest.approx(plain.item(), rel=1e-6)
     found = torch.autograd.grad(3 * loss, [prototypes, coefficients])
     for one, other in zip(found, expected, strict=True):
@@ -82,8 +74,8 @@ def test_a_saturated_wrong_pixel_costs_100_and_pulls_nothing():
     prototypes = torch.tensor([[[[200.0]]]], requires_grad=True)
     coefficients = torch.ones(1, 1, requires_grad=True)
     truth = torch.zeros(1, 1, 1, dtype=torch.bool)
-    crops = Crops.around(boxes, (1, 1))
-    loss = mask_loss(prototypes, coefficients, positives, boxes, crops, truth)
+    masks = assemble_positives(prototypes, coefficients, positives, boxes)
+    loss = mask_loss(masks, positives, boxes, truth)
     loss.backward()
     assert loss.item() == 100
     assert (prototypes.grad.item(), coefficients.grad.item()) == (0, 0)
@@ -102,7 +94,7 @@ class Brightness(nn.Module):
 
 @pytest.mark.parametrize("least_area", [0, 55, 10_000])
 def test_the_mask_iou_loss_equals_its_definition(least_area):
-    prototypes, coefficients, positives, boxes, crops, truth = scene()
+    prototypes, coefficients, positives, boxes, truth = scene()
     class_ids = torch.tensor([0, 1, 2, 0, 1])
     net = Brightness()
     total = prototypes.sum() * 0 + coefficients.sum() * 0 + net.factors.sum() * 0
@@ -117,9 +109,8 @@ def test_the_mask_iou_loss_equals_its_definition(least_area):
         total = total + F.smooth_l1_loss(predicted, iou)
     leaves = [prototypes, coefficients, net.factors]
     expected = torch.autograd.grad(total, leaves)
-    loss = mask_iou_loss(
-        net, prototypes, coefficients, positives, crops, truth, class_ids, least_area=least_area
-    )
+    masks = assemble_positives(prototypes, coefficients, positives, boxes)
+    loss = mask_iou_loss(net, masks, positives.objects, truth, class_ids, least_area=least_area)
     assert loss.item() == pytest.approx(total.item(), rel=1e-6)
     assert (loss.item() == 0) == (least_area == 10_000)
     for one, other in zip(torch.autograd.grad(loss, leaves), expected, strict=True):
@@ -127,7 +118,8 @@ def test_the_mask_iou_loss_equals_its_definition(least_area):
 
 
 def test_the_number_of_mask_ious_can_be_limited():
-    prototypes, coefficients, positives, _, crops, truth = scene()
+    prototypes, coefficients, positives, boxes, truth = scene()
+    masks = assemble_positives(prototypes, coefficients, positives, boxes)
     seen = []
 
     class Counting(Brightness):
@@ -135,7 +127,7 @@ def test_the_number_of_mask_ious_can_be_limited():
             seen.append(len(masks))
             return super().forward(masks)
 
-    arguments = (prototypes, coefficients, positives, crops, truth, torch.zeros(5).long())
+    arguments = (masks, positives.objects, truth, torch.zeros(5).long())
     losses = set()
     for seed in range(4):
         torch.manual_seed(seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The class term: cross entropy with hard negatives as published, or focal loss."""
+"""The class term: cross entropy with hard negatives, as published, or focal loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .prior_matching import BACKGROUND, NEUTRAL
 def hard_negative_loss(
     logits: Tensor, labels: Tensor, positives: list[int], negatives_per_positive: int
 ) -> Tensor:
-    """Cross entropy of the positives and of the hardest background priors (OHEM).
+    """Sums the cross entropy of the positives and of the hardest background priors (OHEM).
 
     Args:
         logits: (B, P, C), background first.
@@ -74,7 +74,7 @@ def choose_negatives(
 
 
 def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
-    """Focal loss of all priors that are not neutral (Lin et al., ICCV 2017, eq. 5).
+    """Sums the focal loss of all priors that are not neutral (Lin et al., ICCV 2017, eq. 5).
 
     It is -a (1 - p)^gamma log p, p being the softmax probability of the prior's true class,
     background included, and a being alpha for objects and 1 - alpha for background. The softmax
@@ -86,7 +86,7 @@ def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
         logits: (B, P, C), background first.
         labels: (B, P), see `Matches.labels`.
         alpha: Weight of objects, in [0, 1].
-        gamma: How much less priors count that are right already; 0 or more.
+        gamma: Reduces the loss of priors that are already right; 0 or more, 0: not at all.
 
     Returns:
         The sum.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""True masks at the resolutions that the network predicts at."""
+"""Resizes true masks to the resolutions that the network predicts at."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from torch import Tensor
 
 
 def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, H, W) to (N, h, w) float, bilinear, align_corners=False, no smoothing before.
+    """Resizes masks bilinearly, without antialiasing and with align_corners=False.
 
-    Of masks that are not of floats (bool, uint8 of 0 and 1), only the pixels that count are turned
-    into float32.
+    Args:
+        masks: (N, H, W) float, bool, or uint8 of 0 and 1. Of the last two, only the pixels that
+            count are converted to float32.
+        size: Height h and width w.
+
+    Returns:
+        (N, h, w) float.
     """
     if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
         return _as_floats(masks).reshape(len(masks), *size)
@@ -30,7 +35,7 @@ def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def covered_fraction(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, H, W) to (N, h, w) float: the part of each new pixel's area that the mask covers."""
+    """Returns the fraction of each new pixel that the mask covers: (N, H, W) to (N, h, w) float."""
     if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
         return _as_floats(masks).reshape(len(masks), *size)
     tall, wide = masks.shape[1] // size[0], masks.shape[2] // size[1]
@@ -49,7 +54,7 @@ def _as_floats(masks: Tensor) -> Tensor:
 
 
 def _neighbours(old: int, new: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each of `new` pixels the two of `old` it lies between, and how near the second is."""
+    """Returns for each of `new` pixels its two neighbours of `old`, and the second's weight."""
     pixels = torch.arange(new, device=device, dtype=torch.float32)
     source = ((pixels + 0.5) * (old / new) - 0.5).clamp(min=0)
     first = source.long().clamp(max=old - 1)

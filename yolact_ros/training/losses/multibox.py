@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from yolact_ros.choices import CLASS_LOSSES
 from yolact_ros.errors import InputError
 from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.boxes import encode_boxes
@@ -18,15 +19,24 @@ from yolact_ros.training.data.target import Target
 
 from .class_loss import focal_loss, hard_negative_loss
 from .mask_iou_loss import mask_iou_loss
-from .mask_loss import Crops, Positives, mask_loss
+from .mask_loss import Positives, assemble_positives, mask_loss
 from .mask_targets import covered_fraction, resize_masks
 from .prior_matching import Matches, match_priors
-
-CLASS_LOSSES = ("softmax", "focal")
 
 
 class MultiBoxLoss(nn.Module):
     """Box, class, mask and semantic loss of a batch, and mask-IoU loss for YOLACT++.
+
+        >>> from yolact_ros.network import build_network
+        >>> network = build_network("yolact_demo").train()
+        >>> target = Target(
+        ...     boxes=torch.tensor([[0.2, 0.2, 0.6, 0.7]]),
+        ...     class_ids=torch.tensor([3]),
+        ...     masks=torch.ones(1, 320, 320, dtype=torch.bool),
+        ... )
+        >>> predictions = network(torch.zeros(1, 3, 320, 320))
+        >>> sorted(MultiBoxLoss()(predictions, [target]))
+        ['box', 'class', 'mask', 'semantic']
 
     The box, class, mask and mask-IoU terms are divided by the number of positive priors of the
     whole batch; without any (no object in any image) they are zero, with zero gradients. The
@@ -51,18 +61,19 @@ class MultiBoxLoss(nn.Module):
         negative_iou: See `match_priors`.
         crowd_overlap: See `match_priors`.
         negatives_per_positive: Hard negatives taken for each positive of an image.
-        max_masks: At most so many positives of an image enter the mask loss, chosen at random;
-            their loss is scaled up accordingly. The mask-IoU loss sees the same ones.
+        max_masks: Upper limit of the positives of an image in the mask loss, chosen at random;
+            their loss is scaled up accordingly. The mask-IoU loss sees the same ones. Bounds the
+            memory, which grows with masks times prototype pixels.
         binary_masks: Whether the masks are resized bilinearly to the prototypes and thresholded at
             0.5, as published. Without, the fraction of a pixel that an object covers is the target,
             which places the edges of small objects between pixels.
-        mask_iou_least_area: True masks of at most so many prototype pixels stay out of the mask-IoU
-            loss.
-        max_mask_ious: At most so many masks of the batch enter the mask-IoU loss, chosen at random
+        mask_iou_least_area: True masks with at most this many prototype pixels are left out of the
+            mask-IoU loss.
+        max_mask_ious: Upper limit of the masks of the batch in the mask-IoU loss, chosen at random
             and not scaled up; None for all, as published.
 
     Raises:
-        ValueError: A value is out of its range.
+        InputError: A value is out of its range.
     """
 
     def __init__(
@@ -131,7 +142,7 @@ class MultiBoxLoss(nn.Module):
 
         Args:
             predictions: Of B images.
-            targets: One an image.
+            targets: One per image.
             mask_iou_net: Of YOLACT++; its parameters get gradients.
 
         Returns:
@@ -139,7 +150,7 @@ class MultiBoxLoss(nn.Module):
             their sum is the loss.
 
         Raises:
-            ValueError: There is not one target for each image, or an image has more objects than
+            InputError: There is not one target for each image, or an image has more objects than
                 there are priors.
         """
         if len(targets) != len(predictions.offsets):
@@ -192,22 +203,19 @@ class MultiBoxLoss(nn.Module):
         mask_iou_net: MaskIouNet | None,
     ) -> dict[str, Tensor]:
         prototypes = predictions.prototypes
-        coefficients = _at_priors(predictions.coefficients, positives)
         size = (prototypes.shape[1], prototypes.shape[2])
         if self.binary_masks:
             truth = torch.cat([resize_masks(target.masks, size) > 0.5 for target in targets])
         else:
             truth = torch.cat([covered_fraction(target.masks, size) for target in targets])
-        crops = Crops.around(boxes, size)
-        loss = mask_loss(prototypes, coefficients, positives, boxes, crops, truth)
-        terms = {"mask": self.mask_weight * loss}
+        coefficients = _at_priors(predictions.coefficients, positives)
+        masks = assemble_positives(prototypes, coefficients, positives, boxes)
+        terms = {"mask": self.mask_weight * mask_loss(masks, positives, boxes, truth)}
         if mask_iou_net is not None:
             terms["mask_iou"] = self.mask_iou_weight * mask_iou_loss(
                 mask_iou_net,
-                prototypes,
-                coefficients,
-                positives,
-                crops,
+                masks,
+                positives.objects,
                 truth > 0.5,
                 class_ids,
                 least_area=self.mask_iou_least_area,
@@ -216,7 +224,7 @@ class MultiBoxLoss(nn.Module):
         return terms
 
     def _sample(self, positives: Positives) -> Positives:
-        """At most `max_masks` of each image, for the others too."""
+        """Draws at most `max_masks` positives of each image; weights make up for the others."""
         if max(positives.counts) <= self.max_masks:
             return positives
         device = positives.images.device
@@ -239,7 +247,7 @@ class MultiBoxLoss(nn.Module):
 
 
 def mean_over_ranks(positives: int, images: int, device: torch.device) -> tuple[float, float]:
-    """What the terms of this rank are divided by, so that the ranks' mean is the joined batch's.
+    """Returns the divisors of this rank's terms, so that the ranks' mean is the joined batch's.
 
     Args:
         positives: Of this rank.
@@ -282,7 +290,7 @@ def _box_loss(predictions: TrainingPredictions, positives: Positives, boxes: Ten
 
 
 def _semantic_loss(logits: Tensor, class_ids: Tensor, targets: Sequence[Target]) -> Tensor:
-    """Summed over images and classes, a pixel's mean."""
+    """Cross entropy summed over images and classes, averaged over pixels."""
     images, classes, height, width = logits.shape
     masks = torch.cat([resize_masks(target.masks, (height, width)) > 0.5 for target in targets])
     numbers = [image for image, target in enumerate(targets) for _ in range(len(target))]
