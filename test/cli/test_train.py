@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
+from yolact_ros.training.options import choose_precision
 from yolact_ros.training.run_folder import dataset_digest
-from yolact_ros.training.trainer import choose_precision
 
 pytestmark = pytest.mark.slow  # trains
 

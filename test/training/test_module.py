@@ -30,13 +30,12 @@ def batch(dataset):
     return collate([samples[0], samples[1]])
 
 
-def make_module(dataset, preset="yolact_demo", **changed):
+def make_module(preset="yolact_demo", **changed):
     torch.manual_seed(0)
     options = {
         "network": build_network(preset),
         "loss": MultiBoxLoss(),
         "recipe": RECIPES["short"],
-        "validation": dataset,
         "steps": 30,
         "batch": 2,
         "seed": 0,
@@ -78,9 +77,9 @@ def without_lightnings_checks(monkeypatch):
     monkeypatch.setattr(TrainingModule, "global_step", property(lambda self: 0))
 
 
-def test_two_pictures_are_learned(dataset, batch):
+def test_two_pictures_are_learned(batch):
     losses = learn(
-        make_module(dataset, recipe=dataclasses.replace(RECIPES["short"], learning_rate=8e-3)),
+        make_module(recipe=dataclasses.replace(RECIPES["short"], learning_rate=8e-3)),
         batch,
         30,
     )
@@ -88,8 +87,8 @@ def test_two_pictures_are_learned(dataset, batch):
 
 
 @pytest.mark.parametrize("after_validation", [False, True])
-def test_frozen_norms_stay_as_they_are_and_the_rest_learns(dataset, batch, after_validation):
-    module = make_module(dataset, frozen_norms=True)
+def test_frozen_norms_stay_as_they_are_and_the_rest_learns(batch, after_validation):
+    module = make_module(frozen_norms=True)
     norms = [m for m in module.network.modules() if isinstance(m, nn.BatchNorm2d)]
     others = module.network.fpn.lat_layers[0].weight.clone()
     if after_validation:
@@ -103,32 +102,32 @@ def test_frozen_norms_stay_as_they_are_and_the_rest_learns(dataset, batch, after
     assert module.network.training
 
 
-def test_norms_that_are_not_frozen_learn(dataset, batch):
-    module = make_module(dataset)
+def test_norms_that_are_not_frozen_learn(batch):
+    module = make_module()
     mean = module.network.backbone.bn1.running_mean.clone()
     learn(module, batch, 1)
     assert not torch.equal(mean, module.network.backbone.bn1.running_mean)
 
 
-def test_the_input_is_normalised_as_for_inference(dataset, batch):
+def test_the_input_is_normalised_as_for_inference(batch):
     from yolact_ros.inference.preprocess import Preprocessor
 
     images, _ = batch
     preset = get_preset("yolact_demo")
     expected = Preprocessor(preset, torch.device("cpu"), torch.float32)(list(images), "rgb")
-    torch.testing.assert_close(make_module(dataset)._normalize(images), expected)
+    torch.testing.assert_close(make_module()._normalize(images), expected)
 
 
-def test_the_mask_iou_net_learns(dataset, batch):
+def test_the_mask_iou_net_learns(batch):
     preset = dataclasses.replace(get_preset("yolact_demo"), mask_iou=True)
-    module = make_module(dataset, preset)
+    module = make_module(preset)
     before = module.network.maskiou_net.maskiou_net[0].weight.clone()
     learn(module, batch, 2)
     assert not torch.equal(before, module.network.maskiou_net.maskiou_net[0].weight)
 
 
-def test_a_value_that_is_no_number_stops_with_a_clear_word(dataset, batch):
-    module = make_module(dataset)
+def test_a_value_that_is_no_number_stops_with_a_clear_word(batch):
+    module = make_module()
     module._trainer = Alone()
     with torch.no_grad():
         module.network.proto_net[0].weight.fill_(float("nan"))
@@ -136,8 +135,8 @@ def test_a_value_that_is_no_number_stops_with_a_clear_word(dataset, batch):
         module.training_step(batch, 0)
 
 
-def test_what_is_random_in_a_step_follows_from_its_number(dataset, monkeypatch):
-    module = make_module(dataset)
+def test_what_is_random_in_a_step_follows_from_its_number(monkeypatch):
+    module = make_module()
     drawn = {}
     for step, rank in ((0, 0), (1, 0), (0, 1), (0, 0)):
         monkeypatch.setattr(TrainingModule, "global_step", property(lambda self, s=step: s))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
-from yolact_ros.training.curve import read_log
+from yolact_ros.training.plots import read_log
 
 from .conftest import COMMAND
 

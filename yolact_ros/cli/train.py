@@ -240,16 +240,7 @@ def run(arguments: argparse.Namespace) -> int:
         if field.name != "recipe"
     }
     options = TrainingOptions(recipe=chosen_recipe(arguments), **given)
-    trained = train(options, arguments.command_line)
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
-        return 0
-    figures = trained.figures
-    print(
-        f"best at step {trained.best_step} of {trained.steps}: mask AP {figures['mask_ap']:.3f}, "
-        f"AP50 {figures['mask_ap50']:.3f}; box AP {figures['box_ap']:.3f}, "
-        f"AP50 {figures['box_ap50']:.3f}\n"
-        f"{trained.folder.best}"
-    )
+    train(options, arguments.command_line)
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of a run while it goes on."""
+"""What a run keeps while it goes on: the best weights, and a checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.network import Yolact
 
+from .validation import Validator
+
 FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
 
 
 class BestWeights(Callback):
-    """Measures what validation segmented, and keeps the weights with the highest mask AP.
+    """Validates, and keeps the weights with the highest mask AP.
 
-    Comes before a callback that averages weights, which puts the averaged ones in for validation
-    and takes them back at its end.
+    Must come before a callback that averages weights: that one puts the averaged weights in place
+    before the first image and takes them away after this one has written them.
 
     Args:
+        validator: Segments and measures the validation images.
         path: The safetensors file to write.
-        metadata: Text entries for it; step and figures are added.
+        metadata: Text entries of the file; step and figures are added.
 
     Attributes:
         step: Step of the best weights; 0 before there are any.
@@ -35,16 +38,23 @@ class BestWeights(Callback):
         measured_step: Step of the last validation.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+    def __init__(self, validator: Validator, path: Path, metadata: Mapping[str, str]) -> None:
+        self.validator = validator
         self.path = path
         self.metadata = metadata
         self.step = 0
         self.figures: dict[str, float] = {}
         self.measured_step = 0
 
+    def on_validation_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Segments one image, with the averaged weights if there are."""
+        self.validator.segment(module.network, batch)
+
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Logs the figures and writes the file if they are the best so far."""
-        figures = module.measure()  # the same on every process
+        figures = self.validator.measure()  # the same on every process
         self.measured_step = trainer.global_step
         for name, value in figures.items():
             module.log(name, value, prog_bar=name == "mask_ap")
@@ -58,7 +68,7 @@ class BestWeights(Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """The best so far, for a run that is resumed."""
+        """Returns the best result so far, for a resumed run."""
         return {
             "step": self.step,
             "figures": self.figures,
@@ -66,23 +76,23 @@ class BestWeights(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Continues from an earlier `state_dict`."""
         for name, value in state_dict.items():
             setattr(self, name, value)
 
 
 class LastCheckpoint(Callback):
-    """Keeps one file from which the run can go on, never half a file.
+    """Keeps one file to resume the run from; it is replaced in one move, never half written.
 
-    A step that is followed by validation is saved after it, so that a resumed run validates neither
-    twice nor not at all. Lightning's own callback saves before. The last step is not saved: what
-    follows it is done again if it was interrupted.
+    A step that is followed by a validation is saved after it, so that a resumed run neither skips
+    nor repeats the validation. (Lightning's own callback saves before.) The last step is not
+    saved: what follows it is done again if it was interrupted.
 
     Args:
         path: The file.
-        steps: In all.
-        every: Steps between two.
-        validated_every: Steps between two validations.
+        steps: Total number of steps.
+        every: Steps between checkpoints.
+        validated_every: Steps between validations.
     """
 
     def __init__(self, path: Path, *, steps: int, every: int, validated_every: int) -> None:
@@ -94,12 +104,12 @@ class LastCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves after every so-manieth step."""
+        """Saves after every `every`-th step, unless a validation follows it."""
         if trainer.global_step % self.every == 0 and trainer.global_step % self.validated_every:
             self._save(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Saves after a validation within training."""
+        """Saves after a validation that is part of the training."""
         if trainer.state.fn == "fit":
             self._save(trainer)
 
@@ -113,16 +123,16 @@ class LastCheckpoint(Callback):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's, without the name of the log's folder."""
+    """Lightning's progress bar without the name of the log folder."""
 
     def get_metrics(self, trainer: lightning.Trainer, module: Any) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """Returns the values to show behind the bar."""
         metrics = super().get_metrics(trainer, module)
         metrics.pop("v_num", None)
         return metrics
 
 
 def write_weights(network: Yolact, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes a network under training as a file that `Segmenter` and the node load."""
+    """Writes the weights of a network under training, for `Segmenter` and the node."""
     stored = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     save_checkpoint(stored, path, metadata)

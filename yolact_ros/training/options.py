@@ -1,45 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run is asked to do."""
+"""The options of a training run: as they were asked for, and with every choice made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from yolact_ros.choices import PRECISIONS
+import torch
+
+from yolact_ros.choices import FREEZE_NORMS, PRECISIONS, TRAINING_DEVICES
 from yolact_ros.errors import InputError
+from yolact_ros.inference.device import cpu_multiplies_bf16
 
-from .recipe import Recipe
+from .recipe import Recipe, default_steps
+
+_PLACES = ("out", "train", "train_images", "val", "val_images", "workers")
+"""Options that a resumed run may change: they do not affect its result."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """One training run.
+    """A training run as it was asked for; `resolve` makes the choices that it leaves open.
 
     Attributes:
-        preset: Architecture; its classes are replaced by the training data's.
-        train, train_images: Annotation file in COCO's format, and folder of its images.
-        val, val_images: The same for validation. The classes have to be among the training data's.
+        preset: Architecture. Its classes are replaced by those of the training data.
+        train, train_images: COCO annotation file and image folder to train on.
+        val, val_images: The same for validation. Its classes must be among the training data's.
         out: Folder of the run, see `RunFolder`.
-        recipe: How to train.
-        backbone: "torchvision:NAME" instead of the preset's backbone, see `with_backbone`.
-        weights: A trained network to begin with; None: see `backbone_weights`.
-        backbone_weights: "auto": torchvision's ImageNet weights where there are some for the
-            backbone; "imagenet"; "none"; or a file of torchvision's.
-        max_steps: Batches in all; None: `default_steps`.
-        batch_size: Images a step and process.
-        seed: Of new weights, order, augmentation.
+        recipe: Augmentation, losses, optimiser and learning rate.
+        backbone: "torchvision:NAME" to replace the preset's backbone, see `with_backbone`.
+        weights: A trained network to start from; None: see `backbone_weights`.
+        backbone_weights: "imagenet" (torchvision's), "auto" (the same, if torchvision has this
+            backbone), "none", or the path of a torchvision weights file.
+        max_steps: Total number of batches; None: `default_steps`.
+        batch_size: Images per step and process.
+        seed: Of new weights, sample order and augmentation.
         device: "auto", "cpu" or "cuda".
-        devices, nodes: Processes on each machine, and machines.
-        precision: "auto", "fp32", "bf16" or "fp16". Losses, weights and optimiser are always in
-            fp32. "auto" takes bf16 where the device multiplies matrices in it, otherwise fp16 on
-            CUDA and fp32 on a CPU.
-        freeze_norms: "auto" (with weights to begin with and fewer than six images a step and
-            process), "yes" or "no".
-        validate_every: Steps between validations; None: one pass, but at most 20 in all.
+        devices, nodes: Processes per machine, and machines.
+        precision: "auto", "fp32", "bf16" or "fp16". Losses, weights and optimiser always use fp32.
+            "auto" is bf16 if the device multiplies matrices in it, otherwise fp16 on CUDA and fp32
+            on a CPU.
+        freeze_norms: Whether batch norms keep their statistics and parameters: "yes", "no", or
+            "auto": if there are weights to start from and fewer than six images per step and
+            process.
+        validate_every: Steps between validations; None: one pass over the data, but at most 20
+            validations in all.
         checkpoint_every: Steps between checkpoints.
-        workers: Processes that make samples, for each training process.
-        resume: Go on with an interrupted run.
+        workers: Processes that make samples, per training process; 0: it makes its own.
+        resume: Continue an interrupted run.
+
+    Raises:
+        InputError: A number or a word is not one of those above.
     """
 
     preset: str
@@ -66,27 +79,100 @@ class TrainingOptions:
     resume: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "devices", "nodes", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        for name in ("max_steps", "validate_every"):
+        least = dict.fromkeys(("batch_size", "devices", "nodes", "checkpoint_every"), 1)
+        least |= dict.fromkeys(("max_steps", "validate_every"), 1)
+        least |= dict.fromkeys(("seed", "workers"), 0)
+        for name, bound in least.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name}: expected 1 or more, got {value}")
-        for name in ("seed", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+            if value is not None and value < bound:
+                raise InputError(f"{name}: expected {bound} or more, got {value}")
         for name, allowed in (
-            ("device", ("auto", "cpu", "cuda")),
+            ("device", TRAINING_DEVICES),
             ("precision", PRECISIONS),
-            ("freeze_norms", ("auto", "yes", "no")),
+            ("freeze_norms", FREEZE_NORMS),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(
                     f"{name}: expected {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
 
+
+@dataclass(frozen=True)
+class Run:
+    """A training run with every choice made.
+
+    Attributes:
+        options: What was asked for. The attributes below replace those of the same meaning.
+        device: "cpu" or "cuda".
+        precision: "fp32", "bf16" or "fp16".
+        steps: Total number of batches.
+        batch: Images per step, over all processes.
+        validate_every: Steps between validations, at most `steps`.
+    """
+
+    options: TrainingOptions
+    device: str
+    precision: str
+    steps: int
+    batch: int
+    validate_every: int
+
     @property
-    def joined_batch(self) -> int:
-        """Images in a step, over all processes."""
-        return self.batch_size * self.devices * self.nodes
+    def processes(self) -> int:
+        """Training processes, over all machines."""
+        return self.options.devices * self.options.nodes
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that affects the result; it must be the same when the run is resumed."""
+        settings = asdict(self.options) | {
+            "device": self.device,
+            "precision": self.precision,
+            "max_steps": self.steps,
+            "validate_every": self.validate_every,
+            "weights": self.options.weights and self.options.weights.name,
+        }
+        return {k: v for k, v in settings.items() if k not in (*_PLACES, "resume")}
+
+    def places(self) -> dict[str, str]:
+        """The options that may differ when the run is resumed."""
+        return {name: str(getattr(self.options, name)) for name in _PLACES}
+
+
+def resolve(options: TrainingOptions, images: int) -> Run:
+    """Makes the choices that the options leave open.
+
+    Args:
+        options: Of the run.
+        images: Number of images to train on.
+
+    Raises:
+        InputError: More devices are asked for than this machine has.
+    """
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    found = torch.cuda.device_count() if device == "cuda" else options.devices
+    if found < options.devices:
+        raise InputError(
+            f"devices: expected at most {found} on this machine, got {options.devices}"
+        )
+    batch = options.batch_size * options.devices * options.nodes
+    steps = options.max_steps or default_steps(images, batch)
+    every = options.validate_every or max(math.ceil(images / batch), math.ceil(steps / 20))
+    return Run(
+        options=options,
+        device=device,
+        precision=choose_precision(options.precision, device),
+        steps=steps,
+        batch=batch,
+        validate_every=min(every, steps),
+    )
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """Replaces "auto" by the fastest precision of the device that costs no relevant accuracy."""
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if cpu_multiplies_bf16() else "fp32"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a training run, which holds everything to repeat it."""
+"""The folder of a training run, which holds everything needed to repeat it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.errors import InputError
@@ -25,7 +27,7 @@ class RunError(InputError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where the parts of a run lie.
+    """Paths of the files of a run.
 
     Attributes:
         path: The folder.
@@ -35,12 +37,12 @@ class RunFolder:
 
     @property
     def description(self) -> Path:
-        """What is needed to repeat the run, as JSON; see `begin`."""
+        """Everything needed to repeat the run, as JSON; see `begin`."""
         return self.path / "run.json"
 
     @property
     def checkpoint(self) -> Path:
-        """From which an interrupted run goes on."""
+        """The state that an interrupted run is resumed from."""
         return self.path / "last.ckpt"
 
     @property
@@ -55,26 +57,26 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """For TensorBoard, and `metrics.csv`; one folder for each start of the run."""
+        """TensorBoard files and `metrics.csv`, one folder for each start of the run."""
         return self.path / "log"
 
     @property
     def curve(self) -> Path:
-        """Picture of losses and AP over the steps."""
+        """Plot of losses and AP over the steps."""
         return self.path / "curve.png"
 
     def begin(
         self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resume: bool
     ) -> Path | None:
-        """Writes what the run is, or checks that it is the same as before.
+        """Writes the description of a new run, or checks that a resumed one has not changed.
 
         Args:
-            settings: What decides about the result: they must agree when a run is resumed.
-            provenance: What describes this start of the run: command, versions, machine.
-            resume: Whether to go on with what is there.
+            settings: Everything that affects the result; must be equal when a run is resumed.
+            provenance: Describes this start of the run: command, versions, machine.
+            resume: Whether to continue the run that is there.
 
         Returns:
-            The checkpoint to go on from; None to begin at the first step.
+            The checkpoint to resume from; None to start at the first step.
 
         Raises:
             RunError: There is a run already and it is not to be resumed, there is none to resume,
@@ -114,7 +116,7 @@ def _require_equal(before: Mapping[str, Any], now: Mapping[str, Any], path: Path
 
 
 def dataset_digest(dataset: CocoDataset) -> str:
-    """SHA-256 over the annotation file and all images, in hexadecimal."""
+    """Returns the SHA-256 of the annotation file and all images, in hexadecimal."""
     files = [
         dataset.annotation_file,
         *(dataset.image_folder / image.file_name for image in dataset.images),
@@ -127,7 +129,7 @@ def dataset_digest(dataset: CocoDataset) -> str:
 
 
 def describe_start(command: str, seed: int) -> dict[str, str]:
-    """Text entries for a weights file: command, seed, revision, versions, machine."""
+    """Makes the text entries of a weights file: command, seed, revision, versions, machine."""
     return {
         "command": command,
         "seed": str(seed),
@@ -135,3 +137,9 @@ def describe_start(command: str, seed: int) -> dict[str, str]:
         **versions(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
+
+
+def is_first_process() -> bool:
+    """Whether this is the process, of all of the run, that writes files and prints."""
+    first_machine = os.environ.get("NODE_RANK", "0") == "0"
+    return first_machine and int(getattr(rank_zero_only, "rank", 0)) == 0

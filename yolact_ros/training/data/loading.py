@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which samples make up which step, on which process."""
+"""Distributes the samples over steps and processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import lightning
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
@@ -13,18 +15,18 @@ from yolact_ros.training.data.training_set import Sample, TrainingSet, collate, 
 
 
 class StepSampler(Sampler[list[int]]):
-    """The sample indices of each step, a pure function of the step.
+    """Yields the sample indices of each step, a pure function of the step.
 
     Step s takes the samples s * B * W to (s + 1) * B * W - 1, whatever the number W of processes:
     two processes with a batch of B see in each step what one sees with a batch of 2 B.
 
     Args:
-        steps: In all.
-        batch_size: Samples B a step and process.
-        rank: Of this process, from 0 on.
+        steps: Total number of steps.
+        batch_size: Samples B per step and process.
+        rank: Of this process, 0 to W - 1.
         world_size: Number W of processes.
-        first_step: Where to begin, in a run that is resumed. The length stays that of the whole
-            run, as Lightning counts the steps before too.
+        first_step: First step of a resumed run. The length stays that of the whole run, since
+            Lightning counts the earlier steps too.
     """
 
     def __init__(
@@ -46,14 +48,14 @@ class StepSampler(Sampler[list[int]]):
 
 
 class TrainingData(lightning.LightningDataModule):
-    """Loaders for the trainer.
+    """Makes the data loaders of Lightning's trainer.
 
     Args:
-        training: As long as all steps need, over all processes.
-        validation: Measured on as it is.
-        steps: In all.
-        batch_size: Samples a step and process.
-        workers: Processes that make samples, beside each training process; 0: it makes its own.
+        training: Samples for all steps of all processes.
+        validation: Its images are measured on, unchanged.
+        steps: Total number of steps.
+        batch_size: Samples per step and process.
+        workers: Processes that make samples, per training process; 0: it makes its own.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class TrainingData(lightning.LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """The samples from the trainer's step on."""
+        """Loads the remaining samples, from the trainer's current step on."""
         assert self.trainer is not None
         return DataLoader(
             self.training,
@@ -93,7 +95,16 @@ class TrainingData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[CocoImage]:
-        """This process's share of the images to measure on."""
+        """Loads this process's share of the validation images."""
         assert self.trainer is not None
         share = self.validation.images[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(share, batch_size=None)  # type: ignore[arg-type]
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Moves the targets of training samples; the module moves and normalises their images."""
+        if isinstance(batch, CocoImage):
+            return batch
+        images, targets = batch
+        return images, [target.to(device) for target in targets]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses and average precision over the steps of a run, as a picture."""
+"""Plots losses and average precision over the steps of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Points = dict[str, dict[int, float]]
 
 
 def read_log(folder: Path) -> Points:
-    """The values of each name by step, from all starts of a run; later starts replace earlier."""
+    """Reads the values of each name by step; later starts of a run replace earlier ones."""
     points: Points = defaultdict(dict)
     starts = sorted(
         folder.glob("from_step_*/metrics.csv"),
@@ -31,10 +31,10 @@ def read_log(folder: Path) -> Points:
 
 
 def draw_curve(log: Path, picture: Path) -> None:
-    """Draws what a run logged.
+    """Draws the logged losses and average precisions.
 
     Args:
-        log: The run's log folder.
+        log: Log folder of the run.
         picture: PNG file to write.
     """
     points = read_log(log)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Average precision of the network under training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.distributed as dist
+
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.evaluation.coco import coco_metrics
+from yolact_ros.evaluation.segment_dataset import coco_results_of, segmenter_categories
+from yolact_ros.inference import Segmenter
+from yolact_ros.network import Yolact
+
+_SCORE_THRESHOLD = 0.05
+"""Instances with lower scores are left out, as in the published evaluation."""
+
+
+class Validator:
+    """Segments images one by one and measures the results.
+
+    Args:
+        dataset: Holds the images and the truth; its classes must be among the network's.
+    """
+
+    def __init__(self, dataset: CocoDataset) -> None:
+        self.dataset = dataset
+        self._truth = dataset.content
+        self._segmenter: Segmenter | None = None
+        self._results: list[dict[str, Any]] = []
+
+    def segment(self, network: Yolact, image: CocoImage) -> None:
+        """Segments one image with the weights that the network had at the first one."""
+        if self._segmenter is None:
+            self._segmenter = Segmenter(
+                network=network,
+                device=str(next(network.parameters()).device),
+                precision="fp32",
+                score_threshold=_SCORE_THRESHOLD,
+            )
+        categories = segmenter_categories(self._segmenter.class_names, self.dataset)
+        [instances] = self._segmenter(self.dataset.read_image(image), channel_order="rgb")
+        self._results += coco_results_of(instances, image.id, categories)
+
+    def measure(self) -> dict[str, float]:
+        """Measures what all processes segmented since the last call.
+
+        Returns:
+            "mask_ap", "mask_ap50", "box_ap" and "box_ap50", 0 to 1, the same on every process.
+        """
+        results, self._results, self._segmenter = self._gathered(), [], None
+        figures: dict[str, float] = {}
+        for kind, name in (("segm", "mask"), ("bbox", "box")):
+            metrics = coco_metrics(self._truth, results, kind)
+            figures |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
+        return figures
+
+    def _gathered(self) -> list[dict[str, Any]]:
+        if not (dist.is_available() and dist.is_initialized()):
+            return self._results
+        shares: list[list[dict[str, Any]]] = [[]] * dist.get_world_size()
+        dist.all_gather_object(shares, self._results)
+        return [result for share in shares for result in share]
