@@ -21,6 +21,8 @@ EXAMPLES = [
     "yolact_ros.scenes:Scene",
     "yolact_ros.structures:Instances",
     "yolact_ros.structures:PackedMask",
+    "yolact_ros.training.losses.multibox:MultiBoxLoss",
+    "yolact_ros.training.recipe:Recipe",
     "yolact_ros.visualization:draw_overlay",
     "yolact_ros.web.page:render_page",
 ]

@@ -14,14 +14,14 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from yolact_ros.errors import InputError
 
 REFERENCE_BATCH = 8
-"""Batch that learning rates are given for; they grow in proportion (Goyal et al., 2017)."""
+"""Batch size that learning rates refer to; they scale with it (Goyal et al., 2017)."""
 PUBLISHED_EPOCHS = 800_000 * REFERENCE_BATCH / 117_266
 """Passes over COCO's images with objects in the published 800,000 steps: 54.6."""
 LEAST_STEPS = 3000
-"""Steps by default on few images, however many passes that are."""
+"""Lower limit of the default number of steps, however many passes over the images they are."""
 
-# Parts of all steps after which the published learning rate is divided by 10: 280, 600, 700 and
-# 750 of 800 thousand.
+# Fractions of all steps after which the published learning rate is divided by 10: 280, 600, 700
+# and 750 of 800 thousand.
 _MILESTONES = (0.35, 0.75, 0.875, 0.9375)
 _WARM_UP_STEPS = 500
 _WARM_UP_START = 0.1
@@ -29,19 +29,27 @@ _WARM_UP_START = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices of a training run.
+    """How a network is trained.
+
+        >>> from dataclasses import replace
+        >>> recipe = replace(RECIPES["short"], learning_rate=5e-4, class_loss="focal")
+        >>> recipe.optimizer, recipe.augmentation
+        ('adamw', 'light')
 
     Attributes:
         optimizer: "sgd" (momentum 0.9) with the published steps of the learning rate, or "adamw"
             with one cycle of it (Smith and Topin, 2018).
-        learning_rate: The highest, for a batch of `REFERENCE_BATCH` in all.
+        learning_rate: Peak rate for a batch of `REFERENCE_BATCH` images over all processes.
         weight_decay: Of convolution weights; with "sgd" of biases and norms too, as published.
         augmentation: "published", "light" or "none", see `augmentation_named`.
         binary_masks: See `MultiBoxLoss`.
         class_loss: "softmax" (published) or "focal".
-        average: Decay a step of the exponential moving average of the weights, which is then what
-            is measured and kept; 0 for the weights themselves.
-        gradient_clip: Largest norm of the gradients; 0 for any.
+        average: Decay per step of the exponential moving average of the weights, which is then
+            validated and kept, 0 to below 1; 0: the weights themselves.
+        gradient_clip: Upper limit of the norm of the gradients; 0: no limit.
+
+    Raises:
+        InputError: A value is out of its range.
     """
 
     optimizer: str
@@ -67,12 +75,12 @@ class Recipe:
     def optimize(
         self, network: nn.Module, *, steps: int, batch: int
     ) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        """The optimiser, and what sets its learning rate after every step.
+        """Makes the optimiser, and the schedule that sets its learning rate after every step.
 
         Args:
             network: Parameters that need no gradient are left out.
-            steps: In all.
-            batch: Images in a step, over all processes.
+            steps: Total number of steps.
+            batch: Images per step, over all processes.
         """
         rate = self.learning_rate * batch / REFERENCE_BATCH
         parameters = [p for p in network.parameters() if p.requires_grad]
@@ -104,10 +112,10 @@ to hours of training on few or simple pictures."""
 
 
 def stepped_rate(step: int, steps: int) -> float:
-    """The published learning rate at a step, as a fraction of the highest.
+    """Returns the published learning rate at a step, as a fraction of the peak.
 
-    It rises linearly from a tenth within the first 500 steps (or a tenth of all, if that is less),
-    and is divided by 10 at four moments.
+    It rises linearly from a tenth within the first 500 steps (or the first tenth of all steps, if
+    that is less), and is divided by 10 at four steps.
     """
     rate = 0.1 ** sum(step >= round(part * steps) for part in _MILESTONES)
     warm_up = min(_WARM_UP_STEPS, steps // 10)
@@ -117,7 +125,7 @@ def stepped_rate(step: int, steps: int) -> float:
 
 
 def default_steps(images: int, batch: int) -> int:
-    """As many passes over the images as published, but not below `LEAST_STEPS`."""
+    """Returns the steps of as many passes as published, but at least `LEAST_STEPS`."""
     return max(math.ceil(PUBLISHED_EPOCHS * images / batch), LEAST_STEPS)
 
 

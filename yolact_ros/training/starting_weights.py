@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights that training begins with: another network's, or a backbone's from ImageNet."""
+"""Starting weights of a training run: a trained network's, or a backbone's from ImageNet."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _RESNETS = {
 
 @dataclass(frozen=True)
 class Start:
-    """What a network began with.
+    """Where the tensors of a network came from before training.
 
     Attributes:
-        kept: Names of tensors taken over whole.
-        kept_rows: Names of tensors of which the rows of some classes were taken over.
-        new: Names of tensors that begin at random.
-        classes: Classes whose rows were taken over.
-        new_classes: Those that the weights do not know.
+        kept: Names of tensors copied whole.
+        kept_rows: Names of tensors of which the rows of some classes were copied.
+        new: Names of tensors with random values.
+        classes: Classes whose rows were copied.
+        new_classes: Classes that the weights do not know.
     """
 
     kept: tuple[str, ...]
@@ -61,10 +61,10 @@ class Start:
 
 
 def start_from_weights(network: Yolact, path: Path) -> Start:
-    """Takes over all that a trained network has in common with this one.
+    """Copies everything that a trained network has in common with this one.
 
-    Tensors with one row (or one row a prior) for each class are taken over row by row, for the
-    background and for the classes that both networks know by name; other classes begin at random.
+    Tensors with one row (or one row per prior) for each class are copied row by row, for the
+    background and for the classes that both networks know by name; other classes start at random.
 
     Args:
         network: Changed in place.
@@ -107,7 +107,7 @@ def start_from_weights(network: Yolact, path: Path) -> Start:
 
 
 def imagenet_name(preset: Preset) -> str | None:
-    """torchvision's name of a preset's backbone; None where it has no such network."""
+    """Returns torchvision's name of a preset's backbone; None if it has no such network."""
     spec = preset.backbone
     if isinstance(spec, TorchvisionSpec):
         return spec.name
@@ -117,20 +117,22 @@ def imagenet_name(preset: Preset) -> str | None:
 
 
 def start_backbone(network: Yolact, choice: str) -> Start | None:
-    """Takes over a backbone that torchvision trained on ImageNet.
+    """Copies a backbone that torchvision trained on ImageNet.
 
-    Deformable convolutions take over the plain ones' weights and begin with zero offsets.
+    Deformable convolutions get the weights of the plain ones and start with zero offsets.
 
     Args:
         network: Changed in place.
         choice: "imagenet" downloads the weights (once, to torch's cache), "auto" does so if
-            torchvision has this backbone, "none" does nothing; else a file of torchvision's.
+            torchvision has this backbone, "none" does nothing; otherwise the path of a torchvision
+            weights file.
 
     Returns:
-        None if nothing was taken over.
+        None if nothing was copied.
 
     Raises:
-        ValueError: torchvision has no such backbone, or its weights cannot be had or do not fit.
+        InputError: torchvision has no such backbone, or its weights cannot be downloaded or do not
+            fit.
     """
     name = imagenet_name(network.preset)
     if choice == "none" or (choice == "auto" and name is None):
@@ -171,7 +173,7 @@ def _downloaded(name: str) -> Mapping[str, Tensor]:
 
 
 def _own_name(name: str, preset: Preset) -> str:
-    """The name here of a tensor of torchvision's classification network."""
+    """Returns our name of a tensor of torchvision's classification network."""
     if isinstance(preset.backbone, TorchvisionSpec):
         return f"backbone.body.{name}"
     return "backbone." + re.sub(r"^layer(\d)\.", lambda stage: f"layers.{int(stage[1]) - 1}.", name)
@@ -185,7 +187,7 @@ class _ClassRows:
     """The rows of tensors that belong to single classes, in two networks.
 
     Args:
-        source, target: What the networks' classes are.
+        source, target: Presets of the two networks, with their classes.
     """
 
     def __init__(self, source: Preset, target: Preset) -> None:
@@ -203,7 +205,7 @@ class _ClassRows:
         return views[0].shape[0] == views[1].shape[0] and views[0].shape[2:] == views[1].shape[2:]
 
     def merged(self, name: str, own: Tensor, found: Tensor) -> Tensor:
-        """The own tensor with the rows of the background and of common classes from the other."""
+        """Returns our tensor with the rows of the background and of common classes replaced."""
         result = own.clone()
         here = self._by_class(name, result, self._target)
         there = self._by_class(name, found, self._source).to(own.dtype)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
+from yolact_ros.choices import AUGMENTATIONS
 from yolact_ros.training.data import bit_planes
-from yolact_ros.training.data.augmentation import AUGMENTATIONS, Augmentation, augmentation_named
+from yolact_ros.training.data.augmentation import Augmentation, augmentation_named
 from yolact_ros.training.data.transforms import WindowCrop, geometry_of, photometric_of, recolor
 
 
@@ -30,6 +31,7 @@ def parts_of(height, width, boxes):
 
 def test_names():
     assert AUGMENTATIONS == ("published", "light", "none")
+    assert all(isinstance(augmentation_named(name), Augmentation) for name in AUGMENTATIONS)
     assert augmentation_named("none") == Augmentation()
     published = augmentation_named("published")
     assert (published.zoom_out, published.mirror, published.iou_crop) == (0.5, 0.5, True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How strongly training images are varied."""
+"""Strengths of the random changes to training images."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ class Augmentation:
         contrast: Contrast is multiplied by 1 ± this.
         brightness: Added to all values: ± this, of 255.
         tint: Each channel is multiplied by 1 ± this.
-        min_visible: Objects that a crop cuts to a smaller part of their pixels are dropped.
-        min_area: Objects that a crop cuts to fewer pixels, before the resize, are dropped.
-        tight_boxes: Whether a box is taken from the pixels of its mask that are left, instead of
-            cutting the file's box at the crop. Cutting is what was published, and keeps boxes
-            that an annotator drew around more than the mask. Around what is left of an object cut
-            obliquely, the cut box is too large, and a network that learns from few pictures then
-            finds looser boxes; and boxes crop the masks.
+        min_visible: Drop an object if a crop leaves less than this fraction of its pixels.
+        min_area: Drop an object if a crop leaves fewer pixels than this, counted before the
+            resize.
+        tight_boxes: Whether a box is taken from the remaining pixels of its mask, instead of
+            clipping the annotated box to the crop. Clipping is what was published, and keeps boxes
+            that an annotator drew around more than the mask. If an object is cut obliquely, the
+            clipped box is too large for what is left of it; a network that learns from few images
+            then predicts looser boxes, and boxes crop the masks.
 
     Raises:
-        ValueError: A strength is out of its range.
+        InputError: A strength is out of its range.
     """
 
     zoom_out: float = 0.0
@@ -87,18 +88,17 @@ _NAMED = {
     ),
     "none": Augmentation(),
 }
-AUGMENTATIONS = tuple(_NAMED)
 
 
 def augmentation_named(name: str) -> Augmentation:
-    """The augmentation of a name.
+    """Returns the augmentation of this name.
 
     Args:
-        name: "published": what the paper trains with, for long runs on much data. "light": for
-            short runs on few pictures. "none": images as inference sees them.
+        name: "published": that of the paper, for long runs on large data sets. "light": for short
+            runs on few images. "none": images as inference sees them.
 
     Raises:
-        ValueError: There is none of that name.
+        InputError: There is none of that name.
     """
     if name not in _NAMED:
         raise InputError(f"augmentation: expected one of {', '.join(_NAMED)}, got {name!r}")

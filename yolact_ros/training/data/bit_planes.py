@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks as bits, eight to a byte.
+"""Packs masks as bits, eight to a byte.
 
-A training image moves its masks at full resolution, on a canvas that the zoom-out makes up to 16
-times as large. As bits they cost there an eighth of memory and time, and still are images to
-torchvision: cropping, padding and mirroring do not look at values.
+Masks are transformed along with their image at full resolution, on a canvas that the zoom-out
+enlarges up to 16 times. As bits they need an eighth of the memory and time, and are still images
+to torchvision: cropping, padding and mirroring do not look at values.
 """
 
 from __future__ import annotations
@@ -48,6 +48,6 @@ def pack(masks: Iterable[Array], height: int, width: int) -> tuple[Array, list[i
 
 
 def unpack_one(planes: Array, index: int) -> Array:
-    """Mask `index` as (H, W) uint8 of 0 and 255."""
+    """Returns mask `index` as (H, W) uint8 of 0 and 255."""
     mask: Array = cv2.LUT(planes[index // _BITS], _TABLES[index % _BITS])
     return mask

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the losses compare the predictions of one image with."""
+"""The ground truth of one training image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Target:
         crowd_boxes: (M, 4) regions where objects are not told apart, as `boxes`.
 
     Raises:
-        ValueError: A shape is wrong, or a box has no area.
+        InputError: A shape is wrong, or a box has no area.
     """
 
     boxes: Tensor
@@ -53,7 +53,7 @@ class Target:
         return len(self.class_ids)
 
     def to(self, device: torch.device) -> Target:
-        """The same on another device."""
+        """Returns a copy on another device."""
         moved = copy.copy(self)
         # Not by the constructor, whose checks would make a GPU wait.
         for name in ("boxes", "class_ids", "masks", "crowd_boxes"):

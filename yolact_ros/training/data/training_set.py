@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a data set to training samples: augmentation, square resize, targets, batches."""
+"""Turns a data set into training samples: augmentation, square resize, targets, batches."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ class Sample(NamedTuple):
 class TrainingSet(Dataset[Sample]):
     """Augmented samples of a data set, in a shuffled order that differs in each pass over it.
 
-    Sample `index` is a function of the arguments and `index` alone, whichever process makes it and
-    whatever was made before; torch's global random state is left as it was. So a resumed run sees
-    what an unbroken one would have seen.
+    Sample `index` depends on the arguments and `index` alone, whichever process makes it and
+    whatever was made before; torch's global random state is left unchanged. So a resumed run sees
+    what an uninterrupted one would have seen.
 
-    Boxes are clipped to the image; those less than a pixel wide or high then, and objects without
-    a pixel in the resized mask, are left out. A pixel of the resized mask belongs to the object if
-    bilinear sampling, as of the image, finds at least half of it there.
+    Boxes are clipped to the image. Objects whose box is then less than a pixel wide or high, or
+    whose resized mask has no pixel, are left out. A pixel of the resized mask belongs to the object
+    if bilinear sampling, as of the image, gives at least one half.
 
     Args:
         dataset: Without errors (see `datasets.problems`).
         input_size: Side S of the network's input.
-        augmentation: How samples are varied.
-        seed: Of all random choices, not negative.
-        length: Samples in all; as many as images by default, which is one pass.
-        empty_images: Whether images without objects (crowds do not count) take part: they teach
+        augmentation: Strengths of the random changes.
+        seed: Of all random choices, 0 or more.
+        length: Number of samples; None: one pass over the images.
+        empty_images: Whether to include images without objects (crowds do not count); they show
             what is background.
 
     Raises:
-        ValueError: An argument is out of its range, or no image takes part.
+        InputError: An argument is out of its range, or no image is left.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TrainingSet(Dataset[Sample]):
         return self._length
 
     def image_at(self, index: int) -> CocoImage:
-        """The image that a sample is made of.
+        """Returns the image that a sample is made of.
 
         Raises:
             IndexError: `index` is not in [0, length).
@@ -171,7 +171,7 @@ class TrainingSet(Dataset[Sample]):
         numbers: Sequence[int],
         class_ids: Sequence[int],
     ) -> Target:
-        """Target out of moved masks, of which those from `len(class_ids)` on are crowds."""
+        """Makes the target from transformed masks; those from `len(class_ids)` on are crowds."""
         height, width = planes.shape[1:]
         side, limits = self.input_size, self.augmentation
         masks = np.empty((len(numbers), side, side), np.bool_)
@@ -227,10 +227,10 @@ def _extent(mask: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 
 class _Targets(list[Target]):
-    """Targets that cross process borders as plain arrays, masks as bits.
+    """Targets that are pickled as plain arrays, masks as bits.
 
-    torch would move each tensor to shared memory of its own, which costs a message between the
-    processes each, and an open file for as long as the tensor lives.
+    torch would move each tensor to its own shared memory, which costs one message between the
+    processes per tensor, and an open file for as long as the tensor lives.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -262,15 +262,15 @@ def _from_arrays(targets: Sequence[tuple[Any, ...]]) -> list[Target]:
 
 
 def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[np.uint8], list[Target]]:
-    """A batch: (B, S, S, 3) uint8 images and their targets."""
+    """Joins samples into a batch: (B, S, S, 3) uint8 RGB images and their targets."""
     images = np.stack([sample.image for sample in samples])
     return images, _Targets(sample.target for sample in samples)
 
 
 def prepare_worker(worker: int) -> None:
-    """Keeps a DataLoader's worker to one thread: pass it as `worker_init_fn`.
+    """Limits a DataLoader's worker to one thread; pass it as `worker_init_fn`.
 
-    OpenCV and torch would start as many threads as there are cores in each of the workers.
+    OpenCV and torch would start as many threads as there are cores in each worker.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The random changes of an `Augmentation`, as torchvision's transforms where it has them.
+"""The random changes of an `Augmentation`, with torchvision's transforms where it has them.
 
 All of them draw from torch's global CPU generator.
 """
@@ -24,7 +24,7 @@ _MEAN_COLOR = (124, 117, 104)
 
 
 class IouCrop(v2.RandomIoUCrop):
-    """torchvision's, but an image without boxes is left whole at once."""
+    """torchvision's crop, except that an image without boxes is left whole."""
 
     def forward(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Crops a sample with "boxes"."""
@@ -63,11 +63,11 @@ class WindowCrop(nn.Module):
 
 
 def geometry_of(augmentation: Augmentation) -> v2.Compose:
-    """What moves pixels, before the resize.
+    """Makes the transform that moves pixels, to be applied before the resize.
 
     Returns:
         Takes and returns a dict of "image" (`tv_tensors.Image`), "boxes" (`BoundingBoxes`) and any
-        number of `Mask`s. Boxes that are dropped come out without area.
+        number of `Mask`s. Dropped boxes have no area.
     """
     steps: list[nn.Module] = []
     if augmentation.zoom_out:
@@ -84,10 +84,10 @@ def geometry_of(augmentation: Augmentation) -> v2.Compose:
 
 
 def photometric_of(augmentation: Augmentation) -> v2.Compose:
-    """SSD's changes of colour, in its order and strengths.
+    """Makes SSD's colour changes, in its order and strengths.
 
-    torchvision's `RandomPhotometricDistort` has them too, but also exchanges colour channels, which
-    YOLACT's training leaves out: its classes have colours.
+    torchvision's `RandomPhotometricDistort` has them too, but also permutes colour channels, which
+    YOLACT's training leaves out.
 
     Returns:
         Takes and returns a `tv_tensors.Image`.
@@ -105,7 +105,7 @@ def photometric_of(augmentation: Augmentation) -> v2.Compose:
 
 
 def recolor(image: npt.NDArray[np.uint8], augmentation: Augmentation) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 to the same with another contrast, brightness and tint."""
+    """Changes contrast, brightness and tint of an (H, W, 3) uint8 RGB image at random."""
     gain, shift, *tint = (2 * torch.rand(5, dtype=torch.float64) - 1).tolist()
     gain = 1 + augmentation.contrast * gain
     channels = 1 + augmentation.tint * np.array(tint)
