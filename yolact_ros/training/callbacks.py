@@ -47,7 +47,13 @@ class BestWeights(Callback):
         self.measured_step = 0
 
     def on_validation_batch_end(
-        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: lightning.Trainer,
+        module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Segments one image, with the averaged weights if there are."""
         self.validator.segment(module.network, batch)
