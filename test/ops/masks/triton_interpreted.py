@@ -25,7 +25,7 @@ NAN = float("nan")
 @example(seed=2, prototype_size=(1, 1), image_size=(40, 300), spread=1.5, count=5, programs=2)
 @example(seed=3, prototype_size=(20, 30), image_size=(150, 450), spread=1.0, count=3, programs=4)
 # Masks of more bytes than the programs of a trim take in one round.
-@example(seed=4, prototype_size=(30, 30), image_size=(300, 300), spread=1.5, count=2, programs=4)
+@example(seed=17, prototype_size=(30, 30), image_size=(300, 300), spread=1.5, count=2, programs=4)
 def test_the_kernels_equal_torch_operations(
     seed, prototype_size, image_size, spread, count, programs
 ):
