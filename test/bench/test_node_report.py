@@ -165,6 +165,7 @@ def test_a_comparison_ends_the_table(result):
     assert memory.split()[-3:] == ["500", "1600", "0.313"]
 
 
+@pytest.mark.slow
 def test_the_plot_has_a_row_for_each_arrangement(result):
     one = decode(node_plot(result))
     result["set_ups"].append(ARRANGEMENT | {"name": "2 nodes, one camera each", "nodes": 2})

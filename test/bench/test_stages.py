@@ -174,6 +174,7 @@ def test_unequal_work_is_not_measured():
         workload.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
 def test_segmenter_and_baseline_make_the_same_masks(preset):
     settings = dataclasses.replace(

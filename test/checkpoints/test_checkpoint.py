@@ -42,6 +42,7 @@ def test_safetensors_round_trip_with_metadata(network, tmp_path):
     assert preset_of(path) == get_preset("yolact_demo")
 
 
+@pytest.mark.slow
 def test_a_changed_preset_is_built_again_from_its_weights_alone(tmp_path):
     small = with_classes(get_preset("yolact_demo"), ["screw", "nut"])
     preset = with_backbone(small, "torchvision:mobilenet_v3_small")
@@ -119,6 +120,7 @@ def test_the_authors_way_of_saving_loads(network, tmp_path, zipped):
     assert_same(other.state_dict(), network.state_dict())
 
 
+@pytest.mark.slow
 def test_tensors_that_do_not_fit_are_listed_and_nothing_is_changed(network, tmp_path):
     state = snapshot(network)
     broken = dict(state)

@@ -73,6 +73,7 @@ def test_a_file_without_metadata_needs_no_preset_if_one_alone_fits(tmp_path):
     assert renamed == with_classes(get_preset("yolact_demo"), list("abcdefgh"))
 
 
+@pytest.mark.slow
 def test_own_classes_of_a_pth_file_are_named_by_its_user(tmp_path, own):
     path = write(tmp_path / "a.pth", own)
     assert choose_preset(path, class_names=OWN) == own

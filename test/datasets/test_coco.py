@@ -44,6 +44,7 @@ def test_compressed_counts_are_the_runs(mask: np.ndarray) -> None:
     assert counts_of(encode_mask(mask)["counts"]).tolist() == plain_runs(mask)
 
 
+@pytest.mark.slow
 def test_long_runs_are_read() -> None:
     mask = np.zeros((2000, 2000), bool)  # runs of more than 2^19 pixels take five characters
     mask[7, 3] = mask[1600:, 1000] = mask[:, 1999] = True

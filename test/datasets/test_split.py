@@ -16,6 +16,7 @@ IMAGES = st.lists(st.sets(st.integers(1, 6), max_size=4), min_size=4, max_size=6
 SHARES = st.lists(st.floats(0.05, 20), min_size=2, max_size=4)
 
 
+@pytest.mark.slow
 @given(classes=IMAGES, shares=SHARES, seed=st.integers(0, 99))
 def test_sizes_are_as_asked_for_and_every_part_has_an_image(
     classes: list[set[int]], shares: list[float], seed: int
@@ -95,6 +96,7 @@ def content_of(classes: list[set[int]]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(classes=IMAGES, seed=st.integers(0, 9))
 def test_parts_together_are_the_whole_with_all_fields(classes: list[set[int]], seed: int) -> None:
     content = content_of(classes)

@@ -153,6 +153,7 @@ def test_the_page_is_whole_and_needs_nothing_else(folder):
     assert "2.png" not in words
 
 
+@pytest.mark.slow
 def test_a_report_is_written_anew(folder, evaluation):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(before) == [
@@ -170,6 +171,7 @@ def test_a_report_is_written_anew(folder, evaluation):
     assert {path: (folder / path).read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_so_many_pictures_as_asked(evaluation, tmp_path, monkeypatch):
     for name in ("confusion_plot", "precision_recall_plot"):  # take most of the time
         monkeypatch.setattr(report, name, lambda *_: b"")
@@ -218,6 +220,7 @@ def test_errors_are_framed_in_red(dataset):
     assert [framed(found_all.truth), framed(found_all.found)] == [False, False]
 
 
+@pytest.mark.slow
 def test_plots_of_many_classes(evaluation):
     count = 30  # more than have a legend, and more than have numbers
     names = [f"class {number}" for number in range(count)]

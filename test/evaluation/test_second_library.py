@@ -140,6 +140,7 @@ def test_all_twelve_figures_agree(seed, kind, tmp_path):
     assert metrics.ap_per_class["never found"] == 0
 
 
+@pytest.mark.slow
 def test_the_sets_are_awkward():
     truths = [random_set(seed)[0] for seed in SEEDS]
     annotations = [annotation for truth in truths for annotation in truth["annotations"]]

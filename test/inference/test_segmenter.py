@@ -116,6 +116,7 @@ def test_every_kind_of_suppression_runs(segmenter, nms):
         segmenter.options = before
 
 
+@pytest.mark.slow
 def test_bf16_sees_the_same_scene(weights, segmenter):
     image = noise(64, 64)
     half = Segmenter(weights=weights, device="cpu", precision="bf16", max_instances=20)

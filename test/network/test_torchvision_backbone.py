@@ -39,6 +39,7 @@ def test_the_end_of_a_stage_is_chosen_and_not_a_branch_inside_a_block():
     assert backbone.channels == (104, 208, 440)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "message"),
     [

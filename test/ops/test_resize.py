@@ -71,6 +71,7 @@ def test_it_equals_interpolation_of_the_float_image(height, width, rows, columns
     assert_equals_interpolation(image, (rows, columns), channels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(720, 1280), (2160, 3840), (480, 640), (550, 550), (7, 2000)])
 def test_usual_sizes(size):
     image = torch.from_numpy(noise(*size))

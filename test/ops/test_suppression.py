@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,7 @@ def test_nothing_in_nothing_out():
         assert [len(part) for part in kept] == [0, 0, 0]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 4))
 def test_fast_nms_equals_its_definition_one_box_at_a_time(seed, count, classes):

@@ -66,6 +66,7 @@ presets = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(presets)
 def test_any_preset_comes_back(preset):
     assert preset_from_json(preset_to_json(preset)) == preset

@@ -60,6 +60,7 @@ def test_truth_is_consistent_at_any_size(size: tuple[int, int]) -> None:
     assert_truth_is_consistent(Scene.random(3, width=width, height=height).frame(0.7))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**63),
@@ -83,6 +84,7 @@ def test_frames_depend_on_seed_size_and_time_alone() -> None:
     assert (scene.frame(0.5).image != first.image).any()
 
 
+@pytest.mark.slow
 def test_every_class_appears_and_most_objects_are_well_visible() -> None:
     frames = [small_scene(seed).frame(0.0) for seed in range(30)]
     objects = [item for frame in frames for item in frame.objects]
@@ -119,6 +121,7 @@ def test_scenes_are_what_they_were_before() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_points_of_a_ball_lie_on_its_sphere() -> None:
     balls = 0
     for seed in range(12):
@@ -188,6 +191,7 @@ def test_visible_fraction_is_the_share_left_by_what_hides_it() -> None:
     assert checked >= 3
 
 
+@pytest.mark.slow
 def test_visible_fraction_counts_what_lies_outside_the_image() -> None:
     checked = 0
     for seed in range(12):

@@ -55,6 +55,7 @@ def test_read_back_it_is_what_was_rendered(tmp_path: Path) -> None:
     assert ids == list(range(1, len(ids) + 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**40),
@@ -75,6 +76,7 @@ def test_masks_are_the_instance_map_of_any_scene(seed: int, class_names: tuple[s
     np.testing.assert_array_equal(joined, frame.instance_map)
 
 
+@pytest.mark.slow
 def test_the_same_set_gives_the_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
     wanted = SynthSet(images=5, seed=3, width=96, height=64, class_names=("mushroom", "ball"))
     wanted.write(tmp_path / "one", workers=1, version="1")

@@ -65,6 +65,7 @@ def assert_both_agree(predictions, options, class_ids=(), net=None, exactly=True
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(
     seed=st.integers(0, 2**31),

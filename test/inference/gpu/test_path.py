@@ -165,6 +165,7 @@ def test_warming_up_captures_at_once(network):
     assert len(recorder.captured) == 1
 
 
+@pytest.mark.slow
 def test_sizes_seen_once_are_not_captured_and_only_the_last_are_kept(network):
     recorder = Recorder()
     _, gpu = segmenters(network, recorder)
@@ -192,6 +193,7 @@ def test_a_capture_that_fails_is_logged_once_and_nothing_stops(network, caplog):
     ]
 
 
+@pytest.mark.slow
 def test_masks_without_room_are_made_again_and_get_more(network):
     calls = []
 

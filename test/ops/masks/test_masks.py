@@ -115,6 +115,7 @@ def test_a_crossing_between_rows_and_columns_by_hand():
     assert paste(mask, (8, 2)).tolist() == [[True, False]] * 4 + [[False, True]] * 4
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     seed=st.integers(0, 2**31),
@@ -135,6 +136,7 @@ def test_assembly_inside_boxes_equals_the_full_image(seed, prototype_size, image
     assert_equal_but_for_rounding(masks, expected, image_size)
 
 
+@pytest.mark.slow
 def test_a_large_image_equals_the_full_image():
     prototypes, coefficients, boxes = random_case(7, (138, 138), 0.8, count=3)
     boxes[0] = torch.tensor([0, 0, 1, 1])
