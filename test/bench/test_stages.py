@@ -205,6 +205,7 @@ def test_masks_of_a_hundred_instances_stay_far_below_full_images():
     assert 0 < sum(mask.data.nbytes for mask in found.packed_masks) < 10e6
 
 
+@pytest.mark.slow
 def test_the_result_has_what_it_promises():
     result = measure_speed(dataclasses.replace(SMALL, baseline=True, threads=1, overlay=False))
     for side in (result, result["baseline"]):
@@ -253,6 +254,7 @@ def test_series_change_one_thing_each():
         growth_series(SMALL)
 
 
+@pytest.mark.slow
 def test_growth_is_measured_and_drawn(monkeypatch):
     monkeypatch.setattr("yolact_ros.bench.growth.INSTANCES", (0, 2))
     monkeypatch.setattr("yolact_ros.bench.growth.BATCHES", (1, 2))
@@ -277,6 +279,7 @@ def test_growth_is_measured_and_drawn(monkeypatch):
     assert growth_plot(result).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_onnx_runtime_stands_beside_torch():
     pytest.importorskip("onnxruntime")
     settings = dataclasses.replace(SMALL, engine="onnxruntime", threads=1, overlay=False)
