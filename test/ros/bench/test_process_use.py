@@ -103,6 +103,17 @@ def test_use_and_memory_of_a_gpu(smi):
     assert process_use.gpu_memory_of([99], "cuda:1") is None
 
 
+def test_nobody_waits_for_ever_for_a_program_that_hangs(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/usr/bin/env bash\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(process_use, "_LONGEST", 0.5)
+    with process_use.GpuWatch("cuda") as gpu:
+        time.sleep(0.3)
+    assert gpu.use is None and process_use.gpu_memory("cuda") is None
+
+
 def test_a_gpu_that_is_not_used_is_not_asked(smi):
     with process_use.gpu_watched("cpu") as use:
         pass

@@ -22,6 +22,8 @@ _MEMORY = {
 }
 _PERIOD = 500
 """Milliseconds between two readings of the GPU."""
+_LONGEST = 30.0
+"""Longest wait for nvidia-smi, s: without a daemon that keeps the driver awake it takes several."""
 
 
 def processor_seconds(pids: Iterable[int]) -> float | None:
@@ -84,7 +86,12 @@ def gpu_watched(device: str, environment: Mapping[str, str] = os.environ) -> Ite
         yield use
     finally:
         process.terminate()
-        output, _ = process.communicate()  # of an hour, it fits into the pipe
+        try:
+            # what it says in an hour fits into the pipe
+            output, _ = process.communicate(timeout=_LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output = ""
         use += [percent / 100 for line in output.splitlines() for percent in _numbers(line)]
 
 
@@ -122,7 +129,12 @@ def gpu_memory_of(
 def _ask(gpu: str | None, what: str) -> str:
     if gpu is None or not shutil.which("nvidia-smi"):
         return ""
-    result = subprocess.run(_query(gpu, what), capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(
+            _query(gpu, what), capture_output=True, text=True, check=False, timeout=_LONGEST
+        )
+    except subprocess.TimeoutExpired:
+        return ""
     return result.stdout if result.returncode == 0 else ""
 
 
