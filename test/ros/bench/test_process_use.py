@@ -109,9 +109,9 @@ def test_nobody_waits_for_ever_for_a_program_that_hangs(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(process_use, "_LONGEST", 0.5)
-    with process_use.GpuWatch("cuda") as gpu:
+    with process_use.gpu_watched("cuda") as use:
         time.sleep(0.3)
-    assert gpu.use is None and process_use.gpu_memory("cuda") is None
+    assert use == [] and process_use.gpu_memory("cuda") is None
 
 
 def test_a_gpu_that_is_not_used_is_not_asked(smi):

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from yolact_ros.errors import InputError
 from yolact_ros.ros.processes.children import ChildProcess
 
 _STEP = 0.1
+_LAST_LINES = 1.0
+"""Longest wait for the lines that an ended program left in its pipe, s."""
 
 
 class Helper(ChildProcess):
@@ -52,16 +55,15 @@ class Helper(ChildProcess):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def say(self, command: Any) -> None:
         """Send a command; a program that has ended does not hear it."""
-        try:
-            assert self._process.stdin is not None
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
 
     def answer(self, timeout: float, check: Callable[[], None]) -> Mapping[str, Any]:
         """Wait for the next answer.
@@ -85,9 +87,19 @@ class Helper(ChildProcess):
             return answer
         raise InputError(f"{self.name}: expected an answer within {timeout:g} s, got none")
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, and for the thread that reads its lines."""
+        super().wait(seconds)
+        self._reader.join(_LAST_LINES)
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for text in self._process.stdout:
+            if not text.endswith(b"\n"):
+                return  # it was killed within the line
             try:
                 line = json.loads(text)
             except ValueError:
