@@ -71,6 +71,16 @@ def test_node_that_loads_its_network(start):
     assert not node.lines("active"), node.output
 
 
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.6])
+def test_demo_that_still_starts(start, tmp_path, delay):
+    demo = start("yolact_ros.ros.demo", "--output", tmp_path / "overlay.png")
+    deadline = time.monotonic() + 20
+    while not catches(demo.process.pid, signal.SIGTERM):
+        assert time.monotonic() < deadline
+    time.sleep(delay)
+    assert_ended(demo, *demo.interrupt())
+
+
 def catches(pid, number):
     [line] = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
     return int(line, 16) >> (number - 1) & 1

@@ -6,10 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from yolact_ros.choices import RELIABILITIES, TRANSPORTS
@@ -142,10 +139,14 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{module}"
             )
     from yolact_ros.ros.bench.measure import measure_node
+    from yolact_ros.ros.signals import ignore_signals
 
-    with _sigterm_as_interrupt():
-        result: dict[str, Any] = {"command": arguments.command_line}
+    result: dict[str, Any] = {"command": arguments.command_line}
+    try:
         result |= measure_node(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        ignore_signals()  # it ends already: another Ctrl-C would only become a traceback
+        raise
     # Not before: what this process maps of torch would count as shared with the nodes.
     import torch
 
@@ -187,21 +188,6 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ImportError:
         return False
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Lets SIGTERM end all processes in order, as Ctrl-C does."""
-
-    def interrupt(signum: int, frame: Any) -> None:
-        del signum, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _middleware() -> dict[str, str]:

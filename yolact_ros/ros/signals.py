@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What signals do before a node runs; imports nothing slow."""
+"""What Ctrl-C and SIGTERM do in our processes; imports nothing slow."""
 
 from __future__ import annotations
 
 import os
 import signal
+from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -37,3 +38,47 @@ def ignore_signals() -> None:
 
     for number in _SIGNALS:
         signal.signal(number, do_nothing)
+
+
+class HeldSignals:
+    """Ctrl-C and SIGTERM within a `with` block become a KeyboardInterrupt at known places.
+
+    They are noted, and raised where `check` is called or the block ends. By itself, Python raises
+    between any two steps of the main thread. Within `subprocess` that may be just after a lock was
+    taken, which is then never given back, and nobody can wait for that process any more. Or a child
+    has just been started, and nobody ends it. With the signals held, what has begun is finished,
+    the cleaning up included, however often somebody presses Ctrl-C.
+
+    They count also in what a shell runs in the background, which starts with Ctrl-C ignored.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if a signal has come."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> HeldSignals:
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            # None: not one of Python's, which cannot be put back
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        # Ctrl-C in a terminal ends children as well: an error that tells of that says nothing new.
+        if self._came and (error is None or isinstance(error, Exception)):
+            raise KeyboardInterrupt from error
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        self._came = True

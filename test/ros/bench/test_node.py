@@ -137,10 +137,33 @@ def test_nothing_is_left_when_it_is_ended(bench, by, moment, code):
     children = run.children()
     assert len(children) >= (3 if moment == "measuring" else 2)
     assert run.interrupt(by)[0] == code
+    assert_gone(children)
+    assert "Traceback" not in run.output
+
+
+def assert_gone(children):
     deadline = time.monotonic() + 10
     while any(child.is_running() for child in children) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(child.is_running() for child in children)
+
+
+def test_nothing_is_left_of_what_a_shell_runs_in_the_background(bench):
+    """It starts with Ctrl-C ignored, and a program may send it one all the same."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = bench("--seconds", 60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    run.wait_for("waiting")
+    children = run.children()
+    deadline = time.monotonic() + 10
+    # and again and again, for as long as there is something to end
+    while any(child.is_running() for child in children):
+        assert run.process.poll() is None and time.monotonic() < deadline
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    assert run.process.wait(10) == 130
     assert "Traceback" not in run.output
 
 

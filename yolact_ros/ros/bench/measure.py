@@ -20,6 +20,7 @@ from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrang
 from yolact_ros.ros.fastdds_profile import localhost_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.processes.domain_id import reserve
+from yolact_ros.ros.signals import HeldSignals
 
 
 def measure_node(
@@ -27,7 +28,8 @@ def measure_node(
 ) -> dict[str, Any]:
     """Measure one node for all cameras and, to compare, one node for each.
 
-    Nothing leaves this machine. Every process has ended when this returns or raises.
+    Nothing leaves this machine. Every process has ended when this returns or raises, as it does
+    soon after Ctrl-C or SIGTERM. It runs in the main thread, where Python handles signals.
 
     Args:
         settings: What is measured.
@@ -40,6 +42,7 @@ def measure_node(
 
     Raises:
         InputError: The node has no such parameter, or did not begin to work; the text says why.
+        KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     known = [spec.name for spec in PARAMETERS]
     for name in settings.parameters:
@@ -47,7 +50,11 @@ def measure_node(
     measured = arrangements(settings)
     runs: list[list[Run]] = [[] for _ in measured]
     domain = reserve() if settings.domain_id is None else nullcontext(settings.domain_id)
-    with domain as domain_id, tempfile.TemporaryDirectory() as folder:
+    with (
+        HeldSignals() as signals,
+        domain as domain_id,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         environment = _environment(domain_id)
         for number in range(settings.rounds):
             turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
@@ -56,7 +63,12 @@ def measure_node(
                 logs.mkdir()
                 tell = partial(_say, say, arrangement.name + turn)
                 with Session(
-                    arrangement, settings, environment=environment, folder=logs, say=tell
+                    arrangement,
+                    settings,
+                    environment=environment,
+                    folder=logs,
+                    say=tell,
+                    signals=signals,
                 ) as session:
                     session.start()
                     session.warm_up()

@@ -19,6 +19,7 @@ from yolact_ros.ros.bench.process_use import processor_seconds
 from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, Stream
 from yolact_ros.ros.bench.statuses import StatusBoard
 from yolact_ros.ros.processes.children import Child, Children
+from yolact_ros.ros.signals import HeldSignals
 
 _START = 900.0
 """Longest wait for the nodes, s: to compile a network takes minutes."""
@@ -76,6 +77,7 @@ class Session:
         environment: Variables of all processes besides those of this one.
         folder: For their logs.
         say: Called with a line about what goes on now.
+        signals: Looked at in every wait: Ctrl-C and SIGTERM become a KeyboardInterrupt there.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Session:
         environment: Mapping[str, str],
         folder: Path,
         say: Callable[[str], None],
+        signals: HeldSignals,
     ) -> None:
         self._arrangement = arrangement
         self._settings = settings
         self._environment = environment
         self._folder = folder
         self._say = say
+        self._signals = signals
         self._board = StatusBoard()
         self._children = Children(patience=_PATIENCE)
         self._cameras: list[Helper] = []
@@ -184,6 +188,7 @@ class Session:
 
     def _check(self) -> None:
         """Raise an error if there is no use in waiting."""
+        self._signals.check()
         if (child := self._children.ended()) is not None:
             last = child.last_lines(1).strip() or "it said nothing"
             raise InputError(f"{child.name} ended with exit code {child.exit_code}: {last}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from yolact_ros.ros.signals import ignore_signals
+from yolact_ros.ros.signals import HeldSignals
 
 if TYPE_CHECKING:
     from yolact_ros.ros.demo.viewer import CameraView, DemoViewer
@@ -52,46 +52,53 @@ TOGETHER = (
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the demo; returns the exit code."""
     options = _parse(args)
-    ignore_signals()
+    try:
+        viewer, problem = _show(options)
+    except KeyboardInterrupt:
+        return 0
+    if problem:
+        print(f"demo failed: {problem}", file=sys.stderr)
+        return 1
+    return max(_conclude(view, _output_of(view, options.output)) for view in viewer.views)
+
+
+def _show(options: argparse.Namespace) -> tuple[DemoViewer, str]:
+    """Starts everything and ends it when enough has been seen; what went wrong, if anything."""
     import rclpy
+    from rclpy.signals import SignalHandlerOptions
 
     from yolact_ros.ros.demo.viewer import DemoViewer
     from yolact_ros.ros.processes.children import Child, Children
 
     folder = options.output.parent
     folder.mkdir(parents=True, exist_ok=True)
-    rclpy.init()
-    try:
-        with Children() as children:
-            cameras = TOGETHER[: options.cameras] if options.cameras > 1 else (ALONE,)
-            names = [camera.name for camera in cameras if camera.name]
-            # One class an object: two labels on one thing would puzzle who looks at the picture.
-            node = {"score_threshold": f"{SCORE_THRESHOLD}", "nms": "'cross_class'"}
-            if options.weights:
-                node["weights"] = f"'{options.weights.resolve()}'"
-            if names:
-                node["cameras"] = f"[{', '.join(names)}]"
-            children.add(Child("yolact_node", node, folder / "node.log"))
-            for number, camera in enumerate(cameras):
-                children.add(_start_camera(Child, camera, number, folder))
+    with HeldSignals() as signals, Children() as children:
+        cameras = TOGETHER[: options.cameras] if options.cameras > 1 else (ALONE,)
+        names = [camera.name for camera in cameras if camera.name]
+        # One class an object: two labels on one thing would puzzle who looks at the picture.
+        node = {"score_threshold": f"{SCORE_THRESHOLD}", "nms": "'cross_class'"}
+        if options.weights:
+            node["weights"] = f"'{options.weights.resolve()}'"
+        if names:
+            node["cameras"] = f"[{', '.join(names)}]"
+        children.add(Child("yolact_node", node, folder / "node.log"))
+        for number, camera in enumerate(cameras):
+            children.add(_start_camera(Child, camera, number, folder))
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        try:
             viewer = DemoViewer(names)
             print(
                 f"node and {len(cameras)} camera{'s' * (len(cameras) > 1)} started, each in a "
                 "process of its own; Ctrl-C ends the demo"
             )
-            problem = _watch(viewer, children.ended, options.frames)
-        if not rclpy.ok():
-            return 0
-        if problem:
-            print(f"demo failed: {problem}", file=sys.stderr)
-            return 1
-        return max(_conclude(view, _output_of(view, options.output)) for view in viewer.views)
-    except Exception:
-        if not rclpy.ok():
-            return 0  # Ctrl-C came while the viewer was being made
-        raise
-    finally:
-        rclpy.try_shutdown()
+
+            def ended() -> ChildProcess | None:
+                signals.check()
+                return children.ended()
+
+            return viewer, _watch(viewer, ended, options.frames)
+        finally:
+            rclpy.try_shutdown()
 
 
 def _parse(args: Sequence[str] | None) -> argparse.Namespace:
@@ -152,19 +159,15 @@ def _output_of(view: CameraView, output: Path) -> Path:
 
 def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames: int) -> str:
     """Prints lines each second until enough frames came; returns what went wrong, if anything."""
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
 
     executor = SingleThreadedExecutor()
     executor.add_node(viewer)
     next_line = time.monotonic() + 1
     counts = [0] * len(viewer.views)
     last_change = [time.monotonic()] * len(viewer.views)
-    while rclpy.ok() and min(counts) < frames:
-        try:
-            executor.spin_once(timeout_sec=0.1)
-        except ExternalShutdownException:
-            break
+    while min(counts) < frames:
+        executor.spin_once(timeout_sec=0.1)
         now = time.monotonic()
         for i, view in enumerate(viewer.views):
             if view.comparable != counts[i]:
@@ -173,7 +176,7 @@ def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames:
             next_line += 1
             for view in viewer.views:
                 print(f"{view.name:6s}" * bool(view.name) + view.live_line(), flush=True)
-        if rclpy.ok() and (child := ended()) is not None:
+        if (child := ended()) is not None:
             return f"{child.name} ended with exit code {child.exit_code}:\n{child.last_lines()}"
         if viewer.node_problem:
             return f"the node is {viewer.node_problem}"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,9 @@ from yolact_ros.ros.fastdds_profile import profile_variables
 from yolact_ros.ros.processes.parent import end_with_parent
 
 PACKAGE = "yolact_ros"
+
+_AFTER_KILL = 2.0
+"""Longest wait for the end of a killed process, s."""
 
 
 class ChildProcess:
@@ -66,12 +70,17 @@ class ChildProcess:
             self._process.send_signal(signal.SIGINT)
 
     def wait(self, seconds: float) -> None:
-        """Waits for its end, and kills it when it takes longer."""
+        """Waits for its end, and kills it when it takes longer.
+
+        What the system does not end at once even then, such as a process that waits for a disk, is
+        left to the system.
+        """
         try:
             self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_AFTER_KILL)
 
     def last_lines(self, count: int = 15) -> str:
         """The end of its output."""
@@ -107,6 +116,9 @@ class Child(ChildProcess):
 
 class Children:
     """Several children that end together when the `with` block ends.
+
+    The block belongs within one of `HeldSignals`: a KeyboardInterrupt between the start of a child
+    and `add`, or while they are ended, would leave some.
 
     Args:
         patience: Seconds that they have to end before they are killed.
