@@ -65,9 +65,9 @@ class ChildProcess:
         return self._process.poll()
 
     def tell_to_end(self) -> None:
-        """As Ctrl-C does."""
+        """Sends SIGTERM, which nobody inherits ignored, as Ctrl-C in a shell's background."""
         if self.exit_code is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGTERM)
 
     def wait(self, seconds: float) -> None:
         """Waits for its end, and kills it when it takes longer.
