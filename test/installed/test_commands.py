@@ -48,7 +48,7 @@ def yolact_ros(folder):
 
 @pytest.fixture(scope="module")
 def scenes(yolact_ros, folder):
-    size = ("--width", "160", "--height", "120")
+    size = ("--image-size", "160x120")
     yolact_ros("dataset", "synth", "scenes", "--images", "4", *size)
     assert len(list((folder / "scenes" / "images").iterdir())) == 4
     return ("scenes/annotations.json", "scenes/images")
@@ -94,7 +94,7 @@ def test_export(yolact_ros, folder, trained):
 
 
 def test_bench(yolact_ros, trained):
-    size = ("--image-size", "120x160", "--frames", "3")
+    size = ("--image-size", "160x120", "--frames", "3")
     printed = yolact_ros("bench", *trained, *size)
     assert "network" in printed and "publish" in printed
 
