@@ -19,12 +19,12 @@ The path of an image, one line per step:
     yolact-publisher     outputs.py                  publishes the topics that are subscribed to
     yolact-publisher     conversion/instances.py     instances to messages
 
-The executor's thread also serves timers, services and parameters. A frame is dropped in one of these
-places, each with counters of its own (counters.py): runtime.py, `receive` and `segment`
+The executor's thread also serves timers, services and parameters. A frame is dropped in one of
+these places, each with counters of its own (counters.py): runtime.py, `receive` and `segment`
 ("unwanted"); worker.py, `offer` ("replaced"); frame.py, `read_frame` ("too_old", "bad"); batch.py,
-`segment_batch` ("failed"); a whole batch in node.py, `_on_worker_error` ("failed" of the node). What
-DDS lost before is counted in subscription.py; frames that wait when the node is deactivated are
-dropped without a counter.
+`segment_batch` ("failed"); a whole batch in node.py, `_on_worker_error` ("failed" of the node).
+What DDS lost before is counted in subscription.py; frames that wait when the node is deactivated
+are dropped without a counter.
 
 The other files of the node, in reading order:
 
