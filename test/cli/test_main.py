@@ -36,6 +36,7 @@ OUR_FAULT = (
             FileNotFoundError(2, "No such file or directory", "labels.json"),
             "yolact-ros: [Errno 2] No such file or directory: 'labels.json'\n",
         ),
+        (OSError(28, "disk full"), "yolact-ros: [Errno 28] disk full\n"),
         (ValueError("shapes differ:\n  (2,)\n  and (3,)"), OUR_FAULT),
     ],
 )
@@ -46,7 +47,7 @@ def test_an_error_is_one_line(raising, capsys, error, line):
 
 
 @pytest.mark.parametrize("error", [OSError("no more devices"), KeyError("network"), MemoryError()])
-def test_an_error_that_no_file_explains_is_ours(raising, capsys, error):
+def test_an_error_that_neither_user_nor_system_explains_is_ours(raising, capsys, error):
     raising(error)
     assert main(["presets"]) == 1
     [line] = capsys.readouterr().err.splitlines()

@@ -62,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe_error(error: Exception) -> str:
     """Describe an exception in one line.
 
-    Errors the user can fix (an `InputError`, or a file that cannot be read or written) are shown as
-    they are. Anything else is a bug, and is shown with how to see its traceback.
+    Errors the user can fix (an `InputError`, or what the system refuses: a file that is missing, a
+    disk that is full) are shown as they are. Anything else is a bug, and is shown with how to see
+    its traceback.
     """
-    if isinstance(error, InputError) or (isinstance(error, OSError) and error.filename):
+    refused = isinstance(error, OSError) and (error.filename or error.errno)
+    if isinstance(error, InputError) or refused:
         return str(error)
     text = " ".join(str(error).split())
     return (
