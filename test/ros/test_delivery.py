@@ -13,8 +13,11 @@ from yolact_ros.ros.diagnostics import values_of
 
 RATE = 30.0
 SECONDS = 3.0
-USUAL_PROCESSING = 43.0
-"""Median of the stage "processing" on two cores, ms (docs/benchmarks/node.md)."""
+USUAL_PROCESSING = 150.0
+"""Median of the stage "processing" on two busy cores without AVX-512, ms.
+
+With AVX-512 it is 43 ms (docs/benchmarks/node.md).
+"""
 
 
 def count_frames(start, width, height):
