@@ -12,7 +12,7 @@ from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.diagnostics import values_of
 
 RATE = 30.0
-SECONDS = 3.0
+SECONDS = 5.0
 USUAL_PROCESSING = 150.0
 """Median of the stage "processing" on two busy cores without AVX-512, ms.
 
