@@ -2,11 +2,13 @@
 """What is asked of CUDA and in which order, told by stand-ins: it needs no GPU."""
 
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from yolact_ros.inference import segmenter
 from yolact_ros.inference.gpu.buffers import Staging
 from yolact_ros.inference.gpu.graph import CudaGraph
 from yolact_ros.inference.timing import Marks
@@ -86,6 +88,17 @@ def test_a_step_is_warmed_up_captured_once_and_replayed(asked):
     asked.clear()
     assert graph() is graph() is outputs[-1]
     assert asked == ["replay", "replay"]
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_the_segmenter_captures_steps_if_it_is_to(graphs, monkeypatch):
+    monkeypatch.setattr(segmenter, "GpuPath", lambda *parts: parts)
+    monkeypatch.setattr(segmenter, "CudaGraph", lambda step, device, pool: (step, device, pool))
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    prepared = SimpleNamespace(device=CUDA, cuda_graphs=graphs)
+    of, preprocessor, *captures = segmenter.make_path(prepared, "preprocessor")
+    assert (of, preprocessor) == (prepared, "preprocessor")
+    assert [capture("step") for capture in captures] == [("step", CUDA, "pool")] * graphs
 
 
 def test_marks_are_events_between_which_the_gpu_counts(asked):
