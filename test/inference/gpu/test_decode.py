@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The found-shape decoding finds what the plain one finds."""
+"""The fixed-shape decoding finds what the plain one finds."""
 
 import numpy as np
 import pytest

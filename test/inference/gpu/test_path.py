@@ -90,7 +90,7 @@ def test_it_finds_what_the_plain_path_finds(network, nms, rescoring):
         assert_equal(gpu(image), expected)
         assert len(expected[0]) > 3
         assert (expected[0].mask_scores is None) == (rescoring == "class")
-    # The exact one has no gpu shapes and takes the plain path.
+    # The exact one has no fixed shapes and takes the plain path.
     assert [replay.calls for replay in recorder.captured] == ([] if nms == "exact" else [2])
 
 
