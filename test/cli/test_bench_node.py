@@ -48,8 +48,10 @@ NODE = ["bench", "node"]
     ],
 )
 def test_wrong_values_are_refused_in_one_line(arguments, message, refused):
-    _, line = refused(*NODE, *arguments)
-    assert line.partition(": ")[2].startswith(message)
+    status, line = refused(*NODE, *arguments)
+    program, _, rest = line.partition(": ")
+    assert rest.startswith(message)
+    assert (program, status) in {("yolact-ros bench node", 2), ("yolact-ros", 1)}
 
 
 @pytest.mark.parametrize("missing", ["rclpy", "yolact_ros.msg"])
