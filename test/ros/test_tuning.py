@@ -12,8 +12,9 @@ SIZE = 6 << 20
 PAGES = SIZE // resource.getpagesize()
 
 PROGRAM = f"""
-import resource, sys
+import ctypes, resource, sys
 from yolact_ros.ros.tuning import keep_freed_memory
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: with huge pages there are few faults
 if sys.argv[1] == "keep":
     assert keep_freed_memory({{}})
 def fill():
