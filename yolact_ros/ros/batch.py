@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from yolact_ros.errors import first_line
 from yolact_ros.inference import Segmenter
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
-from yolact_ros.ros.frame import Frame, first_line
+from yolact_ros.ros.frame import Frame, error_line
 from yolact_ros.structures import Instances
 
 
@@ -48,9 +49,9 @@ def segment_batch(
 def _report_failure(frame: Frame, image: ImageArray, error: Exception) -> None:
     frame.camera.counters.count("failed")
     height, width = image.pixels.shape[:2]
-    cause = first_line(error)
+    cause = error_line(error)
     if _is_out_of_memory(error):
-        cause = f"the GPU's memory is full ({(str(error).splitlines() or [''])[0]})"
+        cause = f"the GPU's memory is full ({first_line(error)})"
     frame.camera.log.error(
         type(error).__name__, f"frame of {width} x {height} pixels not segmented: {cause}"
     )

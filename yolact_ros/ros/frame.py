@@ -83,7 +83,7 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
         _count_as_bad(frame, error.kind, str(error))
         return None
     except Exception as error:  # whatever a library makes of rubbish, only this frame is lost
-        _count_as_bad(frame, type(error).__name__, first_line(error))
+        _count_as_bad(frame, type(error).__name__, error_line(error))
         return None
     frame.times["convert"] = since(begin)
     return image
@@ -103,7 +103,7 @@ def since(begin: float) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def first_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Return the type and the first line of an error."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 

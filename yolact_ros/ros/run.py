@@ -13,6 +13,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
+from yolact_ros.errors import first_line
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.signals import ignore_signals, leave_quietly
 from yolact_ros.ros.tuning import keep_freed_memory
@@ -63,7 +64,7 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
         _spin(executor, ThrottledLog(node.get_logger()))
     except Exception as error:
         if node is None or rclpy.ok():
-            print(f"not started: {_first_line(error)}", file=sys.stderr)
+            print(f"not started: {first_line(error)}", file=sys.stderr)
             code = 1
     finally:
         if node is not None:
@@ -107,7 +108,3 @@ def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
