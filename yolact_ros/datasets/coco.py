@@ -116,7 +116,7 @@ class CocoDataset:
             (H, W, 3) uint8 RGB.
 
         Raises:
-            ValueError: The file cannot be read or its size differs from the annotations.
+            InputError: The file cannot be read or its size differs from the annotations.
         """
         path = self.image_folder / image.file_name
         pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)

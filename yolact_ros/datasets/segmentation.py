@@ -45,7 +45,7 @@ def encode_mask(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         ``{"size": [H, W], "counts": str}``.
 
     Raises:
-        ValueError: The mask is not two-dimensional.
+        InputError: The mask is not two-dimensional.
     """
     if mask.ndim != 2:
         raise InputError(f"mask: expected shape (H, W), got {tuple(mask.shape)}")
@@ -93,7 +93,7 @@ def counts_of(compressed: str) -> npt.NDArray[np.int64]:
         string is broken.
 
     Raises:
-        ValueError: It is not such a string.
+        InputError: It is not such a string.
     """
     try:
         groups = np.frombuffer(compressed.encode("ascii"), np.uint8).astype(np.int64)

@@ -28,7 +28,7 @@ def split_content(
         all categories in every part.
 
     Raises:
-        ValueError: As for `split_images`.
+        InputError: As for `split_images`.
     """
     classes = defaultdict(set)
     for annotation in content["annotations"]:
@@ -72,7 +72,7 @@ def split_images(
         The index of each image's part.
 
     Raises:
-        ValueError: There are fewer than two parts, fewer images than parts, or a share that is not
+        InputError: There are fewer than two parts, fewer images than parts, or a share that is not
             positive.
     """
     if len(shares) < 2:

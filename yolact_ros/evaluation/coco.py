@@ -79,7 +79,7 @@ class PrecisionRecall:
         """Return the (101, K) `precision` at one of `ious`.
 
         Raises:
-            ValueError: There is no such IoU.
+            InputError: There is no such IoU.
         """
         [matching] = np.nonzero(np.isclose(self.ious, iou))
         if not len(matching):
@@ -108,7 +108,7 @@ def coco_evaluation(
         iou_kind: "bbox" (boxes) or "segm" (masks).
 
     Raises:
-        ValueError: The kind is another, or a result names an unknown image.
+        InputError: The kind is another, or a result names an unknown image.
 
     Example:
         >>> truth = {

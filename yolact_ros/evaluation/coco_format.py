@@ -35,7 +35,7 @@ def instances_to_coco_results(
         where ``score`` was multiplied, ``box_score``: what boxes are ranked by.
 
     Raises:
-        ValueError: A class id has no category id.
+        InputError: A class id has no category id.
     """
     height, width = instances.image_size
     results = []

@@ -61,7 +61,7 @@ def evaluate(
         batch_size, multiply_mask_scores, progress: See `segment_dataset`.
 
     Raises:
-        ValueError: As for `segment_dataset`.
+        InputError: As for `segment_dataset`.
     """
     first = dataset.read_image(dataset.images[0])
     segmenter([first] * min(batch_size, len(dataset)), channel_order="rgb")

@@ -78,7 +78,7 @@ def segment_dataset(
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: Data set and network have no class in common, or an image cannot be read or
+        InputError: Data set and network have no class in common, or an image cannot be read or
             differs from the annotations.
     """
     if batch_size < 1:
@@ -150,7 +150,7 @@ def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[s
     """Return the classes of the data set that a network does not have.
 
     Raises:
-        ValueError: It has none of them.
+        InputError: It has none of them.
     """
     unknown = tuple(name for name in dataset.class_names if name not in class_names)
     if len(unknown) == len(dataset.class_names):

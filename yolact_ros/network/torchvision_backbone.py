@@ -31,7 +31,7 @@ class TorchvisionBackbone(nn.Module):
         nodes: Names of the layers that were found, as torchvision's feature extraction has them.
 
     Raises:
-        ValueError: torchvision has no such classification network, or it has no such maps.
+        InputError: torchvision has no such classification network, or it has no such maps.
     """
 
     def __init__(self, spec: TorchvisionSpec) -> None:

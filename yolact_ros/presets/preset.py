@@ -63,7 +63,7 @@ class TorchvisionSpec:
         Whether torchvision has such a network shows when it is built.
 
         Raises:
-            ValueError: It is something else.
+            InputError: It is something else.
         """
         source, _, name = text.partition(":")
         if source != "torchvision" or not name:

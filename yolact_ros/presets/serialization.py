@@ -35,7 +35,7 @@ def preset_from_json(text: str) -> Preset:
     """The preset that `preset_to_json` wrote; fields that are left out take their defaults.
 
     Raises:
-        ValueError: It is no JSON, or a field is unknown, missing or of the wrong type or value.
+        InputError: It is no JSON, or a field is unknown, missing or of the wrong type or value.
     """
     try:
         value = json.loads(text)

@@ -22,7 +22,7 @@ def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
         cameras: The number of cameras, which bounds the size of a batch.
 
     Raises:
-        ValueError: A parameter has a value that the network does not allow, or the weights do not
+        InputError: A parameter has a value that the network does not allow, or the weights do not
             fit.
         OSError: The weights cannot be read.
     """

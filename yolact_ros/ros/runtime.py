@@ -171,7 +171,7 @@ class Runtime:
         """Use checked values of parameters, by name, from the next image on.
 
         Raises:
-            ValueError: `classes` has a name that the network does not know; nothing has changed.
+            InputError: `classes` has a name that the network does not know; nothing has changed.
         """
         by_field = {name.replace(".", "_"): value for name, value in changed.items()}
         settings = dataclasses.replace(self.settings, **by_field)

@@ -49,7 +49,7 @@ class CameraIntrinsics:
             (height, width, 3) points in metres; (0, 0, 0) where the depth is 0.
 
         Raises:
-            ValueError: The depth image has another size than the camera.
+            InputError: The depth image has another size than the camera.
         """
         if depth.shape != (self.height, self.width):
             raise InputError(

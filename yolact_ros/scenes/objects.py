@@ -274,7 +274,7 @@ def make_solid(kind: str, rng: np.random.Generator) -> Solid:
         rng: Random generator for size and texture.
 
     Raises:
-        ValueError: The kind is unknown.
+        InputError: The kind is unknown.
     """
     if kind not in _MAKERS:
         raise InputError(f"kind: expected one of {', '.join(_MAKERS)}, got {kind!r}")

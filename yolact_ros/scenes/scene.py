@@ -174,7 +174,7 @@ class Scene:
                 Unlabelled clutter is always added.
 
         Raises:
-            ValueError: The seed is negative, a side too small, or a class unknown or repeated.
+            InputError: The seed is negative, a side too small, or a class unknown or repeated.
         """
         if seed < 0:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")

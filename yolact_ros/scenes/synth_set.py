@@ -102,7 +102,7 @@ class SynthSet:
             The annotation file. It is written last: a folder without it is incomplete.
 
         Raises:
-            ValueError: The folder is not empty, or the set cannot be rendered.
+            InputError: The folder is not empty, or the set cannot be rendered.
         """
         if workers < 1:
             raise InputError(f"workers: expected 1 or more, got {workers}")

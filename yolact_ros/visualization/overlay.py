@@ -60,7 +60,7 @@ def draw_overlay(
         (H, W, 3) uint8 BGR, contiguous.
 
     Raises:
-        ValueError: The instances belong to an image of another size.
+        InputError: The instances belong to an image of another size.
 
     Example:
         >>> import numpy as np
