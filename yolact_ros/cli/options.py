@@ -332,6 +332,6 @@ def training_packages() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise InputError(
-            f"the packages for training and evaluation are not installed ({error}). Install with: "
-            "pip install 'yolact-ros[train]', or, in a checkout: scripts/setup"
+            f"the packages for training and evaluation are not installed ({error}). In a checkout, "
+            "install with: pip install -r requirements/train.txt"
         ) from error
