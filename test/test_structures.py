@@ -91,6 +91,8 @@ def test_an_index_selects_in_its_order():
     shapes = [np.eye(3, dtype=bool), np.ones((3, 3), bool), np.zeros((3, 3), bool)]
     found = instances_of(shapes, [0.9, 0.8, 0.7], [0, 1, 2])
     assert found[[2, 0]].class_ids.tolist() == [2, 0]
+    assert found[(2, 0)].class_ids.tolist() == [2, 0]
+    assert found[(True, False, False)].class_ids.tolist() == [0]
     assert found[np.array([False, True, False])].class_names == ("class 1",)
     assert found[found.scores > 0.75].class_ids.tolist() == [0, 1]
     assert found[1:].class_ids.tolist() == [1, 2]

@@ -283,8 +283,9 @@ class Instances:
         Raises:
             IndexError: An integer is out of range, or the number of bools is not N.
         """
-        if isinstance(index, Sequence) and not len(index):
-            index = slice(0)  # NumPy would take an empty list for an array of floats
+        if isinstance(index, Sequence):
+            # NumPy would take a tuple for one index per axis, and an empty list for floats.
+            index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return Instances(
             image_size=self.image_size,
