@@ -16,7 +16,9 @@ def refused(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]
             status: object = main([str(word) for word in words])
         except SystemExit as ending:  # argparse's way
             status = ending.code
-        [line] = capfd.readouterr().err.splitlines()
+        captured = capfd.readouterr()
+        [line] = captured.err.splitlines()
+        assert not captured.out
         assert line.startswith("yolact-ros")
         assert isinstance(status, int) and status
         return status, line

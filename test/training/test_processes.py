@@ -43,7 +43,9 @@ def require_equal(one, other):
 
 def test_two_processes_equal_one_with_the_doubled_batch(one_process, train, tmp_path):
     out = tmp_path / "two"
-    printed = train(out, *OPTIONS, "--batch-size", "2", "--devices", "2")
+    # with loader workers, as by default, unlike the one process
+    options = ("--batch-size", "2", "--devices", "2", "--workers", "1")
+    printed = train(out, *OPTIONS, *options)
     assert printed.count("best at step") == 1  # one of them speaks
     require_equal(one_process, out)
 
