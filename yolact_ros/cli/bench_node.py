@@ -30,7 +30,7 @@ def register(parts: Any) -> None:
     node = parts.add_parser(
         "node",
         help="measure the real node over DDS: ages, drops, use of the machine",
-        description="Start cameras, the node and a subscriber as processes of their own, and "
+        description="Start cameras and the node as processes of their own, subscribe, and "
         "measure over DDS: the age of results on arrival, what was dropped in DDS and in the node, "
         "the time of each stage by the node's own counters, and the use of processor, memory and "
         "GPU. With --compare: one node for all cameras against one node for each.",

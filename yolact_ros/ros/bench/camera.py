@@ -33,7 +33,7 @@ def main(args: Sequence[str] | None = None) -> None:
     settings = json.loads(text)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    nice = raise_priority()
+    raise_priority()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
@@ -49,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> None:
             volatile_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
         messages = _messages(settings)
-        _answer({"ready": True, "nice": nice})
+        _answer({"ready": True})
         for line in sys.stdin:
             command = json.loads(line)
             if "frames" in command:
@@ -102,14 +102,10 @@ def film(
     return {"stamps": stamps, "skipped": frames - len(stamps)}
 
 
-def raise_priority() -> int:
-    """Let this process run before others where that is allowed, and return its nice value.
-
-    What measures must not wait for what is measured.
-    """
+def raise_priority() -> None:
+    """Let this thread run before others where that is allowed: measuring must not wait."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def _messages(settings: Mapping[str, Any]) -> list[Any]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the node over DDS, with cameras, node and subscriber as processes of their own."""
+"""Measure the node over DDS, with cameras and node as processes of their own."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -16,11 +17,16 @@ import numpy as np
 from yolact_ros.bench.settings import expect
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.session import Run, Session
-from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrangements
-from yolact_ros.ros.fastdds_profile import localhost_variables
+from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, arrangements
+from yolact_ros.ros.bench.viewer import Viewer
+from yolact_ros.ros.fastdds_profile import localhost_variables, profile_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
+from yolact_ros.ros.processes.children import Children
 from yolact_ros.ros.processes.domain_id import reserve
 from yolact_ros.ros.signals import HeldSignals
+
+_PATIENCE = 4.0
+"""Seconds that the processes have to end before they are killed."""
 
 
 def measure_node(
@@ -29,7 +35,8 @@ def measure_node(
     """Measure one node for all cameras and, to compare, one node for each.
 
     Nothing leaves this machine. Every process has ended when this returns or raises, as it does
-    soon after Ctrl-C or SIGTERM. It runs in the main thread, where Python handles signals.
+    soon after Ctrl-C or SIGTERM. It runs in the main thread, where Python handles signals, and
+    sets the variables that DDS reads in this process, too.
 
     Args:
         settings: What is measured.
@@ -55,25 +62,27 @@ def measure_node(
         domain as domain_id,
         tempfile.TemporaryDirectory() as folder,
     ):
-        environment = _environment(domain_id)
+        os.environ |= {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
+        os.environ |= localhost_variables() | profile_variables()
         for number in range(settings.rounds):
             turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
             for arrangement, done in zip(measured, runs, strict=True):
                 logs = Path(folder) / f"{number}_{len(arrangement.nodes)}"
                 logs.mkdir()
-                tell = partial(_say, say, arrangement.name + turn)
-                with Session(
-                    arrangement,
-                    settings,
-                    environment=environment,
-                    folder=logs,
-                    say=tell,
-                    signals=signals,
-                ) as session:
-                    session.start()
-                    session.warm_up()
-                    session.measure()
-                    done.append(session.collect())
+                with (
+                    Children(_PATIENCE) as children,
+                    Viewer(_result_topics(arrangement, settings)) as viewer,
+                ):
+                    session = Session(
+                        arrangement,
+                        settings,
+                        children=children,
+                        viewer=viewer,
+                        folder=logs,
+                        say=partial(_say, say, arrangement.name + turn),
+                        signals=signals,
+                    )
+                    done.append(session.run())
     described = [
         _describe(arrangement, settings, done)
         for arrangement, done in zip(measured, runs, strict=True)
@@ -108,8 +117,13 @@ def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _environment(domain_id: int) -> dict[str, str]:
-    return {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1", **localhost_variables()}
+def _result_topics(arrangement: Arrangement, settings: NodeBenchSettings) -> list[tuple[str, str]]:
+    """Name and type of every result, camera by camera."""
+    return [
+        (stream.results + topic, TOPICS[topic])
+        for stream in arrangement.streams
+        for topic in settings.topics
+    ]
 
 
 def _say(say: Callable[[str], None], name: str, text: str) -> None:
@@ -128,10 +142,8 @@ def _describe(
             {
                 "name": stream.camera.name,
                 "image_topic": stream.image,
-                "result_topics": [stream.results + topic for topic in settings.topics],
                 **described,
                 "frames_per_second": received / seconds,
-                "stages": joined_stages(run.camera_stages[place] for run in runs),
             }
         )
     memory = [run.memory for run in runs if run.memory is not None]
@@ -141,11 +153,10 @@ def _describe(
         "cameras": cameras,
         "frames_per_second": sum(camera["frames_per_second"] for camera in cameras),
         "sums_close": not any(camera["problems"] for camera in cameras),
-        "stages": joined_stages(stages for run in runs for stages in run.node_stages),
+        "stages": joined_stages(stages for run in runs for stages in run.stages),
         **_means([run.use for run in runs]),
         "memory": _means(memory) if memory else None,
         "gpu_memory_by": runs[0].gpu_memory_by,
-        "nice": runs[0].nice,
     }
 
 
