@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
@@ -261,11 +262,11 @@ def test_growth_is_measured_and_drawn(monkeypatch):
     monkeypatch.setattr("yolact_ros.bench.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
     lines, measured = [], []
 
-    def measure(settings, compute):
+    def measure(settings):
         # without and with instances, and a batch; the other points show nothing of their own
         if len(measured) < 2 or (len(measured) == 2 and settings.batch == 2):
-            measured.append(measure_speed(settings, compute=compute))
-        return measured[-1]
+            measured.append(measure_speed(settings))
+        return copy.deepcopy(measured[-1])
 
     monkeypatch.setattr("yolact_ros.bench.growth.measure_speed", measure)
     base = dataclasses.replace(SMALL, frames=1, box_area=0.05, overlay=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
@@ -50,9 +50,7 @@ class Surroundings(Protocol):
 
 def measure_speed(
     settings: SpeedSettings,
-    surroundings: Callable[[list[Image]], Surroundings] | None = None,
-    *,
-    compute: bool = True,
+    surroundings: Callable[[list[Image]], AbstractContextManager[Surroundings]] | None = None,
 ) -> dict[str, Any]:
     """Measure every stage, in turns with the baseline if the settings ask for it.
 
@@ -60,7 +58,6 @@ def measure_speed(
         settings: What is measured.
         surroundings: Makes the messages around the segmenter from the images; None to leave their
             stages out.
-        compute: Whether to count the network's arithmetic and measure a matrix product.
 
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
@@ -71,22 +68,19 @@ def measure_speed(
     """
     with _arithmetic(settings.threads):
         workload = Workload(settings)
-        around = surroundings(workload.images) if surroundings else None
-        calls = _calls(workload, around)
-        timings, held = _take_turns(calls, workload)
+        with surroundings(workload.images) if surroundings else nullcontext() as around:
+            timings, held = _take_turns(_calls(workload, around), workload)
         result = _describe(workload) | _summary(timings["segmenter"], settings)
         result["memory"] = _peak_memory(workload.segmenter, workload)
         result["growth"] = held
-        if compute:
-            result["compute"] = _compute(workload, result, workload.segmenter.precision)
-        if "in_torch" in calls:
+        result["compute"] = _compute(workload, result, workload.segmenter.precision)
+        if workload.in_torch:
             times = timings["in_torch"]
             result["in_torch"] = {n: percentiles(times.stage(n)) for n in ("network", "total")}
         if workload.baseline:
             result["baseline"] = other = _summary(timings["baseline"], settings)
             other["memory"] = _peak_memory(workload.baseline, workload)
-            if compute:
-                other["compute"] = _compute(workload, other, "fp32")
+            other["compute"] = _compute(workload, other, "fp32")
             result["ratio"] = ratio_of(other["total"], result["total"])
             result["ratios"] = ratios(result, other)
     return result

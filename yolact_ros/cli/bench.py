@@ -5,22 +5,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
 from .bench_output import write_file, write_json
 from .options import Kind, natural, positive_int, shared
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from yolact_ros.bench.stages import Surroundings
 
 
 def register(commands: Any) -> None:
@@ -121,20 +113,12 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.bench.stages import measure_speed  # torch
     from yolact_ros.bench.tables import speed_table
 
-    with ExitStack() as stack:
-        surroundings = None
-        frames = None if arguments.no_messages else _message_frames()
-        if frames is None:
-            reason = "no ROS 2 with yolact_ros's messages in this environment"
-            reason = "--no-messages" if arguments.no_messages else reason
-            print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
-        else:
-            make = frames
-
-            def surroundings(images: Sequence[npt.NDArray[np.uint8]]) -> Surroundings:
-                return stack.enter_context(make(images))
-
-        result = measure_speed(settings, surroundings)
+    frames = None if arguments.no_messages else _message_frames()
+    if frames is None:
+        reason = "no ROS 2 with yolact_ros's messages in this environment"
+        reason = "--no-messages" if arguments.no_messages else reason
+        print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
+    result = measure_speed(settings, frames)
     print(speed_table(result))
     write_json(arguments.json, result)
     if arguments.picture:

@@ -7,5 +7,6 @@ In: `NodeBenchSettings`. Out: a dictionary that JSON can hold, for the tables an
 Read `settings.py` (cameras, and the nodes that serve them), `measure.py` (all sessions, and what
 they amount to) and `session.py` (one of them); then `camera.py`, which runs as a program and
 publishes, `helper.py`, which talks to it, and `viewer.py`, which subscribes. `counts.py` adds up
-frames, `process_use.py` reads processor, memory and GPU. `frame.py` belongs to `yolact-ros bench` without DDS in between.
+frames, `process_use.py` reads processor, memory and GPU. `frame.py` belongs to `yolact-ros bench`
+without DDS in between.
 """
