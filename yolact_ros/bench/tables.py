@@ -187,6 +187,16 @@ def node_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare one node for all cameras with one for each: "one", "many", "ratio" by value."""
+    compared = {}
+    for name in _COMPARED:
+        left, right = ({**side, **(side["memory"] or {})}.get(name) for side in (one, many))
+        if left is not None and right:
+            compared[name] = {"one": left, "many": right, "ratio": left / right}
+    return compared
+
+
 def describe_node_settings(result: Mapping[str, Any]) -> str:
     """Network, machine and cameras of `measure_node` in one line."""
     settings, machine = result["settings"], result["machine"]
@@ -224,13 +234,10 @@ def _counts(arrangement: Mapping[str, Any]) -> list[str]:
         named.append(["all", *(sum(column) for column in zip(*rows, strict=True))])
     lines = table(["frames", *_COUNTS.values(), *(f"-> {topic}" for topic in topics)], named)
     lines += [f"{camera['name']}: {remark}" for camera in cameras for remark in _remarks(camera)]
-    if arrangement["sums_close"]:
-        return [
-            *lines,
-            "the sums close: received = processed + dropped in the node, processed = results",
-        ]
-    problems = [f"  {camera['name']}: {text}" for camera in cameras for text in camera["problems"]]
-    return [*lines, "the sums do not close:", *problems]
+    if problems := [f"  {c['name']}: {text}" for c in cameras for text in c["problems"]]:
+        return [*lines, "the sums do not close:", *problems]
+    sums = "received = processed + dropped in the node, processed = results"
+    return [*lines, f"the sums close: {sums}"]
 
 
 def _remarks(camera: Mapping[str, Any]) -> list[str]:

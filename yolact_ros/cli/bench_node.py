@@ -151,11 +151,13 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from yolact_ros.bench.machine import describe_machine
-    from yolact_ros.bench.tables import node_table
+    from yolact_ros.bench.tables import compare, node_table
     from yolact_ros.provenance import versions
 
     result["machine"] = describe_machine(torch.device(result["device"]))
     result["versions"] = versions() | _middleware()
+    if settings.compare:
+        result["comparison"] = compare(*result["set_ups"])
     print(node_table(result))
     write_json(arguments.json, result)
     if arguments.picture:

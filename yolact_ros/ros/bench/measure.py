@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,11 @@ import numpy as np
 from yolact_ros.bench.settings import expect
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.session import Run, Session
-from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, arrangements
-from yolact_ros.ros.bench.viewer import Viewer
+from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrangements
 from yolact_ros.ros.fastdds_profile import localhost_variables, profile_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
-from yolact_ros.ros.processes.children import Children
 from yolact_ros.ros.processes.domain_id import reserve
 from yolact_ros.ros.signals import HeldSignals
-
-_PATIENCE = 4.0
-"""Seconds that the processes have to end before they are killed."""
 
 
 def measure_node(
@@ -43,9 +36,8 @@ def measure_node(
         say: Called with a line about what goes on now.
 
     Returns:
-        What the command writes as JSON: "settings", "device", "precision", "preset", "domain_id",
-        "set_ups" (the arrangements), each with its sums, ages, stages and use, and "comparison" of
-        two.
+        What the command writes as JSON: "settings", "device", "precision", "preset", and
+        "set_ups" (the arrangements), each with its sums, ages, stages and use.
 
     Raises:
         InputError: The node has no such parameter, or did not begin to work; the text says why.
@@ -57,73 +49,23 @@ def measure_node(
     measured = arrangements(settings)
     runs: list[list[Run]] = [[] for _ in measured]
     domain = reserve() if settings.domain_id is None else nullcontext(settings.domain_id)
-    with (
-        HeldSignals() as signals,
-        domain as domain_id,
-        tempfile.TemporaryDirectory() as folder,
-    ):
+    with HeldSignals() as signals, domain as domain_id:
         os.environ |= {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
         os.environ |= localhost_variables() | profile_variables()
         for number in range(settings.rounds):
             turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
             for arrangement, done in zip(measured, runs, strict=True):
-                logs = Path(folder) / f"{number}_{len(arrangement.nodes)}"
-                logs.mkdir()
-                with (
-                    Children(_PATIENCE) as children,
-                    Viewer(_result_topics(arrangement, settings)) as viewer,
-                ):
-                    session = Session(
-                        arrangement,
-                        settings,
-                        children=children,
-                        viewer=viewer,
-                        folder=logs,
-                        say=partial(_say, say, arrangement.name + turn),
-                        signals=signals,
-                    )
-                    done.append(session.run())
+                tell = partial(_say, say, arrangement.name + turn)
+                done.append(Session(arrangement, settings, say=tell, signals=signals).run())
     described = [
         _describe(arrangement, settings, done)
         for arrangement, done in zip(measured, runs, strict=True)
     ]
-    result = {
+    return {
         "settings": asdict(settings),
-        "domain_id": domain_id,
         **{name: runs[0][0].state.get(name, "") for name in ("preset", "device", "precision")},
         "set_ups": described,
     }
-    if settings.compare:
-        result["comparison"] = compare(*described)
-    return result
-
-
-def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare one node for all cameras with one node for each: "one", "many", "ratio" of the two.
-
-    Returns:
-        These three for "frames_per_second", "processor_cores", the nodes' memory "pss_mb" and
-        "without_files_mb", and where there is a GPU "gpu_use" and "gpu_memory_mb".
-    """
-    names = ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb")
-    memory = ("pss_mb", "without_files_mb")
-    compared = {name: (one[name], many[name]) for name in names}
-    if one["memory"] and many["memory"]:
-        compared |= {name: (one["memory"][name], many["memory"][name]) for name in memory}
-    return {
-        name: {"one": left, "many": right, "ratio": left / right}
-        for name, (left, right) in compared.items()
-        if left is not None and right
-    }
-
-
-def _result_topics(arrangement: Arrangement, settings: NodeBenchSettings) -> list[tuple[str, str]]:
-    """Name and type of every result, camera by camera."""
-    return [
-        (stream.results + topic, TOPICS[topic])
-        for stream in arrangement.streams
-        for topic in settings.topics
-    ]
 
 
 def _say(say: Callable[[str], None], name: str, text: str) -> None:

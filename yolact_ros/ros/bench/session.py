@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from yolact_ros.ros.bench import process_use
 from yolact_ros.ros.bench.counts import Arrivals, CameraRun, counts_of, is_settled, stages_of
 from yolact_ros.ros.bench.helper import Helper
 from yolact_ros.ros.bench.process_use import processor_seconds
-from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, Stream
+from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, Stream
 from yolact_ros.ros.bench.viewer import Viewer
 from yolact_ros.ros.processes.children import Child, Children
 from yolact_ros.ros.signals import HeldSignals
@@ -33,6 +34,8 @@ _SETTLING = 0.5
 """Seconds for both ends of each subscription to know of each other."""
 _LOOP_FRAMES = 12
 _STEP = 0.05
+_PATIENCE = 4.0
+"""Seconds that the processes have to end before they are killed."""
 _ERROR = 2
 """DiagnosticStatus.ERROR."""
 
@@ -45,8 +48,8 @@ class Run:
         cameras: In the order of the settings.
         stages: Times in each node's status.
         state: All values of the first node's status, such as "preset", "device", "precision".
-        use: Means: "batch_size" (of several cameras), "processor_cores" that the nodes kept busy
-            and "others_processor_cores" that cameras and subscriber did, "gpu_use" (0 to 1), and
+        use: "batch_size" (of several cameras), "processor_cores" that the nodes kept busy and
+            "others_processor_cores" that cameras and subscriber did, "gpu_use" (0 to 1), and
             "gpu_memory_mb" of all nodes.
         memory: Sums over all nodes, as `process_use.memory_of`.
         gpu_memory_by: "process", or "device" where only the growth of all in use is known.
@@ -66,9 +69,6 @@ class Session:
     Args:
         arrangement: The nodes.
         settings: What is measured.
-        children: Ends the processes.
-        viewer: Subscriber of all results.
-        folder: For the logs.
         say: Called with a line about what goes on now.
         signals: Looked at in every wait: Ctrl-C and SIGTERM become a KeyboardInterrupt there.
     """
@@ -78,48 +78,48 @@ class Session:
         arrangement: Arrangement,
         settings: NodeBenchSettings,
         *,
-        children: Children,
-        viewer: Viewer,
-        folder: Path,
         say: Callable[[str], None],
         signals: HeldSignals,
     ) -> None:
         self._arrangement = arrangement
         self._settings = settings
-        self._children = children
-        self._viewer = viewer
-        self._folder = folder
         self._say = say
         self._signals = signals
         self._cameras: list[Helper] = []
         self._nodes: list[int] = []
 
     def run(self) -> Run:
-        """Start all, warm up, measure, and put together what was found.
+        """Start all, warm up, measure, end all, and return what was found.
 
         Raises:
             InputError: A process ended, or the node cannot be used.
         """
-        self._start()
-        self._warm_up()
-        self._measure()
-        return self._collect()
+        topics = [
+            (stream.results + topic, TOPICS[topic])
+            for stream in self._arrangement.streams
+            for topic in self._settings.topics
+        ]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Children(_PATIENCE) as self._children,
+            Viewer(topics) as self._viewer,
+        ):
+            self._start(Path(folder))
+            self._warm_up()
+            self._measure()
+            return self._collect()
 
-    def _start(self) -> None:
+    def _start(self, logs: Path) -> None:
         """Start cameras and nodes, and wait until all have found each other."""
         for place, stream in enumerate(self._arrangement.streams):
-            self._start_camera(stream, place)
+            self._start_camera(stream, place, logs)
         for camera in self._cameras:
             camera.answer(_START, self._check)
         device = self._settings.parameters.get("device", "auto")
         self._gpu_before = process_use.gpu_memory("cuda" if device == "auto" else device)
         for place, plan in enumerate(self._arrangement.nodes):
-            node = Child(
-                "yolact_node",
-                plan.parameters,
-                self._folder / f"node{place}.log",
-                arguments=plan.arguments,
-            )
+            log = logs / f"node{place}.log"
+            node = Child("yolact_node", plan.parameters, log, arguments=plan.arguments)
             self._children.add(node)
             self._nodes.append(node.pid)
         self._say("waiting until it is ready")
@@ -140,10 +140,8 @@ class Session:
         """Let the cameras film, and record how much of the machine is used meanwhile."""
         seconds = self._settings.seconds
         self._say(f"measuring for {seconds:g} s")
-        groups = {
-            "processor_cores": self._nodes,
-            "others_processor_cores": [os.getpid(), *(camera.pid for camera in self._cameras)],
-        }
+        others = [os.getpid(), *(camera.pid for camera in self._cameras)]
+        groups = {"processor_cores": self._nodes, "others_processor_cores": others}
         with process_use.gpu_watched(self._device) as gpu_use:
             self._order(seconds)
             time.sleep(_LEAD)
@@ -187,7 +185,7 @@ class Session:
             if status.level == _ERROR and status.values["state"] == "unconfigured":
                 raise InputError(f"the node is {status.message}")
 
-    def _start_camera(self, stream: Stream, place: int) -> None:
+    def _start_camera(self, stream: Stream, place: int, logs: Path) -> None:
         settings = {
             **asdict(stream.camera),
             "topic": stream.image,
@@ -196,12 +194,9 @@ class Session:
             "transport": self._settings.transport,
             "reliability": self._settings.reliability,
         }
-        camera = Helper(
-            "yolact_ros.ros.bench.camera",
-            settings,
-            self._folder / f"{stream.camera.name}.log",
-            name=f"camera {stream.camera.name}",
-        )
+        name = stream.camera.name
+        log = logs / f"{name}.log"
+        camera = Helper("yolact_ros.ros.bench.camera", settings, log, name=f"camera {name}")
         self._children.add(camera)
         self._cameras.append(camera)
 
