@@ -29,14 +29,13 @@ _MASK_THRESHOLD = 0.5
 
 
 class PlainInstances(NamedTuple):
-    """What `PlainSegmenter` finds in one image: N objects, best score first, on the host.
+    """N objects of one image, best score first, on the host.
 
     Attributes:
-        boxes: (N, 4) int64 x1, y1, x2, y2 in pixels.
-        scores: (N,) float32.
-        class_ids: (N,) int64, 0-based.
-        masks: (N, H, W) float32, 0 or 1.
-        mask_scores: (N,) float32 predicted mask IoU, or None without a mask-IoU net.
+        boxes: (N, 4) x1, y1, x2, y2 in pixels.
+        scores, class_ids: (N,) each; classes are 0-based.
+        masks: (N, H, W), 0 or 1.
+        mask_scores: (N,) predicted mask IoU, or None without a mask-IoU net.
     """
 
     boxes: npt.NDArray[np.int64]
@@ -55,8 +54,7 @@ class PlainSegmenter:
         nms_iou: IoU above which Fast NMS discards a detection.
 
     Attributes:
-        timings: Milliseconds that each stage took in the last call, by the names of
-            `yolact_ros.inference.timing.STAGES`.
+        timings: Milliseconds of each of `STAGES` in the last call.
     """
 
     def __init__(self, network: Yolact, *, max_instances: int, nms_iou: float) -> None:

@@ -171,7 +171,7 @@ def _draw(image: Image, instances: Instances) -> None:
 
 
 def _summary(timings: Timings, settings: SpeedSettings) -> dict[str, Any]:
-    known = timings.names()
+    known = timings.stages
     total = timings.stage("total")
     sums = {
         "total": percentiles(total),

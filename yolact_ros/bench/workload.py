@@ -36,11 +36,7 @@ Image = npt.NDArray[np.uint8]
 class Workload:
     """Segmenter and baseline on the same detections, with the images to segment.
 
-    Args:
-        settings: What is measured.
-
     Attributes:
-        settings: What is measured.
         segmenter: The segmenter that is measured.
         baseline: The published code's steps, or None.
         in_torch: The segmenter with the network in torch, if `segmenter` has it elsewhere.
@@ -57,10 +53,8 @@ class Workload:
         self._precision, _ = resolve_precision(settings.precision, device)
         if exported and settings.precision == "auto" and device.type == "cpu":
             self._precision = "fp32"  # whatever torch would take
-        self._limits: dict[str, Any] = {
-            "max_instances": max(settings.instances, 1),
-            "nms_iou": 1.0,
-        }
+        limits = max(settings.instances, 1)
+        self._limits: dict[str, Any] = {"max_instances": limits, "nms_iou": 1.0}
         preset, self.weights = _choose(settings)
         self._network = _build(preset, self.weights, settings.seed).to(device)
         generator = np.random.default_rng(settings.seed)
