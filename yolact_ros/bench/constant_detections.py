@@ -49,7 +49,7 @@ class ConstantDetections:
 
 @torch.inference_mode()
 def constant_detections(
-    predictions: RawPredictions, instances: int, box_area: float | None, seed: int = 0
+    predictions: RawPredictions, instances: int, box_area: float | None
 ) -> ConstantDetections:
     """Make detections of the best candidates of the first image, whatever their scores.
 
@@ -58,7 +58,6 @@ def constant_detections(
         instances: How many candidates to take, 0 or more: those that overlap little first. Their
             classes take turns, so that the work of suppression is spread as in a full image.
         box_area: Part of the image in every box, above 0 up to 1; None for the network's boxes.
-        seed: Seed of the places.
 
     Raises:
         InputError: More instances than priors.
@@ -70,7 +69,7 @@ def constant_detections(
     offsets = predictions.offsets[0].float().clone()
     chosen = _best_candidates(decode_boxes(offsets, priors), scores, instances)
     if box_area is not None:
-        boxes = spread_boxes(instances, box_area, seed).to(device)
+        boxes = spread_boxes(instances, box_area).to(device)
         offsets[chosen] = encode_boxes(boxes, priors[chosen])
     constant = torch.zeros(len(scores), scores.shape[1] + 1, device=device)
     constant[:, 0] = 1

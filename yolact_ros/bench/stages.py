@@ -26,7 +26,7 @@ from .memory import held_memory, peak_memory, reset_peak_memory
 from .settings import SpeedSettings
 from .tables import CALL_STAGES
 from .timings import Timings, percentiles, ratio_of
-from .workload import Image, Workload
+from .workload import SEED, Image, Workload
 
 _AFTER_NETWORK = ("decode", "masks", "download")
 _HOST = torch.device("cpu")
@@ -253,7 +253,7 @@ def _held_memory(device: torch.device) -> dict[str, float]:
 
 def _describe(workload: Workload) -> dict[str, Any]:
     settings, segmenter = workload.settings, workload.segmenter
-    weights = str(workload.weights.name) if workload.weights else f"random, seed {settings.seed}"
+    weights = workload.weights.name if workload.weights else f"random, seed {SEED}"
     return {
         "settings": {
             **asdict(settings),

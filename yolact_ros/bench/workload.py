@@ -27,6 +27,8 @@ from .baseline import PlainSegmenter
 from .constant_detections import ConstantDetections, constant_detections
 from .settings import SpeedSettings
 
+SEED = 0
+"""Seed of random weights, images and places of boxes."""
 _DIFFERENT_IMAGES = 4
 _RANDOM_WEIGHTS_BOX_AREA = 0.05
 
@@ -56,8 +58,8 @@ class Workload:
         limits = max(settings.instances, 1)
         self._limits: dict[str, Any] = {"max_instances": limits, "nms_iou": 1.0}
         preset, self.weights = _choose(settings)
-        self._network = _build(preset, self.weights, settings.seed).to(device)
-        generator = np.random.default_rng(settings.seed)
+        self._network = _build(preset, self.weights).to(device)
+        generator = np.random.default_rng(SEED)
         shape = (_DIFFERENT_IMAGES, *settings.image_size, 3)
         self.images: list[Image] = list(generator.integers(0, 256, shape, dtype=np.uint8))
         self.box_area = settings.box_area
@@ -83,7 +85,7 @@ class Workload:
 
     def _make_exported(self) -> Segmenter:
         """Make a segmenter with the network in ONNX Runtime."""
-        network = _build(self._network.preset, self.weights, self.settings.seed)
+        network = _build(self._network.preset, self.weights)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.onnx"
             export_network(network, path, precision=self._precision)
@@ -96,8 +98,7 @@ class Workload:
         remember = self._network.register_forward_hook(lambda *seen: found.append(seen[2]))
         plain(self.images[:1])
         remember.remove()
-        settings = self.settings
-        detections = constant_detections(found[0], settings.instances, self.box_area, settings.seed)
+        detections = constant_detections(found[0], self.settings.instances, self.box_area)
         self._network.register_forward_hook(detections)
         return detections
 
@@ -140,9 +141,9 @@ def _choose(settings: SpeedSettings) -> tuple[Preset, Path | None]:
     return preset, shipped_weights(preset)
 
 
-def _build(preset: Preset, weights: Path | None, seed: int) -> Yolact:
+def _build(preset: Preset, weights: Path | None) -> Yolact:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         network = build_network(preset)
     if weights is not None:
         load_checkpoint(network, weights)

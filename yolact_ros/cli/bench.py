@@ -84,25 +84,19 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
         "--instances",
         type=natural,
         default=20,
-        metavar="N",
         help="Number of detections per image: the best candidates, whatever their scores.",
     )
     group.add_argument(
         "--box-area",
         type=Kind("FRACTION", float, "above 0 up to 1", lambda area: 0 < area <= 1),
         default=box_area,
-        metavar="FRACTION",
         help="Area of every box as a fraction of the image; the boxes are put at random places. "
         "Unless given, the boxes are the network's own, and 0.05 with random weights.",
     )
+    group.add_argument("--batch", type=positive_int, default=1, help="Number of images per call.")
+    group.add_argument("--frames", type=positive_int, default=frames, help="Number of timed calls.")
     group.add_argument(
-        "--batch", type=positive_int, default=1, metavar="N", help="Number of images per call."
-    )
-    group.add_argument(
-        "--frames", type=positive_int, default=frames, metavar="N", help="Number of timed calls."
-    )
-    group.add_argument(
-        "--warm-up", type=positive_int, default=3, metavar="N", help="Number of calls before them."
+        "--warm-up", type=positive_int, default=3, help="Number of calls before them."
     )
     return [network, shared("--image-size", title="work"), work, shared("--json", "--picture")]
 

@@ -52,7 +52,6 @@ def _add_cameras(group: Any) -> None:
         type=image_size,
         nargs="+",
         default=[ImageSize(height=480, width=640)],
-        metavar="WIDTHxHEIGHT",
         help="Width and height of the images in pixels: one for all cameras or one for each.",
     )
     group.add_argument(

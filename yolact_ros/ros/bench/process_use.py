@@ -124,7 +124,7 @@ def _ask(device: str, what: str) -> str:
     command = _query(gpu, what)
     try:
         return subprocess.run(
-            command, stdout=subprocess.PIPE, text=True, check=True, timeout=_LONGEST
+            command, capture_output=True, text=True, check=True, timeout=_LONGEST
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""  # not there, or it could not tell

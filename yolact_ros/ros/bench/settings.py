@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yolact_ros.bench.settings import expect
-from yolact_ros.choices import RELIABILITIES, TRANSPORTS
-from yolact_ros.errors import expect_one_of
 
 TOPICS = {
     "instances": "yolact_ros.msg/InstanceArray",
@@ -73,8 +71,6 @@ class NodeBenchSettings:
     domain_id: int | None = None
 
     def __post_init__(self) -> None:
-        expect_one_of("transport", self.transport, TRANSPORTS)
-        expect_one_of("reliability", self.reliability, RELIABILITIES)
         expect(1 <= self.seconds <= 3600, "seconds", "1 to 3600", self.seconds)
         expect(0 <= self.warm_up_s <= 3600, "warm_up", "0 to 3600 s", self.warm_up_s)
         expect(self.rounds >= 1, "rounds", "1 or more", self.rounds)
