@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -35,29 +35,16 @@ _Call = Callable[[list[Image], int], dict[str, float]]
 """Segments these images, and those of the messages from this number on."""
 
 
-class Surroundings(Protocol):
-    """What stands around the segmenter in the node: messages in, messages out."""
-
-    def arrive(self, number: int) -> Image:
-        """Make an image of the message with that number."""
-
-    def make_messages(self, instances: Instances) -> Any:
-        """Make the message of one image."""
-
-    def publish(self, message: Any) -> None:
-        """Send it."""
-
-
 def measure_speed(
     settings: SpeedSettings,
-    surroundings: Callable[[list[Image]], AbstractContextManager[Surroundings]] | None = None,
+    surroundings: Callable[[list[Image]], AbstractContextManager[Any]] | None = None,
 ) -> dict[str, Any]:
     """Measure every stage, in turns with the baseline if the settings ask for it.
 
     Args:
         settings: What is measured.
-        surroundings: Makes the messages around the segmenter from the images; None to leave their
-            stages out.
+        surroundings: Makes the messages around the segmenter from the images, such as
+            `yolact_ros.ros.bench.frame.MessageFrames`; None to leave their stages out.
 
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
@@ -101,7 +88,7 @@ def ratios(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, fl
     return found
 
 
-def _calls(workload: Workload, around: Surroundings | None) -> dict[str, _Call]:
+def _calls(workload: Workload, around: Any) -> dict[str, _Call]:
     """What is timed, by name."""
     draw, draw_baseline = None, None
     if workload.settings.overlay:
@@ -144,7 +131,7 @@ def _time_call(
     number: int,
     *,
     draw: Callable[[Image, Any], object] | None = None,
-    around: Surroundings | None = None,
+    around: Any = None,
 ) -> dict[str, float]:
     """Milliseconds of each stage of one call, and in "total" from images to instances."""
     clock = StageClock(_HOST)

@@ -11,7 +11,7 @@ from typing import Any
 from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
-from .bench_output import write_file, write_json
+from .bench_output import write_result
 from .options import Kind, natural, positive_int, shared
 
 
@@ -114,11 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
     result = measure_speed(settings, frames)
     print(speed_table(result))
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import speed_plot  # matplotlib
-
-        write_file(arguments.picture, speed_plot(result))
+    write_result(arguments, result, "speed_plot")
     return 0
 
 
@@ -128,11 +124,7 @@ def run_growth(arguments: argparse.Namespace) -> int:
     from yolact_ros.bench.growth import measure_growth  # torch
 
     result = measure_growth(settings, on_point=print)
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import growth_plot  # matplotlib
-
-        write_file(arguments.picture, growth_plot(result))
+    write_result(arguments, result, "growth_plot")
     return 0
 
 

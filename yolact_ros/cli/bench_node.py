@@ -12,7 +12,7 @@ from typing import Any
 from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
 
-from .bench_output import write_file, write_json
+from .bench_output import write_result
 from .options import ImageSize, image_size, shared
 
 _NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
@@ -40,12 +40,8 @@ def register(parts: Any) -> None:
         ),
         parents=[network, shared("--json", "--picture")],
     )
-    _add_cameras(node.add_argument_group("cameras"))
-    _add_measurement(node.add_argument_group("measurement"))
     node.set_defaults(run=run)
-
-
-def _add_cameras(group: Any) -> None:
+    group = node.add_argument_group("cameras")
     group.add_argument("--cameras", type=int, default=1, metavar="N", help="Number of cameras.")
     group.add_argument(
         "--image-size",
@@ -74,9 +70,7 @@ def _add_cameras(group: Any) -> None:
         default="reliable",
         help="Reliability that the cameras offer.",
     )
-
-
-def _add_measurement(group: Any) -> None:
+    group = node.add_argument_group("measurement")
     group.add_argument(
         "--parameter",
         action="append",
@@ -154,15 +148,13 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.provenance import versions
 
     result["machine"] = describe_machine(torch.device(result["device"]))
-    result["versions"] = versions() | _middleware()
+    names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
+    middleware = {name: value for name, key in names.items() if (value := os.environ.get(key))}
+    result["versions"] = versions() | middleware
     if settings.compare:
         result["comparison"] = compare(*result["set_ups"])
     print(node_table(result))
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import node_plot  # matplotlib
-
-        write_file(arguments.picture, node_plot(result))
+    write_result(arguments, result, "node_plot")
     return 0
 
 
@@ -189,8 +181,3 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ImportError:
         return False
-
-
-def _middleware() -> dict[str, str]:
-    names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
-    return {name: value for name, key in names.items() if (value := os.environ.get(key))}

@@ -84,10 +84,8 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
         "windows_ns": first and last stamp of each run;
         "published", "skipped" (not made in time by the camera), "lost_in_dds" (published, but not
         received) and the node's counters, of which "lost" is how many of those DDS told it of;
-        "results": by output, how many were "received", and how many of those processed were "lost"
-        on the way out;
-        "age_ms" of the first output ("p50", "p95", "p99", "max") and "age_curve_ms" (percentiles 0
-        to 100), None without a result;
+        "results": by output, how many were "received", and how many "lost" after processing;
+        "age_ms" of the first output and "age_curve_ms" (percentiles 0 to 100), None without any;
         "problems": sums that do not close, in words.
     """
     counts = {name: sum(run.counts[name] for run in runs) for name in COUNTERS}

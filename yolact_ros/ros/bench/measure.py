@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,23 +52,18 @@ def measure_node(
         os.environ |= {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
         os.environ |= localhost_variables() | profile_variables()
         for number in range(settings.rounds):
-            turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
+            if settings.rounds > 1:
+                say(f"round {number + 1} of {settings.rounds}")
             for arrangement, done in zip(measured, runs, strict=True):
-                tell = partial(_say, say, arrangement.name + turn)
-                done.append(Session(arrangement, settings, say=tell, signals=signals).run())
-    described = [
-        _describe(arrangement, settings, done)
-        for arrangement, done in zip(measured, runs, strict=True)
-    ]
+                done.append(Session(arrangement, settings, say=say, signals=signals).run())
     return {
         "settings": asdict(settings),
         **{name: runs[0][0].state.get(name, "") for name in ("preset", "device", "precision")},
-        "set_ups": described,
+        "set_ups": [
+            _describe(arrangement, settings, done)
+            for arrangement, done in zip(measured, runs, strict=True)
+        ],
     }
-
-
-def _say(say: Callable[[str], None], name: str, text: str) -> None:
-    say(f"{name}: {text}")
 
 
 def _describe(

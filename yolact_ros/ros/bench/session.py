@@ -112,7 +112,19 @@ class Session:
     def _start(self, logs: Path) -> None:
         """Start cameras and nodes, and wait until all have found each other."""
         for place, stream in enumerate(self._arrangement.streams):
-            self._start_camera(stream, place, logs)
+            name = stream.camera.name
+            settings = {
+                **asdict(stream.camera),
+                "topic": stream.image,
+                "seed": place,
+                "loop_frames": _LOOP_FRAMES,
+                "transport": self._settings.transport,
+                "reliability": self._settings.reliability,
+            }
+            log = logs / f"{name}.log"
+            camera = Helper("yolact_ros.ros.bench.camera", settings, log, name=f"camera {name}")
+            self._children.add(camera)
+            self._cameras.append(camera)
         for camera in self._cameras:
             camera.answer(_START, self._check)
         device = self._settings.parameters.get("device", "auto")
@@ -122,14 +134,14 @@ class Session:
             node = Child("yolact_node", plan.parameters, log, arguments=plan.arguments)
             self._children.add(node)
             self._nodes.append(node.pid)
-        self._say("waiting until it is ready")
+        self._say(f"{self._arrangement.name}: waiting until it is ready")
         self._wait_until_ready()
 
     def _warm_up(self) -> None:
         """Let the cameras film as in the measurement, then note where the counters stand."""
         seconds = self._settings.warm_up_s
         if seconds:
-            self._say(f"warming up for {seconds:g} s")
+            self._say(f"{self._arrangement.name}: warming up for {seconds:g} s")
             self._order(seconds)
             self._await_films(seconds)
         self._counts_before = self._counts_at_rest()
@@ -139,7 +151,7 @@ class Session:
     def _measure(self) -> None:
         """Let the cameras film, and record how much of the machine is used meanwhile."""
         seconds = self._settings.seconds
-        self._say(f"measuring for {seconds:g} s")
+        self._say(f"{self._arrangement.name}: measuring for {seconds:g} s")
         others = [os.getpid(), *(camera.pid for camera in self._cameras)]
         groups = {"processor_cores": self._nodes, "others_processor_cores": others}
         with process_use.gpu_watched(self._device) as gpu_use:
@@ -150,7 +162,10 @@ class Session:
             self._films = self._await_films(seconds)
             elapsed = time.monotonic() - begin
             after = {name: processor_seconds(pids) for name, pids in groups.items()}
-        self._use = {name: _rate(before[name], after[name], elapsed) for name in groups}
+        self._use: dict[str, float | None] = {}
+        for name in groups:
+            begun, ended = before[name], after[name]
+            self._use[name] = None if begun is None or ended is None else (ended - begun) / elapsed
         self._use["gpu_use"] = float(np.mean(gpu_use)) if gpu_use else None
 
     def _collect(self) -> Run:
@@ -185,28 +200,13 @@ class Session:
             if status.level == _ERROR and status.values["state"] == "unconfigured":
                 raise InputError(f"the node is {status.message}")
 
-    def _start_camera(self, stream: Stream, place: int, logs: Path) -> None:
-        settings = {
-            **asdict(stream.camera),
-            "topic": stream.image,
-            "seed": place,
-            "loop_frames": _LOOP_FRAMES,
-            "transport": self._settings.transport,
-            "reliability": self._settings.reliability,
-        }
-        name = stream.camera.name
-        log = logs / f"{name}.log"
-        camera = Helper("yolact_ros.ros.bench.camera", settings, log, name=f"camera {name}")
-        self._children.add(camera)
-        self._cameras.append(camera)
-
     def _wait_until_ready(self) -> None:
         """Wait until every node is active and all have found each other."""
         deadline = time.monotonic() + _START
         while not (
             all(self._is_served(stream) for stream in self._arrangement.streams)
             and self._viewer.is_found()
-            and all(map(self._has_subscribers, self._cameras))
+            and all(map(self._is_seen, self._cameras))
         ):
             self._check()
             if time.monotonic() > deadline:
@@ -223,7 +223,7 @@ class Session:
         }
         return bool(statuses) and expected.items() <= statuses[-1].values.items()
 
-    def _has_subscribers(self, camera: Helper) -> bool:
+    def _is_seen(self, camera: Helper) -> bool:
         camera.say("subscribers")
         return bool(camera.answer(_ANSWER, self._check)["subscribers"])
 
@@ -289,7 +289,3 @@ class Session:
 
 def _stands_still(history: Sequence[Mapping[str, int]]) -> bool:
     return len(history) > 1 and history[-1] == history[-2] and is_settled(history[-1])
-
-
-def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
-    return None if before is None or after is None else (after - before) / seconds
