@@ -10,6 +10,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from yolact_ros.inference import Segmenter
@@ -25,12 +27,15 @@ from .machine import describe_machine, measure_gemm
 from .memory import held_memory, peak_memory, reset_peak_memory
 from .settings import SpeedSettings
 from .tables import CALL_STAGES
-from .timings import Timings, percentiles, ratio_of
+from .timings import percentiles, ratio_of
 from .workload import SEED, Image, Workload
 
 _AFTER_NETWORK = ("decode", "masks", "download")
+_SUMS = ("total", "after_network", "outside_network")
 _HOST = torch.device("cpu")
 
+_Times = dict[str, npt.NDArray[np.float64]]
+"""Milliseconds of each call, by stage."""
 _Call = Callable[[list[Image], int], dict[str, float]]
 """Segments these images, and those of the messages from this number on."""
 
@@ -63,25 +68,21 @@ def measure_speed(
         result["compute"] = _compute(workload, result, workload.segmenter.precision)
         if workload.in_torch:
             times = timings["in_torch"]
-            result["in_torch"] = {n: percentiles(times.stage(n)) for n in ("network", "total")}
+            result["in_torch"] = {n: percentiles(times[n]) for n in ("network", "total")}
         if workload.baseline:
             result["baseline"] = other = _summary(timings["baseline"], settings)
             other["memory"] = _peak_memory(workload.baseline, workload)
             other["compute"] = _compute(workload, other, "fp32")
-            result["ratio"] = ratio_of(other["total"], result["total"])
             result["ratios"] = ratios(result, other)
+            result["ratio"] = result["ratios"]["total"]
     return result
 
 
 def ratios(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, float | None]:
     """Baseline over ours: medians of the sums and of every stage that both have, and memory."""
-    found = {
-        name: ratio_of(baseline[name], ours[name])
-        for name in ("total", "after_network", "outside_network")
-    }
-    for name, times in ours["stages"].items():
-        if name in baseline["stages"]:
-            found[name] = ratio_of(baseline["stages"][name], times)
+    slow = {name: baseline[name] for name in _SUMS} | baseline["stages"]
+    fast = {name: ours[name] for name in _SUMS} | ours["stages"]
+    found = {name: ratio_of(slow[name], fast[name]) for name in fast if name in slow}
     for name, megabytes in ours["memory"].items():
         other = baseline["memory"][name]
         found[name] = other / megabytes if megabytes and other is not None else None
@@ -106,7 +107,7 @@ def _calls(workload: Workload, around: Any) -> dict[str, _Call]:
 
 def _take_turns(
     calls: Mapping[str, _Call], workload: Workload
-) -> tuple[dict[str, Timings], dict[str, dict[str, float]]]:
+) -> tuple[dict[str, _Times], dict[str, dict[str, float]]]:
     """Time the calls; also what memory is held after the warm-up ("start") and at the "end"."""
     settings, device = workload.settings, workload.segmenter.device
     for segmenter in (workload.segmenter, workload.in_torch):
@@ -116,12 +117,15 @@ def _take_turns(
         for call in calls.values():
             call(workload.frames(number), number)
     workload.check()
-    timings = {name: Timings(settings.frames) for name in calls}
+    timings: dict[str, _Times] = {name: {} for name in calls}
     start = _held_memory(device)
     for number in range(settings.frames):
         # Each goes first every other time: what else the machine does meets all alike.
         for name in list(calls)[:: -1 if number % 2 else 1]:
-            timings[name].add(calls[name](workload.frames(number), number))
+            for stage, milliseconds in calls[name](workload.frames(number), number).items():
+                # allocated at once: what is held must not grow by it
+                known = timings[name].setdefault(stage, np.zeros(settings.frames))
+                known[number] = milliseconds
     return timings, {"start": start, "end": _held_memory(device)}
 
 
@@ -157,19 +161,19 @@ def _draw(image: Image, instances: Instances) -> None:
     draw_overlay(image, instances.without_empty_masks())
 
 
-def _summary(timings: Timings, settings: SpeedSettings) -> dict[str, Any]:
-    known = timings.stages
-    total = timings.stage("total")
+def _summary(times: _Times, settings: SpeedSettings) -> dict[str, Any]:
+    total = times["total"]
+    after = np.sum([times[name] for name in _AFTER_NETWORK if name in times], axis=0)
     sums = {
         "total": percentiles(total),
-        "after_network": percentiles(timings.sums(_AFTER_NETWORK)),
-        "outside_network": percentiles(total - timings.stage("network")),
+        "after_network": percentiles(after),
+        "outside_network": percentiles(total - times["network"]),
     }
-    if "message" in known:
-        around = timings.sums(("arrival", "message", "publish"))
+    if "message" in times:
+        around = sum(times.get(name, 0.0) for name in ("arrival", "message", "publish"))
         sums["with_messages"] = percentiles(total + around)
     return {
-        "stages": {name: percentiles(timings.stage(name)) for name in CALL_STAGES if name in known},
+        "stages": {name: percentiles(times[name]) for name in CALL_STAGES if name in times},
         **sums,
         "frames_per_second": settings.batch * 1000 / sums["total"]["p50_ms"],
     }

@@ -1,38 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured times and their percentiles; no torch."""
+"""Percentiles of measured times, and their ratio; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-
-
-class Timings:
-    """Times of each call by stage, in memory for that many calls, allocated at once."""
-
-    def __init__(self, calls: int) -> None:
-        self._calls = calls
-        self._count = 0
-        self.stages: dict[str, npt.NDArray[np.float64]] = {}
-
-    def add(self, milliseconds: Mapping[str, float]) -> None:
-        """Add one call; the first one says which stages there are."""
-        if self._count == 0:
-            self.stages = {name: np.full(self._calls, np.nan) for name in milliseconds}
-        for name, times in self.stages.items():
-            times[self._count] = milliseconds[name]
-        self._count += 1
-
-    def stage(self, name: str) -> npt.NDArray[np.float64]:
-        """Times of one stage, (calls,) in ms."""
-        return self.stages[name][: self._count]
-
-    def sums(self, names: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Sums of some stages, (calls,) in ms; a stage that was not measured counts nothing."""
-        known = [self.stage(name) for name in names if name in self.stages]
-        return np.sum(known, axis=0) if known else np.zeros(self._count)
 
 
 def percentiles(values: npt.NDArray[np.float64], unit: str = "_ms") -> dict[str, float]:
