@@ -27,10 +27,7 @@ class Series(NamedTuple):
 
 
 def growth_series(base: SpeedSettings) -> list[Series]:
-    """Make the series around one point.
-
-    Args:
-        base: Gives all that does not grow; its `box_area` must be given.
+    """Make the series around one point, which gives all that does not grow.
 
     Raises:
         InputError: There is no box area.
@@ -70,7 +67,7 @@ def measure_growth(
     """Measure all series.
 
     Args:
-        base: As for `growth_series`.
+        base: Around which it grows.
         on_point: Called with a line about each measured point.
 
     Returns:

@@ -39,10 +39,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 
 def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:
-    """Measure the floating-point operations per second of a large matrix product, at its fastest.
-
-    On random values: products of zeros can run faster than any real ones.
-    """
+    """Floating-point operations per second of a large matrix product of random values."""
     side = _SIDES[device.type]
     generator = torch.Generator(device).manual_seed(0)
     factors = [

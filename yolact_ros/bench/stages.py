@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
@@ -117,15 +118,16 @@ def _take_turns(
         for call in calls.values():
             call(workload.frames(number), number)
     workload.check()
-    timings: dict[str, _Times] = {name: {} for name in calls}
+    # allocated with the first call: what is held must not grow by it
+    timings: dict[str, _Times] = {
+        name: defaultdict(lambda: np.zeros(settings.frames)) for name in calls
+    }
     start = _held_memory(device)
     for number in range(settings.frames):
         # Each goes first every other time: what else the machine does meets all alike.
         for name in list(calls)[:: -1 if number % 2 else 1]:
             for stage, milliseconds in calls[name](workload.frames(number), number).items():
-                # allocated at once: what is held must not grow by it
-                known = timings[name].setdefault(stage, np.zeros(settings.frames))
-                known[number] = milliseconds
+                timings[name][stage][number] = milliseconds
     return timings, {"start": start, "end": _held_memory(device)}
 
 

@@ -35,10 +35,10 @@ class Status(NamedTuple):
 
 
 class Viewer:
-    """Subscriber of results, of which it reads the stamp alone, and of `/diagnostics`.
+    """Subscriber of `/diagnostics` and of results, of which it reads the stamp alone.
 
-    It subscribes in a thread, which with those of DDS runs before others where that is allowed;
-    processes that the main thread starts do not inherit that.
+    Its thread and those of DDS run before others where that is allowed; the main thread does not,
+    and its children would inherit that.
 
     Args:
         topics: Name and type of each: "/yolact/instances", "yolact_ros.msg/InstanceArray".
@@ -73,7 +73,7 @@ class Viewer:
         return all(self._node.count_publishers(topic) for topic, _ in self._topics)
 
     def take_results(self) -> list[Arrivals]:
-        """Results of each topic since the last call."""
+        """Stamp and arrival of the results of each topic since the last call."""
         taken = [np.array(_take(results), dtype=np.int64) for results in self._results]
         return [pairs.reshape(-1, 2) for pairs in taken]
 
@@ -118,8 +118,6 @@ class Viewer:
 
 
 def _noting(results: list[int]) -> Callable[..., None]:
-    """Note the stamp and the arrival of each result, ns by the system's clock."""
-
     # DDS notes the arrival in a thread of its own: how long Python takes does not matter.
     def with_time(data: bytes, information: Mapping[str, int]) -> None:
         results.extend((stamp_of(data), information["received_timestamp"] or time.time_ns()))
