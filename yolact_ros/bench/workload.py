@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from yolact_ros.inference.device import resolve_device, resolve_precision
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset
-from yolact_ros.structures import Instances, RawPredictions
+from yolact_ros.structures import RawPredictions
 
 from .baseline import PlainSegmenter
 from .constant_detections import ConstantDetections, constant_detections
@@ -55,8 +54,7 @@ class Workload:
         self._precision, _ = resolve_precision(settings.precision, device)
         if exported and settings.precision == "auto" and device.type == "cpu":
             self._precision = "fp32"  # whatever torch would take
-        limits = max(settings.instances, 1)
-        self._limits: dict[str, Any] = {"max_instances": limits, "nms_iou": 1.0}
+        self._limits: dict[str, Any] = {"max_instances": max(settings.instances, 1), "nms_iou": 1.0}
         preset, self.weights = _choose(settings)
         self._network = _build(preset, self.weights).to(device)
         generator = np.random.default_rng(SEED)
@@ -110,16 +108,13 @@ class Workload:
     def check(self) -> None:
         """Raise an error unless segmenter and baseline find the number of instances asked for."""
         wanted = self.settings.instances
-        checked: dict[str, Callable[[list[Image]], Any]] = {"the segmenter": self.segmenter}
-        if self.baseline:
-            checked["the baseline"] = self.baseline
+        checked: dict[str, Any] = {"segmenter": self.segmenter, "baseline": self.baseline}
         for name, segment in checked.items():
-            for found in segment(self.frames(0)):
-                count = len(found) if isinstance(found, Instances) else len(found.scores)
-                if count != wanted:
+            for found in segment(self.frames(0)) if segment else ():
+                if len(found.scores) != wanted:
                     raise RuntimeError(
-                        f"{name}: expected {wanted} instances in every image, got {count}: "
-                        "segmenter and baseline would not do the same work"
+                        f"the {name}: expected {wanted} instances in every image, got "
+                        f"{len(found.scores)}: the two would not do the same work"
                     )
 
 

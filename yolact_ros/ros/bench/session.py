@@ -173,18 +173,15 @@ class Session:
         counts = self._counts_at_rest()
         # The system walks through all pages for it: not while the nodes are at work.
         memory = process_use.memory_of(self._nodes)
-        gpu_memory, gpu_memory_by = self._gpu_memory()
+        self._use["gpu_memory_mb"], gpu_memory_by = self._gpu_memory()
         nodes = [statuses[-1].values for statuses in self._viewer.of_nodes()]
         batch_size = nodes[0].get("frames in a batch (mean)")
+        self._use["batch_size"] = None if batch_size is None else float(batch_size)
         return Run(
             cameras=self._camera_runs(counts, self._viewer.take_results()),
             stages=tuple(map(stages_of, nodes)),
             state=nodes[0],
-            use={
-                "batch_size": None if batch_size is None else float(batch_size),
-                **self._use,
-                "gpu_memory_mb": gpu_memory,
-            },
+            use=self._use,
             memory=memory,
             gpu_memory_by=gpu_memory_by,
         )
