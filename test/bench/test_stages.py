@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from yolact_ros.bench.plots import growth_plot, speed_plot
 from yolact_ros.bench.settings import SpeedSettings
 from yolact_ros.bench.stages import measure_speed, ratios
 from yolact_ros.bench.tables import speed_table
-from yolact_ros.bench.timings import Timings, percentiles, ratio_of
+from yolact_ros.bench.timings import percentiles, ratio_of
 from yolact_ros.bench.workload import Workload
 from yolact_ros.structures import RawPredictions
 
@@ -37,13 +38,28 @@ def test_percentiles_are_interpolated_between_the_nearest_times():
     assert percentiles(np.arange(101.0)) == {"p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 
 
-def test_timings_add_up_call_by_call():
-    timings = Timings(5)
-    timings.add({"a": 1.0, "b": 10.0})
-    timings.add({"a": 2.0, "b": 20.0})
-    assert timings.stage("b").tolist() == [10, 20]
-    assert timings.sums(("a", "b", "none")).tolist() == [11, 22]
-    assert timings.sums(("none",)).tolist() == [0, 0]
+def test_calls_take_turns_and_each_is_timed(monkeypatch):
+    monkeypatch.setattr(stages, "_held_memory", lambda device: {})
+    order = []
+
+    def call(name):
+        def time(images, number):
+            order.append(name)
+            return {"network": 10.0 * number + len(images), "total": 100.0 * number}
+
+        return time
+
+    workload = SimpleNamespace(
+        settings=dataclasses.replace(SMALL, frames=3, warm_up=1),
+        segmenter=SimpleNamespace(device=None, warm_up=lambda size, batch: None),
+        in_torch=None,
+        frames=lambda number: ["image"],
+        check=lambda: None,
+    )
+    timings, _ = stages._take_turns({name: call(name) for name in "ab"}, workload)
+    assert "".join(order) == "ab" + "ab" + "ba" + "ab"
+    assert timings["a"]["network"].tolist() == [1, 11, 21]
+    assert timings["b"]["total"].tolist() == [0, 100, 200]
 
 
 def test_the_ratio_is_that_of_the_medians():
@@ -52,10 +68,10 @@ def test_the_ratio_is_that_of_the_medians():
 
 
 def _summary(total, network, masks, megabytes, **rows):
-    timings = Timings(len(total))
-    for values in zip(total, network, masks, strict=True):
-        timings.add(dict(zip(("total", "network", "masks"), values, strict=True)) | rows)
-    summary = stages._summary(timings, dataclasses.replace(SMALL, batch=4))
+    times = {"total": total, "network": network, "masks": masks}
+    times |= {name: [value] * len(total) for name, value in rows.items()}
+    times = {name: np.array(values, dtype=float) for name, values in times.items()}
+    summary = stages._summary(times, dataclasses.replace(SMALL, batch=4))
     return summary | {"memory": {"host_peak_mb": megabytes}}
 
 
@@ -261,11 +277,11 @@ def test_growth_is_measured_and_drawn(monkeypatch):
     monkeypatch.setattr("yolact_ros.bench.growth.IMAGE_SIZES", ((64, 64), (96, 128)))
     lines, measured = [], []
 
-    def measure(settings, compute):
+    def measure(settings):
         # without and with instances, and a batch; the other points show nothing of their own
         if len(measured) < 2 or (len(measured) == 2 and settings.batch == 2):
-            measured.append(measure_speed(settings, compute=compute))
-        return measured[-1]
+            measured.append(measure_speed(settings))
+        return copy.deepcopy(measured[-1])
 
     monkeypatch.setattr("yolact_ros.bench.growth.measure_speed", measure)
     base = dataclasses.replace(SMALL, frames=1, box_area=0.05, overlay=False)

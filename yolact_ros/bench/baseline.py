@@ -16,25 +16,26 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import box_iou, clip_boxes_to_image
 
 from yolact_ros.inference.timing import StageClock
 from yolact_ros.network import Yolact
 from yolact_ros.structures import RawPredictions
 
 _CANDIDATE_THRESHOLD = 0.05
+_SCORE_THRESHOLD = 0.15
 _CANDIDATES_A_CLASS = 200
 _MASK_THRESHOLD = 0.5
 
 
 class PlainInstances(NamedTuple):
-    """What `PlainSegmenter` finds in one image: N objects, best score first, on the host.
+    """N objects of one image, best score first, on the host.
 
     Attributes:
-        boxes: (N, 4) int64 x1, y1, x2, y2 in pixels.
-        scores: (N,) float32.
-        class_ids: (N,) int64, 0-based.
-        masks: (N, H, W) float32, 0 or 1.
-        mask_scores: (N,) float32 predicted mask IoU, or None without a mask-IoU net.
+        boxes: (N, 4) x1, y1, x2, y2 in pixels.
+        scores, class_ids: (N,) each; classes are 0-based.
+        masks: (N, H, W), 0 or 1.
+        mask_scores: (N,) predicted mask IoU, or None without a mask-IoU net.
     """
 
     boxes: npt.NDArray[np.int64]
@@ -49,26 +50,16 @@ class PlainSegmenter:
 
     Args:
         network: In evaluation mode, in fp32, on its device, not folded.
-        score_threshold: Keep detections with a score above this.
         max_instances: Keep at most so many per image.
         nms_iou: IoU above which Fast NMS discards a detection.
 
     Attributes:
-        timings: Milliseconds that each stage took in the last call, by the names of
-            `yolact_ros.inference.timing.STAGES`.
+        timings: Milliseconds of each of `STAGES` in the last call.
     """
 
-    def __init__(
-        self,
-        network: Yolact,
-        *,
-        score_threshold: float = 0.15,
-        max_instances: int = 100,
-        nms_iou: float = 0.5,
-    ) -> None:
+    def __init__(self, network: Yolact, *, max_instances: int, nms_iou: float) -> None:
         self._network = network
         self._device = next(network.parameters()).device
-        self._score_threshold = score_threshold
         self._max_instances = max_instances
         self._nms_iou = nms_iou
         normalization = network.preset.normalization
@@ -96,7 +87,7 @@ class PlainSegmenter:
         clock.record("masks")
         results = [
             PlainInstances(
-                _pixel_boxes(boxes, height, width).cpu().numpy(),
+                _pixel_boxes(boxes, height, width),
                 scores.cpu().numpy(),
                 classes.cpu().numpy(),
                 pixels.cpu().numpy(),
@@ -130,12 +121,15 @@ class PlainSegmenter:
         classes = torch.arange(len(order), device=order.device)[:, None].expand_as(order)
         keep = torch.zeros_like(order, dtype=torch.bool)
         if len(boxes):
-            keep = _iou(boxes[order]).triu(diagonal=1).amax(dim=1) <= self._nms_iou
+            keep = (
+                torch.vmap(box_iou)(boxes[order], boxes[order]).triu(diagonal=1).amax(dim=1)
+                <= self._nms_iou
+            )
         scores, best = scores[keep].sort(descending=True)
         best = best[: self._max_instances]
         scores = scores[: self._max_instances]
         candidates, classes = order[keep][best], classes[keep][best]
-        above = scores > self._score_threshold
+        above = scores > _SCORE_THRESHOLD
         candidates = candidates[above]
         return boxes[candidates], scores[above], classes[above], coefficients[candidates]
 
@@ -176,36 +170,17 @@ def draw_plainly(
     return drawn
 
 
-def _iou(boxes: Tensor) -> Tensor:
-    """(K, N, 4) to (K, N, N)."""
-    first, second = boxes[:, :, None], boxes[:, None]
-    low = torch.max(first[..., :2], second[..., :2])
-    high = torch.min(first[..., 2:], second[..., 2:])
-    sides = torch.clamp(high - low, min=0)
-    both = sides[..., 0] * sides[..., 1]
-    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    return both / (area[:, :, None] + area[:, None] - both)
-
-
 def _crop(masks: Tensor, boxes: Tensor) -> Tensor:
     """Zeros outside the boxes, padded by one prototype pixel; masks are (h, w, N)."""
     height, width, count = masks.shape
-    limits = []
-    for axis, size in ((0, width), (1, height)):
-        sides = boxes[:, axis::2] * size
-        limits.append((sides.amin(dim=1) - 1).clamp(min=0))
-        limits.append((sides.amax(dim=1) + 1).clamp(max=size))
-    left, right, top, bottom = limits
+    scale = boxes.new_tensor([width, height, width, height])
+    left, top, right, bottom = (boxes * scale + boxes.new_tensor([-1, -1, 1, 1])).unbind(1)
     columns = torch.arange(width, device=masks.device).view(1, -1, 1).expand(height, width, count)
     rows = torch.arange(height, device=masks.device).view(-1, 1, 1).expand(height, width, count)
     inside = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
     return masks * inside.float()
 
 
-def _pixel_boxes(boxes: Tensor, height: int, width: int) -> Tensor:
-    limits = boxes.new_tensor([width, height, width, height])
-    corners = boxes.view(-1, 2, 2)
-    ordered = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1) * limits
-    return torch.cat(
-        [ordered[:, :2].clamp(min=0), torch.minimum(ordered[:, 2:], limits[2:])], dim=1
-    ).long()
+def _pixel_boxes(boxes: Tensor, height: int, width: int) -> npt.NDArray[np.int64]:
+    scaled = boxes * boxes.new_tensor([width, height, width, height])
+    return clip_boxes_to_image(scaled, (height, width)).long().cpu().numpy()

@@ -14,11 +14,10 @@ from yolact_ros.presets import Preset
 
 
 class Complexity(NamedTuple):
-    """Attributes:
-    parameters: How many the network has, without the semantic branch that only trains it.
-    flops: Floating-point operations for one image of the square input size; a multiplication
-        and an addition count as two. The mask-IoU net, whose work follows the number of
-        instances, is left out.
+    """Parameters, and floating-point operations for one image of the square input size.
+
+    A multiplication and an addition count as two. The semantic branch, which only trains the
+    network, and the mask-IoU net, whose work follows the number of instances, are left out.
     """
 
     parameters: int
@@ -26,10 +25,7 @@ class Complexity(NamedTuple):
 
 
 def count_complexity(preset: Preset) -> Complexity:
-    """Count parameters and operations of a preset's network.
-
-    Tensors are on torch's meta device, which computes shapes alone.
-    """
+    """Count them on torch's meta device, which computes shapes alone."""
     with torch.device("meta"):
         network = build_network(preset).eval()
         image = torch.empty(1, 3, preset.input_size, preset.input_size)

@@ -22,15 +22,9 @@ _SCORES = (0.99, 0.5)
 class ConstantDetections:
     """A forward hook that replaces the class scores and boxes that a network predicts.
 
-    The network does all its work; prototypes and mask coefficients remain its own. The replacement
-    is two constant tensors, so it costs nothing and a CUDA graph can hold it.
-
-    Args:
-        class_scores: (P, C), the same for every image.
-        offsets: (P, 4), the same for every image.
-
-    Attributes:
-        on_output: Called whenever the network has finished; None for nothing.
+    The network does all its work; prototypes and mask coefficients remain its own. Constant
+    (P, C) scores and (P, 4) offsets, the same for every image, cost nothing, and a CUDA graph can
+    hold them. `on_output` is called whenever the network has finished.
     """
 
     def __init__(self, class_scores: Tensor, offsets: Tensor) -> None:
@@ -39,7 +33,7 @@ class ConstantDetections:
         self.on_output: Callable[[], None] | None = None
 
     def __deepcopy__(self, memo: Any) -> ConstantDetections:
-        """Return itself: a copy of the network has the same detections."""
+        """A copy of the network has the same detections."""
         return self
 
     def __call__(self, network: Any, inputs: Any, predictions: RawPredictions) -> RawPredictions:
@@ -55,7 +49,7 @@ class ConstantDetections:
 
 @torch.inference_mode()
 def constant_detections(
-    predictions: RawPredictions, instances: int, box_area: float | None, seed: int = 0
+    predictions: RawPredictions, instances: int, box_area: float | None
 ) -> ConstantDetections:
     """Make detections of the best candidates of the first image, whatever their scores.
 
@@ -63,12 +57,10 @@ def constant_detections(
         predictions: The network's, in fp32.
         instances: How many candidates to take, 0 or more: those that overlap little first. Their
             classes take turns, so that the work of suppression is spread as in a full image.
-        box_area: Area of every box as a fraction of the image, at random places; None for the
-            network's own boxes.
-        seed: Seed of the places.
+        box_area: Part of the image in every box, above 0 up to 1; None for the network's boxes.
 
     Raises:
-        InputError: More instances than priors, or an area out of range.
+        InputError: More instances than priors.
     """
     scores = predictions.class_scores[0, :, 1:].float()
     if not 0 <= instances <= len(scores):
@@ -77,7 +69,7 @@ def constant_detections(
     offsets = predictions.offsets[0].float().clone()
     chosen = _best_candidates(decode_boxes(offsets, priors), scores, instances)
     if box_area is not None:
-        boxes = spread_boxes(instances, box_area, seed).to(device)
+        boxes = spread_boxes(instances, box_area).to(device)
         offsets[chosen] = encode_boxes(boxes, priors[chosen])
     constant = torch.zeros(len(scores), scores.shape[1] + 1, device=device)
     constant[:, 0] = 1
@@ -92,12 +84,7 @@ def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
 
     Each is smaller than the one before by a hundred-thousandth: no two are equal, whose IoU could
     round to more than 1.
-
-    Raises:
-        InputError: The area is not above 0 up to 1.
     """
-    if not 0 < area <= 1:
-        raise InputError(f"box_area: expected above 0 up to 1, got {area}")
     generator = torch.Generator().manual_seed(seed)
     side = math.sqrt(area) * (1 - 1e-5 * torch.arange(count)[:, None])
     corners = torch.rand(count, 2, generator=generator) * (1 - side)

@@ -15,17 +15,11 @@ from .stages import measure_speed
 INSTANCES = (0, 1, 2, 5, 10, 20, 50, 100)
 IMAGE_SIZES = ((240, 320), (480, 640), (720, 1280), (1080, 1920), (1440, 2560), (2160, 3840))
 BATCHES = (1, 2, 4, 8)
-_OF_A_POINT = ("image_size", "instances", "batch", "box_area", "frames")
+_CHANGING = ("image_size", "instances", "batch", "box_area")
 
 
 class Series(NamedTuple):
-    """One quantity that grows.
-
-    Attributes:
-        title: Heading of its plot.
-        unit: Unit of `x`.
-        points: `x` and what is measured there.
-    """
+    """One quantity that grows: title and unit of `x`, and at each `x` what is measured."""
 
     title: str
     unit: str
@@ -33,10 +27,7 @@ class Series(NamedTuple):
 
 
 def growth_series(base: SpeedSettings) -> list[Series]:
-    """Make the series around one point.
-
-    Args:
-        base: Gives all that does not grow; its `box_area` must be given.
+    """Make the series around one point, which gives all that does not grow.
 
     Raises:
         InputError: There is no box area.
@@ -54,27 +45,19 @@ def growth_series(base: SpeedSettings) -> list[Series]:
 
     boxes = f"boxes of {base.box_area:.0%}"
     here = f"{width}x{height}, {boxes}"
+    each = f"{base.instances} instances"
+    batches = tuple((n, replace(base, batch=n)) for n in BATCHES)
+    same_part = tuple(with_size(h, w, base.box_area) for h, w in IMAGE_SIZES)
+    same_pixels = tuple(with_size(h, w, pixels / (h * w)) for h, w in sizes)
     return [
         Series(
             f"instances; {here}",
             "instances",
             tuple((n, replace(base, instances=n)) for n in INSTANCES),
         ),
-        Series(
-            f"batch; {here}, {base.instances} instances in each image",
-            "images per call",
-            tuple((n, replace(base, batch=n)) for n in BATCHES),
-        ),
-        Series(
-            f"image size; {base.instances} instances, {boxes}",
-            "megapixels",
-            tuple(with_size(h, w, base.box_area) for h, w in IMAGE_SIZES),
-        ),
-        Series(
-            f"image size; {base.instances} instances, boxes of {pixels:,.0f} pixels",
-            "megapixels",
-            tuple(with_size(h, w, pixels / (h * w)) for h, w in sizes),
-        ),
+        Series(f"batch; {here}, {each} in each image", "images per call", batches),
+        Series(f"image size; {each}, {boxes}", "megapixels", same_part),
+        Series(f"image size; {each}, boxes of {pixels:,.0f} pixels", "megapixels", same_pixels),
     ]
 
 
@@ -84,44 +67,29 @@ def measure_growth(
     """Measure all series.
 
     Args:
-        base: As for `growth_series`.
+        base: Around which it grows.
         on_point: Called with a line about each measured point.
 
     Returns:
-        What JSON holds: `series` with title, unit and points (x, settings that changed, stages,
-        total, memory, pixels within the boxes of all instances), machine, versions and settings.
+        What JSON holds: "series" with title, unit and points ("x", "box_megapixels" within the
+        boxes of all instances, what changes, stages, total and memory), and "settings", "machine"
+        and "versions" of all points.
     """
-    found: list[dict[str, Any]] = []
+    series: list[dict[str, Any]] = []
     last: dict[str, Any] = {}
     for title, unit, points in growth_series(base):
         on_point(title)
-        measured = []
+        series.append({"title": title, "unit": unit, "points": []})
         for x, settings in points:
-            last = measure_speed(settings, compute=False)
-            measured.append(_point(x, settings, last))
-            on_point(_line(measured[-1]))
-        found.append({"title": title, "unit": unit, "points": measured})
-    return {
-        "series": found,
-        "settings": last["settings"] | _changing(base),
-        "machine": last["machine"],
-        "versions": last["versions"],
-    }
-
-
-def _changing(settings: SpeedSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in _OF_A_POINT}
-
-
-def _point(x: float, settings: SpeedSettings, result: dict[str, Any]) -> dict[str, Any]:
-    height, width = settings.image_size
-    area = (settings.box_area or 0) * height * width * settings.instances * settings.batch
-    return {
-        "x": x,
-        **_changing(settings),
-        "box_megapixels": area / 1e6,
-        **{name: result[name] for name in ("stages", "total", "after_network", "memory")},
-    }
+            last = measure_speed(settings)
+            height, width = settings.image_size
+            boxes = (settings.box_area or 0) * height * width * settings.instances * settings.batch
+            point = {"x": x, "box_megapixels": boxes / 1e6}
+            point |= {name: last["settings"].pop(name) for name in _CHANGING}
+            point |= {name: last[name] for name in ("stages", "total", "memory")}
+            series[-1]["points"].append(point)
+            on_point(_line(point))
+    return {"series": series, **{name: last[name] for name in ("settings", "machine", "versions")}}
 
 
 def _line(point: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from typing import Any
 
 import torch
@@ -18,31 +17,22 @@ _REPEATS = 9
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Describe processor, GPU, threads and arithmetic settings, as JSON holds them."""
-    described: dict[str, Any] = {
+    """Processor, GPU, threads and arithmetic settings, as JSON holds them."""
+    return {
         "device": str(device),
         "name": device_name(device),
         "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "system": f"{platform.system()} {platform.machine()}",
         "tf32": {
             "matmul": torch.backends.cuda.matmul.allow_tf32,
             "cudnn": torch.backends.cudnn.allow_tf32,
         },
     }
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        described["device_memory_mb"] = properties.total_memory / 1e6
-        described["cuda"] = torch.version.cuda
-    return described
 
 
 def measure_gemm(device: torch.device, dtype: torch.dtype) -> float:
-    """Measure the floating-point operations per second of a large matrix product, at its fastest.
-
-    On random values: products of zeros can run faster than any real ones.
-    """
+    """Floating-point operations per second of a large matrix product of random values."""
     side = _SIDES[device.type]
     generator = torch.Generator(device).manual_seed(0)
     factors = [

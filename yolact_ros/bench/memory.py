@@ -35,10 +35,7 @@ def peak_memory() -> int:
 
 
 def held_memory() -> dict[str, int]:
-    """Resident bytes of this process: all, and those that belong to no file.
-
-    The system takes pages of files (of libraries, such as torch's) back as it likes; what a leak
-    makes grow is the rest.
+    """Resident bytes of this process: all, and those of no file, which a leak makes grow.
 
     Raises:
         OSError: The system does not say.

@@ -42,23 +42,27 @@ _FATE_COLORS = dict(_FATES.values())
 
 def speed_plot(result: Mapping[str, Any]) -> bytes:
     """Medians of `measure_speed` as stacked bars, with and without the network, as PNG."""
-    stages = {"yolact-ros": result["stages"]}
+    sides = {"yolact-ros": result}
     if "baseline" in result:
-        stages["baseline"] = result["baseline"]["stages"]
-    panels = {
-        "all but the overlay": _medians(stages, ("overlay",)),
-        "all but the network and the overlay": _medians(stages, ("overlay", "network")),
-        "the overlay, drawn only when subscribed": _medians(stages, set(CALL_STAGES) - {"overlay"}),
+        sides["baseline"] = result["baseline"]
+    bars = {
+        side: {name: times["p50_ms"] for name, times in one["stages"].items()}
+        for side, one in sides.items()
     }
-    panels = {title: bars for title, bars in panels.items() if any(bars.values())}
-    figure = Figure(
-        figsize=(9, 1.0 + (0.7 + 0.45 * len(stages)) * len(panels)), layout="constrained"
-    )
-    for axes, (title, bars) in zip(_grid(figure, len(panels), 1), panels.items(), strict=True):
-        _draw_bars(axes, bars, _STAGE_COLORS)
+    names = {name for parts in bars.values() for name in parts}
+    panels = {
+        "all but the overlay": names - {"overlay"},
+        "all but the network and the overlay": names - {"overlay", "network"},
+        "the overlay, drawn only when subscribed": names & {"overlay"},
+    }
+    panels = {title: shown for title, shown in panels.items() if shown}
+    height = 1.0 + (0.7 + 0.45 * len(bars)) * len(panels)
+    figure = Figure(figsize=(9, height), layout="constrained")
+    for axes, (title, shown) in zip(_grid(figure, len(panels), 1), panels.items(), strict=True):
+        _draw_bars(axes, bars, {name: _STAGE_COLORS[name] for name in CALL_STAGES if name in shown})
         _finish(axes, title, "ms per call, medians")
     figure.suptitle(describe_settings(result), fontsize=8)
-    _add_legend(figure, {name for one in stages.values() for name in one})
+    _add_legend(figure, names)
     return _png(figure)
 
 
@@ -92,14 +96,12 @@ def node_plot(result: Mapping[str, Any]) -> bytes:
     """Ages, fate of the frames and stages, a row for each arrangement of nodes, as PNG."""
     arrangements = result["set_ups"]
     figure = Figure(figsize=(13, 0.9 + 3.6 * len(arrangements)), layout="constrained")
-    panels = iter(_grid(figure, len(arrangements), 3))
-    ages, stages = [], []
-    for arrangement in arrangements:
-        ages.append(next(panels))
-        _draw_ages(ages[-1], arrangement)
-        _draw_fates(next(panels), arrangement["cameras"])
-        stages.append(next(panels))
-        _draw_stages(stages[-1], arrangement["stages"])
+    panels = _grid(figure, len(arrangements), 3)
+    ages, fates, stages = panels[::3], panels[1::3], panels[2::3]
+    for row, arrangement in enumerate(arrangements):
+        _draw_ages(ages[row], arrangement)
+        _draw_fates(fates[row], arrangement["cameras"])
+        _draw_stages(stages[row], arrangement["stages"])
     for column in (ages, stages):  # the same scale in all rows
         right = max(axes.get_xlim()[1] for axes in column)
         for axes in column:
@@ -109,20 +111,11 @@ def node_plot(result: Mapping[str, Any]) -> bytes:
     return _png(figure)
 
 
-def _medians(
-    sides: Mapping[str, Mapping[str, Any]], without: Container[str]
-) -> dict[str, dict[str, float]]:
-    return {
-        side: {name: times["p50_ms"] for name, times in stages.items() if name not in without}
-        for side, stages in sides.items()
-    }
-
-
 def _draw_bars(
     axes: Axes, bars: Mapping[str, Mapping[str, float]], colors: Mapping[str, Any]
 ) -> None:
     """Horizontal bars of coloured parts, with the number of each part and the sum behind them."""
-    longest = max(sum(parts.values()) for parts in bars.values())
+    longest = max(sum(parts.get(name, 0.0) for name in colors) for parts in bars.values())
     left = np.zeros(len(bars))
     for name, color in colors.items():
         widths = np.array([parts.get(name, 0.0) for parts in bars.values()])

@@ -6,13 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_ros.choices import (
-    COMPILE_MODES,
-    ENGINES,
-    EXPORT_FORMATS,
-    EXPORT_PRECISIONS,
-    PRECISIONS,
-)
+from yolact_ros import choices
+from yolact_ros.choices import EXPORT_PRECISIONS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import get_preset
 
@@ -39,7 +34,6 @@ class SpeedSettings:
         engine: "torch", or "onnxruntime": the network is exported for it and measured in both.
         threads: CPU threads; None for torch's own number.
         overlay: Whether to measure drawing.
-        seed: Of random weights, images and places of boxes.
 
     Raises:
         InputError: A value is out of its range.
@@ -60,24 +54,22 @@ class SpeedSettings:
     engine: str = "torch"
     threads: int | None = None
     overlay: bool = True
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("batch", "frames", "warm_up", "threads"):
             value = getattr(self, name)
             expect(value is None or value >= 1, name, "1 or more", value)
         expect(self.instances >= 0, "instances", "0 or more", self.instances)
-        expect_one_of("engine", self.engine, ENGINES)
-        expect_one_of("precision", self.precision, PRECISIONS)
-        expect_one_of("compile", self.compile, COMPILE_MODES)
+        expect_one_of("engine", self.engine, choices.ENGINES)
+        expect_one_of("precision", self.precision, choices.PRECISIONS)
+        expect_one_of("compile", self.compile, choices.COMPILE_MODES)
         if self.engine != "torch" and self.precision not in ("auto", *EXPORT_PRECISIONS):
             expected = f"{' or '.join(EXPORT_PRECISIONS)} for an exported file"
             raise InputError(f"precision: expected {expected}, got {self.precision!r}")
-        if self.weights is not None and self.weights.suffix in EXPORT_FORMATS.values():
-            raise InputError(
-                f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
-                "is exported by this command itself"
-            )
+        if self.weights is not None:
+            known = self.weights.suffix not in choices.EXPORT_FORMATS.values()
+            got = f"{self.weights}; the network is exported by this command itself"
+            expect(known, "weights", "a .pth or .safetensors file", got)
         if self.box_area is not None:
             expect(0 < self.box_area <= 1, "box_area", "above 0 up to 1", self.box_area)
         if self.preset is not None:

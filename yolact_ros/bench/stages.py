@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from yolact_ros.inference import Segmenter
@@ -25,42 +28,29 @@ from .machine import describe_machine, measure_gemm
 from .memory import held_memory, peak_memory, reset_peak_memory
 from .settings import SpeedSettings
 from .tables import CALL_STAGES
-from .timings import Timings, percentiles, ratio_of
-from .workload import Image, Workload
+from .timings import percentiles, ratio_of
+from .workload import SEED, Image, Workload
 
 _AFTER_NETWORK = ("decode", "masks", "download")
+_SUMS = ("total", "after_network", "outside_network")
 _HOST = torch.device("cpu")
 
+_Times = dict[str, npt.NDArray[np.float64]]
+"""Milliseconds of each call, by stage."""
 _Call = Callable[[list[Image], int], dict[str, float]]
 """Segments these images, and those of the messages from this number on."""
 
 
-class Surroundings(Protocol):
-    """What stands around the segmenter in the node: messages in, messages out."""
-
-    def arrive(self, number: int) -> Image:
-        """Make an image of the message with that number."""
-
-    def make_messages(self, instances: Instances) -> Any:
-        """Make the message of one image."""
-
-    def publish(self, message: Any) -> None:
-        """Send it."""
-
-
 def measure_speed(
     settings: SpeedSettings,
-    surroundings: Callable[[list[Image]], Surroundings] | None = None,
-    *,
-    compute: bool = True,
+    surroundings: Callable[[list[Image]], AbstractContextManager[Any]] | None = None,
 ) -> dict[str, Any]:
     """Measure every stage, in turns with the baseline if the settings ask for it.
 
     Args:
         settings: What is measured.
-        surroundings: Makes the messages around the segmenter from the images; None to leave their
-            stages out.
-        compute: Whether to count the network's arithmetic and measure a matrix product.
+        surroundings: Makes the messages around the segmenter from the images, such as
+            `yolact_ros.ros.bench.frame.MessageFrames`; None to leave their stages out.
 
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
@@ -71,43 +61,36 @@ def measure_speed(
     """
     with _arithmetic(settings.threads):
         workload = Workload(settings)
-        around = surroundings(workload.images) if surroundings else None
-        calls = _calls(workload, around)
-        timings, held = _take_turns(calls, workload)
+        with surroundings(workload.images) if surroundings else nullcontext() as around:
+            timings, held = _take_turns(_calls(workload, around), workload)
         result = _describe(workload) | _summary(timings["segmenter"], settings)
         result["memory"] = _peak_memory(workload.segmenter, workload)
         result["growth"] = held
-        if compute:
-            result["compute"] = _compute(workload, result, workload.segmenter.precision)
-        if "in_torch" in calls:
+        result["compute"] = _compute(workload, result, workload.segmenter.precision)
+        if workload.in_torch:
             times = timings["in_torch"]
-            result["in_torch"] = {n: percentiles(times.stage(n)) for n in ("network", "total")}
+            result["in_torch"] = {n: percentiles(times[n]) for n in ("network", "total")}
         if workload.baseline:
             result["baseline"] = other = _summary(timings["baseline"], settings)
             other["memory"] = _peak_memory(workload.baseline, workload)
-            if compute:
-                other["compute"] = _compute(workload, other, "fp32")
-            result["ratio"] = ratio_of(other["total"], result["total"])
+            other["compute"] = _compute(workload, other, "fp32")
             result["ratios"] = ratios(result, other)
+            result["ratio"] = result["ratios"]["total"]
     return result
 
 
 def ratios(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, float | None]:
     """Baseline over ours: medians of the sums and of every stage that both have, and memory."""
-    found = {
-        name: ratio_of(baseline[name], ours[name])
-        for name in ("total", "after_network", "outside_network")
-    }
-    for name, times in ours["stages"].items():
-        if name in baseline["stages"]:
-            found[name] = ratio_of(baseline["stages"][name], times)
+    slow = {name: baseline[name] for name in _SUMS} | baseline["stages"]
+    fast = {name: ours[name] for name in _SUMS} | ours["stages"]
+    found = {name: ratio_of(slow[name], fast[name]) for name in fast if name in slow}
     for name, megabytes in ours["memory"].items():
         other = baseline["memory"][name]
         found[name] = other / megabytes if megabytes and other is not None else None
     return found
 
 
-def _calls(workload: Workload, around: Surroundings | None) -> dict[str, _Call]:
+def _calls(workload: Workload, around: Any) -> dict[str, _Call]:
     """What is timed, by name."""
     draw, draw_baseline = None, None
     if workload.settings.overlay:
@@ -125,7 +108,7 @@ def _calls(workload: Workload, around: Surroundings | None) -> dict[str, _Call]:
 
 def _take_turns(
     calls: Mapping[str, _Call], workload: Workload
-) -> tuple[dict[str, Timings], dict[str, dict[str, float]]]:
+) -> tuple[dict[str, _Times], dict[str, dict[str, float]]]:
     """Time the calls; also what memory is held after the warm-up ("start") and at the "end"."""
     settings, device = workload.settings, workload.segmenter.device
     for segmenter in (workload.segmenter, workload.in_torch):
@@ -135,12 +118,16 @@ def _take_turns(
         for call in calls.values():
             call(workload.frames(number), number)
     workload.check()
-    timings = {name: Timings(settings.frames) for name in calls}
+    # allocated with the first call: what is held must not grow by it
+    timings: dict[str, _Times] = {
+        name: defaultdict(lambda: np.zeros(settings.frames)) for name in calls
+    }
     start = _held_memory(device)
     for number in range(settings.frames):
         # Each goes first every other time: what else the machine does meets all alike.
         for name in list(calls)[:: -1 if number % 2 else 1]:
-            timings[name].add(calls[name](workload.frames(number), number))
+            for stage, milliseconds in calls[name](workload.frames(number), number).items():
+                timings[name][stage][number] = milliseconds
     return timings, {"start": start, "end": _held_memory(device)}
 
 
@@ -150,7 +137,7 @@ def _time_call(
     number: int,
     *,
     draw: Callable[[Image, Any], object] | None = None,
-    around: Surroundings | None = None,
+    around: Any = None,
 ) -> dict[str, float]:
     """Milliseconds of each stage of one call, and in "total" from images to instances."""
     clock = StageClock(_HOST)
@@ -176,19 +163,19 @@ def _draw(image: Image, instances: Instances) -> None:
     draw_overlay(image, instances.without_empty_masks())
 
 
-def _summary(timings: Timings, settings: SpeedSettings) -> dict[str, Any]:
-    known = timings.names()
-    total = timings.stage("total")
+def _summary(times: _Times, settings: SpeedSettings) -> dict[str, Any]:
+    total = times["total"]
+    after = np.sum([times[name] for name in _AFTER_NETWORK if name in times], axis=0)
     sums = {
         "total": percentiles(total),
-        "after_network": percentiles(timings.sums(_AFTER_NETWORK)),
-        "outside_network": percentiles(total - timings.stage("network")),
+        "after_network": percentiles(after),
+        "outside_network": percentiles(total - times["network"]),
     }
-    if "message" in known:
-        around = timings.sums(("arrival", "message", "publish"))
+    if "message" in times:
+        around = sum(times.get(name, 0.0) for name in ("arrival", "message", "publish"))
         sums["with_messages"] = percentiles(total + around)
     return {
-        "stages": {name: percentiles(timings.stage(name)) for name in CALL_STAGES if name in known},
+        "stages": {name: percentiles(times[name]) for name in CALL_STAGES if name in times},
         **sums,
         "frames_per_second": settings.batch * 1000 / sums["total"]["p50_ms"],
     }
@@ -259,7 +246,7 @@ def _held_memory(device: torch.device) -> dict[str, float]:
 
 def _describe(workload: Workload) -> dict[str, Any]:
     settings, segmenter = workload.settings, workload.segmenter
-    weights = str(workload.weights.name) if workload.weights else f"random, seed {settings.seed}"
+    weights = workload.weights.name if workload.weights else f"random, seed {SEED}"
     return {
         "settings": {
             **asdict(settings),

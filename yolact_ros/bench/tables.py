@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from yolact_ros.inference.timing import STAGES
@@ -80,26 +80,28 @@ def speed_table(result: Mapping[str, Any]) -> str:
         titles += ["baseline", "p95", "p99", "ratio"]
     rows: list[list[str]] = []
 
-    def add(label: str, name: str, of: Callable[[_Side], _Side], digits: int = 2) -> None:
-        """A row of what both sides have of this name; none, if neither has it."""
-        values = [of(side).get(name) for side in sides]
-        if any(value is not None for value in values):
-            row = [label, *(cell for value in values for cell in _cells(value, digits))]
-            rows.append([*row, _number(ratios.get(name))] if baseline else row)
+    def add(labels: Mapping[str, str], parts: Sequence[_Side], digits: int = 2) -> None:
+        """A row for each name that a side has."""
+        for name, label in labels.items():
+            values = [part.get(name) for part in parts]
+            if any(value is not None for value in values):
+                row = [label, *(cell for value in values for cell in _cells(value, digits))]
+                rows.append([*row, _number(ratios.get(name))] if baseline else row)
 
-    for name in CALL_STAGES:
-        add(name, name, lambda side: side["stages"])
+    add({name: name for name in CALL_STAGES}, [side["stages"] for side in sides])
     rows.append([""])
-    for name, label in _SUMS.items():
-        add(label, name, lambda side: side)
+    add(_SUMS, sides)
     for name, times in result.get("in_torch", {}).items():
         rows.append([f"{name} in torch", *_cells(times, 2)])
-    add("frames/s", "frames_per_second", lambda side: side, 1)
+    add({"frames_per_second": "frames/s"}, sides, 1)
     rows.append([""])
-    for name, label in _PEAKS.items():
-        add(label, name, lambda side: side["memory"], 1)
+    add(_PEAKS, [side["memory"] for side in sides], 1)
     lines = [describe_settings(result), _conditions(result), "", *table(titles, rows)]
-    lines += _in_torch(result) + _growth(result["growth"])
+    for name, times in result.get("in_torch", {}).items():
+        own = result["stages"].get(name) or result[name]
+        lines.append(f"{name}: torch takes {times['p50_ms'] / own['p50_ms']:.2f} times as long")
+    held, end = result["growth"]["start"], result["growth"]["end"]
+    lines += [_growth(name, before, end[name]) for name, before in held.items()]
     lines.append(_compute("network", result["compute"]))
     if baseline:
         lines.append(_compute("baseline's network", baseline["compute"]))
@@ -145,25 +147,10 @@ def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _in_torch(result: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name, times in result.get("in_torch", {}).items():
-        own = result["stages"].get(name) or result[name]
-        ratio = times["p50_ms"] / own["p50_ms"]
-        lines.append(f"{name}: torch takes {ratio:.2f} times as long")
-    return lines
-
-
-def _growth(growth: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name, before in growth["start"].items():
-        after = growth["end"][name]
-        change = f"{after / before - 1:+.2%}" if before else f"{after - before:+.1f} MB"
-        label = name.removesuffix("_mb").replace("_", " ")
-        lines.append(
-            f"held, {label}: {before:.1f} MB after warm-up, {after:.1f} at the end, {change}"
-        )
-    return lines
+def _growth(name: str, before: float, after: float) -> str:
+    change = f"{after / before - 1:+.2%}" if before else f"{after - before:+.1f} MB"
+    label = name.removesuffix("_mb").replace("_", " ")
+    return f"held, {label}: {before:.1f} MB after warm-up, {after:.1f} at the end, {change}"
 
 
 def _compute(label: str, compute: Mapping[str, float]) -> str:
@@ -185,6 +172,16 @@ def node_table(result: Mapping[str, Any]) -> str:
     if "comparison" in result:
         lines += ["", *_comparison(result["comparison"])]
     return "\n".join(lines)
+
+
+def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare one node for all cameras with one for each: "one", "many", "ratio" by value."""
+    compared = {}
+    for name in _COMPARED:
+        left, right = ({**side, **(side["memory"] or {})}.get(name) for side in (one, many))
+        if left is not None and right:
+            compared[name] = {"one": left, "many": right, "ratio": left / right}
+    return compared
 
 
 def describe_node_settings(result: Mapping[str, Any]) -> str:
@@ -224,13 +221,10 @@ def _counts(arrangement: Mapping[str, Any]) -> list[str]:
         named.append(["all", *(sum(column) for column in zip(*rows, strict=True))])
     lines = table(["frames", *_COUNTS.values(), *(f"-> {topic}" for topic in topics)], named)
     lines += [f"{camera['name']}: {remark}" for camera in cameras for remark in _remarks(camera)]
-    if arrangement["sums_close"]:
-        return [
-            *lines,
-            "the sums close: received = processed + dropped in the node, processed = results",
-        ]
-    problems = [f"  {camera['name']}: {text}" for camera in cameras for text in camera["problems"]]
-    return [*lines, "the sums do not close:", *problems]
+    if problems := [f"  {c['name']}: {text}" for c in cameras for text in c["problems"]]:
+        return [*lines, "the sums do not close:", *problems]
+    sums = "received = processed + dropped in the node, processed = results"
+    return [*lines, f"the sums close: {sums}"]
 
 
 def _remarks(camera: Mapping[str, Any]) -> list[str]:
@@ -240,8 +234,7 @@ def _remarks(camera: Mapping[str, Any]) -> list[str]:
     if camera["lost_in_dds"] > camera["lost"]:
         remarks.append(
             f"of {camera['lost_in_dds']} frames lost in DDS the node was told of {camera['lost']}; "
-            "the others were the last ones, or a newer one took their place in its queue of one "
-            "before its executor came"
+            "the others were the last, or replaced in its queue before its executor came"
         )
     return remarks
 
@@ -272,11 +265,9 @@ def _use(arrangement: Mapping[str, Any]) -> list[str]:
         lines.append(f"frames in a batch: {arrangement['batch_size']:.2f}")
     count = arrangement["nodes"]
     nodes = "the node" if count == 1 else f"the {count} nodes"
-    if arrangement["processor_cores"] is not None:
-        lines.append(
-            f"processor: {nodes} {arrangement['processor_cores']:.2f} cores; cameras and "
-            f"subscriber {arrangement['others_processor_cores']:.2f}"
-        )
+    if (cores := arrangement["processor_cores"]) is not None:
+        others = arrangement["others_processor_cores"]
+        lines.append(f"processor: {nodes} {cores:.2f} cores; cameras and subscriber {others:.2f}")
     if memory := arrangement["memory"]:
         lines.append(
             f"memory of {nodes}, MB: {memory['pss_mb']:.0f} (PSS: shared pages by share), "

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,14 @@ from yolact_ros.inference.device import resolve_device, resolve_precision
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset
-from yolact_ros.structures import Instances, RawPredictions
+from yolact_ros.structures import RawPredictions
 
 from .baseline import PlainSegmenter
 from .constant_detections import ConstantDetections, constant_detections
 from .settings import SpeedSettings
 
+SEED = 0
+"""Seed of random weights, images and places of boxes."""
 _DIFFERENT_IMAGES = 4
 _RANDOM_WEIGHTS_BOX_AREA = 0.05
 
@@ -36,11 +37,7 @@ Image = npt.NDArray[np.uint8]
 class Workload:
     """Segmenter and baseline on the same detections, with the images to segment.
 
-    Args:
-        settings: What is measured.
-
     Attributes:
-        settings: What is measured.
         segmenter: The segmenter that is measured.
         baseline: The published code's steps, or None.
         in_torch: The segmenter with the network in torch, if `segmenter` has it elsewhere.
@@ -57,13 +54,10 @@ class Workload:
         self._precision, _ = resolve_precision(settings.precision, device)
         if exported and settings.precision == "auto" and device.type == "cpu":
             self._precision = "fp32"  # whatever torch would take
-        self._limits: dict[str, Any] = {
-            "max_instances": max(settings.instances, 1),
-            "nms_iou": 1.0,
-        }
+        self._limits: dict[str, Any] = {"max_instances": max(settings.instances, 1), "nms_iou": 1.0}
         preset, self.weights = _choose(settings)
-        self._network = _build(preset, self.weights, settings.seed).to(device)
-        generator = np.random.default_rng(settings.seed)
+        self._network = _build(preset, self.weights).to(device)
+        generator = np.random.default_rng(SEED)
         shape = (_DIFFERENT_IMAGES, *settings.image_size, 3)
         self.images: list[Image] = list(generator.integers(0, 256, shape, dtype=np.uint8))
         self.box_area = settings.box_area
@@ -89,7 +83,7 @@ class Workload:
 
     def _make_exported(self) -> Segmenter:
         """Make a segmenter with the network in ONNX Runtime."""
-        network = _build(self._network.preset, self.weights, self.settings.seed)
+        network = _build(self._network.preset, self.weights)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.onnx"
             export_network(network, path, precision=self._precision)
@@ -102,8 +96,7 @@ class Workload:
         remember = self._network.register_forward_hook(lambda *seen: found.append(seen[2]))
         plain(self.images[:1])
         remember.remove()
-        settings = self.settings
-        detections = constant_detections(found[0], settings.instances, self.box_area, settings.seed)
+        detections = constant_detections(found[0], self.settings.instances, self.box_area)
         self._network.register_forward_hook(detections)
         return detections
 
@@ -115,16 +108,13 @@ class Workload:
     def check(self) -> None:
         """Raise an error unless segmenter and baseline find the number of instances asked for."""
         wanted = self.settings.instances
-        checked: dict[str, Callable[[list[Image]], Any]] = {"the segmenter": self.segmenter}
-        if self.baseline:
-            checked["the baseline"] = self.baseline
+        checked: dict[str, Any] = {"segmenter": self.segmenter, "baseline": self.baseline}
         for name, segment in checked.items():
-            for found in segment(self.frames(0)):
-                count = len(found) if isinstance(found, Instances) else len(found.scores)
-                if count != wanted:
+            for found in segment(self.frames(0)) if segment else ():
+                if len(found.scores) != wanted:
                     raise RuntimeError(
-                        f"{name}: expected {wanted} instances in every image, got {count}: "
-                        "segmenter and baseline would not do the same work"
+                        f"the {name}: expected {wanted} instances in every image, got "
+                        f"{len(found.scores)}: the two would not do the same work"
                     )
 
 
@@ -146,9 +136,9 @@ def _choose(settings: SpeedSettings) -> tuple[Preset, Path | None]:
     return preset, shipped_weights(preset)
 
 
-def _build(preset: Preset, weights: Path | None, seed: int) -> Yolact:
+def _build(preset: Preset, weights: Path | None) -> Yolact:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         network = build_network(preset)
     if weights is not None:
         load_checkpoint(network, weights)

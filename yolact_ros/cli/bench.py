@@ -5,22 +5,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
-from .bench_output import write_file, write_json
+from .bench_output import write_result
 from .options import Kind, natural, positive_int, shared
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from yolact_ros.bench.stages import Surroundings
 
 
 def register(commands: Any) -> None:
@@ -92,25 +84,19 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
         "--instances",
         type=natural,
         default=20,
-        metavar="N",
         help="Number of detections per image: the best candidates, whatever their scores.",
     )
     group.add_argument(
         "--box-area",
         type=Kind("FRACTION", float, "above 0 up to 1", lambda area: 0 < area <= 1),
         default=box_area,
-        metavar="FRACTION",
         help="Area of every box as a fraction of the image; the boxes are put at random places. "
         "Unless given, the boxes are the network's own, and 0.05 with random weights.",
     )
+    group.add_argument("--batch", type=positive_int, default=1, help="Number of images per call.")
+    group.add_argument("--frames", type=positive_int, default=frames, help="Number of timed calls.")
     group.add_argument(
-        "--batch", type=positive_int, default=1, metavar="N", help="Number of images per call."
-    )
-    group.add_argument(
-        "--frames", type=positive_int, default=frames, metavar="N", help="Number of timed calls."
-    )
-    group.add_argument(
-        "--warm-up", type=positive_int, default=3, metavar="N", help="Number of calls before them."
+        "--warm-up", type=positive_int, default=3, help="Number of calls before them."
     )
     return [network, shared("--image-size", title="work"), work, shared("--json", "--picture")]
 
@@ -121,26 +107,14 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.bench.stages import measure_speed  # torch
     from yolact_ros.bench.tables import speed_table
 
-    with ExitStack() as stack:
-        surroundings = None
-        frames = None if arguments.no_messages else _message_frames()
-        if frames is None:
-            reason = "no ROS 2 with yolact_ros's messages in this environment"
-            reason = "--no-messages" if arguments.no_messages else reason
-            print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
-        else:
-            make = frames
-
-            def surroundings(images: Sequence[npt.NDArray[np.uint8]]) -> Surroundings:
-                return stack.enter_context(make(images))
-
-        result = measure_speed(settings, surroundings)
+    frames = None if arguments.no_messages else _message_frames()
+    if frames is None:
+        reason = "no ROS 2 with yolact_ros's messages in this environment"
+        reason = "--no-messages" if arguments.no_messages else reason
+        print(f"arrival, message and publish are left out: {reason}", file=sys.stderr)
+    result = measure_speed(settings, frames)
     print(speed_table(result))
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import speed_plot  # matplotlib
-
-        write_file(arguments.picture, speed_plot(result))
+    write_result(arguments, result, "speed_plot")
     return 0
 
 
@@ -150,11 +124,7 @@ def run_growth(arguments: argparse.Namespace) -> int:
     from yolact_ros.bench.growth import measure_growth  # torch
 
     result = measure_growth(settings, on_point=print)
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import growth_plot  # matplotlib
-
-        write_file(arguments.picture, growth_plot(result))
+    write_result(arguments, result, "growth_plot")
     return 0
 
 

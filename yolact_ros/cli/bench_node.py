@@ -12,7 +12,7 @@ from typing import Any
 from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
 
-from .bench_output import write_file, write_json
+from .bench_output import write_result
 from .options import ImageSize, image_size, shared
 
 _NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
@@ -30,7 +30,7 @@ def register(parts: Any) -> None:
     node = parts.add_parser(
         "node",
         help="measure the real node over DDS: ages, drops, use of the machine",
-        description="Start cameras, the node and a subscriber as processes of their own, and "
+        description="Start cameras and the node as processes of their own, subscribe, and "
         "measure over DDS: the age of results on arrival, what was dropped in DDS and in the node, "
         "the time of each stage by the node's own counters, and the use of processor, memory and "
         "GPU. With --compare: one node for all cameras against one node for each.",
@@ -40,19 +40,14 @@ def register(parts: Any) -> None:
         ),
         parents=[network, shared("--json", "--picture")],
     )
-    _add_cameras(node.add_argument_group("cameras"))
-    _add_measurement(node.add_argument_group("measurement"))
     node.set_defaults(run=run)
-
-
-def _add_cameras(group: Any) -> None:
+    group = node.add_argument_group("cameras")
     group.add_argument("--cameras", type=int, default=1, metavar="N", help="Number of cameras.")
     group.add_argument(
         "--image-size",
         type=image_size,
         nargs="+",
         default=[ImageSize(height=480, width=640)],
-        metavar="WIDTHxHEIGHT",
         help="Width and height of the images in pixels: one for all cameras or one for each.",
     )
     group.add_argument(
@@ -75,9 +70,7 @@ def _add_cameras(group: Any) -> None:
         default="reliable",
         help="Reliability that the cameras offer.",
     )
-
-
-def _add_measurement(group: Any) -> None:
+    group = node.add_argument_group("measurement")
     group.add_argument(
         "--parameter",
         action="append",
@@ -151,17 +144,17 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from yolact_ros.bench.machine import describe_machine
-    from yolact_ros.bench.tables import node_table
+    from yolact_ros.bench.tables import compare, node_table
     from yolact_ros.provenance import versions
 
     result["machine"] = describe_machine(torch.device(result["device"]))
-    result["versions"] = versions() | _middleware()
+    names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
+    middleware = {name: value for name, key in names.items() if (value := os.environ.get(key))}
+    result["versions"] = versions() | middleware
+    if settings.compare:
+        result["comparison"] = compare(*result["set_ups"])
     print(node_table(result))
-    write_json(arguments.json, result)
-    if arguments.picture:
-        from yolact_ros.bench.plots import node_plot  # matplotlib
-
-        write_file(arguments.picture, node_plot(result))
+    write_result(arguments, result, "node_plot")
     return 0
 
 
@@ -188,8 +181,3 @@ def _is_there(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ImportError:
         return False
-
-
-def _middleware() -> dict[str, str]:
-    names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
-    return {name: value for name, key in names.items() if (value := os.environ.get(key))}

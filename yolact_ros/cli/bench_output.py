@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Mapping
@@ -10,18 +11,23 @@ from pathlib import Path
 from typing import Any
 
 
-def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
-    """Writes the measurements to a file, if there is to be one.
+def write_result(arguments: argparse.Namespace, result: Mapping[str, Any], plot: str) -> None:
+    """Writes the files of --json and --picture, which a function of `bench.plots` draws."""
+    if arguments.json:
+        write_json(arguments.json, result)
+    if arguments.picture:
+        from yolact_ros.bench import plots  # matplotlib
 
-    Every list of numbers stands in one line: a curve of ages has a hundred.
-    """
-    if path:
-        text = json.dumps(result, indent=1, default=str) + "\n"
-        text = re.sub(r"\[[\s\d.,+e-]+\]", lambda found: " ".join(found[0].split()), text)
-        write_file(path, text.encode())
+        _write(arguments.picture, getattr(plots, plot)(result))
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file, and the folders it stands in."""
+def write_json(path: Path, result: Mapping[str, Any]) -> None:
+    """Writes every list of numbers in one line: a curve of ages has a hundred."""
+    text = json.dumps(result, indent=1, default=str) + "\n"
+    text = re.sub(r"\[[\s\d.,+e-]+\]", lambda found: " ".join(found[0].split()), text)
+    _write(path, text.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -12,7 +12,6 @@ from yolact_ros.ros.bench.counts import (
     OUTCOMES,
     CameraRun,
     counts_of,
-    describe_ages,
     describe_camera,
     is_settled,
     joined_stages,
@@ -124,7 +123,6 @@ def test_without_results_there_are_no_ages():
     described = describe_camera([run(2, received=2, unwanted=2)])
     assert described["age_ms"] is None and described["age_curve_ms"] is None
     assert describe_camera([run(0)])["windows_ns"] == []
-    assert describe_ages(np.array([])) is None
 
 
 @given(st.lists(st.sampled_from([*OUTCOMES, "lost in DDS"]), max_size=60), st.integers(0, 60))

@@ -20,7 +20,9 @@ def test_a_line_that_is_no_json_is_an_error_and_the_next_one_is_read(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     with Children() as children:
         path = {"PYTHONPATH": str(tmp_path)}
-        helper = Helper("program", {}, tmp_path / "program.log", path, name="the program")
+        helper = Helper(
+            "program", {}, tmp_path / "program.log", name="the program", environment=path
+        )
         children.add(helper)
         with pytest.raises(InputError, match="the program: expected JSON, got 'a library says he"):
             helper.answer(60, lambda: None)

@@ -75,8 +75,9 @@ def test_of_a_process_that_is_gone_nobody_tells():
         ("cuda", "GPU-abc", "GPU-abc"),
     ],
 )
-def test_which_gpu_a_device_is(device, visible, expected):
-    assert process_use.gpu_of(device, {"CUDA_VISIBLE_DEVICES": visible}) == expected
+def test_which_gpu_a_device_is(device, visible, expected, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert process_use.gpu_of(device) == expected
 
 
 @pytest.fixture

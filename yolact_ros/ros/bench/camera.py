@@ -33,7 +33,7 @@ def main(args: Sequence[str] | None = None) -> None:
     settings = json.loads(text)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    nice = raise_priority()
+    raise_priority()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
@@ -49,15 +49,14 @@ def main(args: Sequence[str] | None = None) -> None:
             volatile_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
         messages = _messages(settings)
-        _answer({"ready": True, "nice": nice})
+        _answer({"ready": True})
         for line in sys.stdin:
             command = json.loads(line)
-            if "frames" in command:
-                _answer(
-                    film(publisher.publish, messages, period=1 / settings["rate_hz"], **command)
-                )
-            else:
+            if command == "subscribers":
                 _answer({"subscribers": publisher.get_subscription_count()})
+            else:
+                period = 1 / settings["rate_hz"]
+                _answer(film(publisher.publish, messages, period=period, **command))
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
@@ -71,13 +70,13 @@ def film(
     frames: int,
     start_ns: int,
 ) -> dict[str, Any]:
-    """Publish frames when they are due, forwards and backwards in turns.
+    """Publish messages to and fro, with their stamps, when they are due.
 
     A frame that is a whole period late is not made, as with a camera.
 
     Args:
         publish: Sends a message.
-        messages: The frames; their stamps are set.
+        messages: The loop.
         period: Seconds between frames.
         frames: How many are due.
         start_ns: When the first is due, by the system's clock, ns.
@@ -92,8 +91,7 @@ def film(
         delay = begin + number * period - time.monotonic()
         if delay < -period:
             continue
-        if delay > 0:
-            time.sleep(delay)
+        time.sleep(max(0.0, delay))
         message = next(loop)
         now = time.time_ns()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
@@ -102,14 +100,10 @@ def film(
     return {"stamps": stamps, "skipped": frames - len(stamps)}
 
 
-def raise_priority() -> int:
-    """Let this process run before others where that is allowed, and return its nice value.
-
-    What measures must not wait for what is measured.
-    """
+def raise_priority() -> None:
+    """Let this thread run before others where that is allowed: measuring must not wait."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def _messages(settings: Mapping[str, Any]) -> list[Any]:

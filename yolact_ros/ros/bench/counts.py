@@ -26,13 +26,13 @@ Arrivals = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class CameraRun:
-    """What happened to one camera's frames in one run.
+    """One camera's frames in one run without its warm-up.
 
     Attributes:
         stamps: (N,) int64, stamps of the frames published, ns.
         skipped: Frames that the camera did not make in time.
-        counts: The node's counters for them, by the names of `COUNTERS`.
-        arrivals: Results by output, in the order of the settings; none of the warm-up.
+        counts: The node's counters, by the names of `COUNTERS`.
+        arrivals: Results by output, in the order of the settings.
     """
 
     stamps: npt.NDArray[np.int64]
@@ -59,15 +59,14 @@ def joined_stages(
     nodes: Iterable[Mapping[str, Mapping[str, float]]],
 ) -> dict[str, dict[str, float]]:
     """Join times of several nodes or runs: mean of the medians, worst 95th percentile."""
-    joined: dict[str, dict[str, list[float]]] = {}
+    joined: dict[str, list[Mapping[str, float]]] = {}
     for stages in nodes:
         for stage, times in stages.items():
-            for name, value in times.items():
-                joined.setdefault(stage, {}).setdefault(name, []).append(value)
+            joined.setdefault(stage, []).append(times)
     return {
         stage: {
-            "p50_ms": float(np.mean(times["p50_ms"])),
-            "p95_ms": float(np.max(times["p95_ms"])),
+            "p50_ms": float(np.mean([one["p50_ms"] for one in times])),
+            "p95_ms": max(one["p95_ms"] for one in times),
         }
         for stage, times in joined.items()
     }
@@ -85,10 +84,8 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
         "windows_ns": first and last stamp of each run;
         "published", "skipped" (not made in time by the camera), "lost_in_dds" (published, but not
         received) and the node's counters, of which "lost" is how many of those DDS told it of;
-        "results": by output, how many were "received", and how many of those processed were "lost"
-        on the way out;
-        "age_ms" of the first output ("p50", "p95", "p99", "max") and "age_curve_ms" (percentiles 0
-        to 100), None without a result;
+        "results": by output, how many were "received", and how many "lost" after processing;
+        "age_ms" of the first output and "age_curve_ms" (percentiles 0 to 100), None without any;
         "problems": sums that do not close, in words.
     """
     counts = {name: sum(run.counts[name] for run in runs) for name in COUNTERS}
@@ -109,7 +106,7 @@ def describe_camera(runs: Sequence[CameraRun]) -> dict[str, Any]:
             topic: {"received": count, "lost": counts["processed"] - count}
             for topic, count in received.items()
         },
-        "age_ms": describe_ages(ages),
+        "age_ms": percentiles(ages, "") | {"max": float(ages.max())} if len(ages) else None,
         "age_curve_ms": np.percentile(ages, range(101)).round(3).tolist() if len(ages) else None,
         "problems": [
             *_problems_before(published, counts),
@@ -151,13 +148,6 @@ def _problems_after(
         yield f"{topic}: {received - different} results came twice"
     if strange:
         yield f"{topic}: {strange} results of frames that were not published"
-
-
-def describe_ages(ages: npt.NDArray[np.float64]) -> dict[str, float] | None:
-    """Percentiles of ages; None if there are no ages."""
-    if not len(ages):
-        return None
-    return percentiles(ages, unit="") | {"max": float(ages.max())}
 
 
 def span_seconds(runs: Iterable[CameraRun]) -> float:

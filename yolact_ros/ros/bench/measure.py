@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the node over DDS, with cameras, node and subscriber as processes of their own."""
+"""Measure the node over DDS, with cameras and node as processes of their own."""
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from yolact_ros.bench.settings import expect
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.session import Run, Session
 from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrangements
-from yolact_ros.ros.fastdds_profile import localhost_variables
+from yolact_ros.ros.fastdds_profile import localhost_variables, profile_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.processes.domain_id import reserve
 from yolact_ros.ros.signals import HeldSignals
@@ -29,16 +27,16 @@ def measure_node(
     """Measure one node for all cameras and, to compare, one node for each.
 
     Nothing leaves this machine. Every process has ended when this returns or raises, as it does
-    soon after Ctrl-C or SIGTERM. It runs in the main thread, where Python handles signals.
+    soon after Ctrl-C or SIGTERM. It runs in the main thread, where Python handles signals, and
+    sets the variables that DDS reads in this process, too.
 
     Args:
         settings: What is measured.
         say: Called with a line about what goes on now.
 
     Returns:
-        What the command writes as JSON: "settings", "device", "precision", "preset", "domain_id",
-        "set_ups" (the arrangements), each with its sums, ages, stages and use, and "comparison" of
-        two.
+        What the command writes as JSON: "settings", "device", "precision", "preset", and
+        "set_ups" (the arrangements), each with its sums, ages, stages and use.
 
     Raises:
         InputError: The node has no such parameter, or did not begin to work; the text says why.
@@ -50,70 +48,22 @@ def measure_node(
     measured = arrangements(settings)
     runs: list[list[Run]] = [[] for _ in measured]
     domain = reserve() if settings.domain_id is None else nullcontext(settings.domain_id)
-    with (
-        HeldSignals() as signals,
-        domain as domain_id,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        environment = _environment(domain_id)
+    with HeldSignals() as signals, domain as domain_id:
+        os.environ |= {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1"}
+        os.environ |= localhost_variables() | profile_variables()
         for number in range(settings.rounds):
-            turn = f" ({number + 1} of {settings.rounds})" if settings.rounds > 1 else ""
+            if settings.rounds > 1:
+                say(f"round {number + 1} of {settings.rounds}")
             for arrangement, done in zip(measured, runs, strict=True):
-                logs = Path(folder) / f"{number}_{len(arrangement.nodes)}"
-                logs.mkdir()
-                tell = partial(_say, say, arrangement.name + turn)
-                with Session(
-                    arrangement,
-                    settings,
-                    environment=environment,
-                    folder=logs,
-                    say=tell,
-                    signals=signals,
-                ) as session:
-                    session.start()
-                    session.warm_up()
-                    session.measure()
-                    done.append(session.collect())
-    described = [
-        _describe(arrangement, settings, done)
-        for arrangement, done in zip(measured, runs, strict=True)
-    ]
-    result = {
-        "settings": asdict(settings),
-        "domain_id": domain_id,
-        **{name: runs[0][0].state.get(name, "") for name in ("preset", "device", "precision")},
-        "set_ups": described,
-    }
-    if settings.compare:
-        result["comparison"] = compare(*described)
-    return result
-
-
-def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare one node for all cameras with one node for each: "one", "many", "ratio" of the two.
-
-    Returns:
-        These three for "frames_per_second", "processor_cores", the nodes' memory "pss_mb" and
-        "without_files_mb", and where there is a GPU "gpu_use" and "gpu_memory_mb".
-    """
-    names = ("frames_per_second", "processor_cores", "gpu_use", "gpu_memory_mb")
-    memory = ("pss_mb", "without_files_mb")
-    compared = {name: (one[name], many[name]) for name in names}
-    if one["memory"] and many["memory"]:
-        compared |= {name: (one["memory"][name], many["memory"][name]) for name in memory}
+                done.append(Session(arrangement, settings, say=say, signals=signals).run())
     return {
-        name: {"one": left, "many": right, "ratio": left / right}
-        for name, (left, right) in compared.items()
-        if left is not None and right
+        "settings": asdict(settings),
+        **{name: runs[0][0].state.get(name, "") for name in ("preset", "device", "precision")},
+        "set_ups": [
+            _describe(arrangement, settings, done)
+            for arrangement, done in zip(measured, runs, strict=True)
+        ],
     }
-
-
-def _environment(domain_id: int) -> dict[str, str]:
-    return {"ROS_DOMAIN_ID": str(domain_id), "PYTHONUNBUFFERED": "1", **localhost_variables()}
-
-
-def _say(say: Callable[[str], None], name: str, text: str) -> None:
-    say(f"{name}: {text}")
 
 
 def _describe(
@@ -128,10 +78,8 @@ def _describe(
             {
                 "name": stream.camera.name,
                 "image_topic": stream.image,
-                "result_topics": [stream.results + topic for topic in settings.topics],
                 **described,
                 "frames_per_second": received / seconds,
-                "stages": joined_stages(run.camera_stages[place] for run in runs),
             }
         )
     memory = [run.memory for run in runs if run.memory is not None]
@@ -141,11 +89,10 @@ def _describe(
         "cameras": cameras,
         "frames_per_second": sum(camera["frames_per_second"] for camera in cameras),
         "sums_close": not any(camera["problems"] for camera in cameras),
-        "stages": joined_stages(stages for run in runs for stages in run.node_stages),
+        "stages": joined_stages(stages for run in runs for stages in run.stages),
         **_means([run.use for run in runs]),
         "memory": _means(memory) if memory else None,
         "gpu_memory_by": runs[0].gpu_memory_by,
-        "nice": runs[0].nice,
     }
 
 

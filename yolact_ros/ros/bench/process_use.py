@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,8 +43,7 @@ def memory_of(pids: Iterable[int]) -> dict[str, float] | None:
 
     Returns:
         "rss_mb": all pages; "pss_mb": a page that n processes share counts as 1/n;
-        "without_files_mb": those that belong to no file, such as the weights (all processes share
-        the pages of a library's file); "peak_rss_mb": the largest "rss_mb" so far.
+        "without_files_mb": pages of no file, such as the weights'; "peak_rss_mb".
     """
     total = dict.fromkeys(_MEMORY, 0.0)
     try:
@@ -59,19 +58,15 @@ def memory_of(pids: Iterable[int]) -> dict[str, float] | None:
 
 
 @contextmanager
-def gpu_watched(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[list[float]]:
-    """Watch one GPU with nvidia-smi.
-
-    Args:
-        device: As PyTorch names it: "cuda" or "cuda:N"; anything else is not watched.
-        environment: Its CUDA_VISIBLE_DEVICES says which GPU that is.
+def gpu_watched(device: str) -> Iterator[list[float]]:
+    """Watch the GPU "cuda" or "cuda:N" with nvidia-smi.
 
     Yields:
         Filled when the block ends: the share of the time in which the GPU worked, 0 to 1, for each
         half second; empty if that is not known.
     """
     use: list[float] = []
-    gpu = gpu_of(device, environment) if shutil.which("nvidia-smi") else None
+    gpu = gpu_of(device) if shutil.which("nvidia-smi") else None
     if gpu is None:
         yield use
         return
@@ -95,47 +90,44 @@ def gpu_watched(device: str, environment: Mapping[str, str] = os.environ) -> Ite
         use += [percent / 100 for line in output.splitlines() for percent in _numbers(line)]
 
 
-def gpu_of(device: str, environment: Mapping[str, str]) -> str | None:
+def gpu_of(device: str) -> str | None:
     """What nvidia-smi calls a device of PyTorch; None if it is no GPU."""
     name, _, number = device.partition(":")
     if name != "cuda":
         return None
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     index = int(number or 0)
     names = [part.strip() for part in visible.split(",")] if visible else []
     return names[index] if index < len(names) else str(index)
 
 
-def gpu_memory(device: str, environment: Mapping[str, str] = os.environ) -> float | None:
+def gpu_memory(device: str) -> float | None:
     """Memory in use on a GPU by all processes, in MB (10^6 bytes); None: not known."""
-    gpu = gpu_of(device, environment)
-    found = _numbers(_ask(gpu, "gpu=memory.used"))
+    found = _numbers(_ask(device, "gpu=memory.used"))
     return found[0] * 1.048576 if found else None
 
 
-def gpu_memory_of(
-    pids: Collection[int], device: str, environment: Mapping[str, str] = os.environ
-) -> float | None:
+def gpu_memory_of(pids: Collection[int], device: str) -> float | None:
     """Memory of some processes on a GPU, in MB (10^6 bytes).
 
     None: not known, as in a container, where the driver knows the processes by other ids.
     """
-    gpu = gpu_of(device, environment)
-    rows = [_numbers(line) for line in _ask(gpu, "compute-apps=pid,used_memory").splitlines()]
+    rows = [_numbers(line) for line in _ask(device, "compute-apps=pid,used_memory").splitlines()]
     used = [row[1] for row in rows if len(row) == 2 and row[0] in pids]
     return sum(used) * 1.048576 if used else None
 
 
-def _ask(gpu: str | None, what: str) -> str:
-    if gpu is None or not shutil.which("nvidia-smi"):
+def _ask(device: str, what: str) -> str:
+    gpu = gpu_of(device)
+    if gpu is None:
         return ""
+    command = _query(gpu, what)
     try:
-        result = subprocess.run(
-            _query(gpu, what), capture_output=True, text=True, check=False, timeout=_LONGEST
-        )
-    except subprocess.TimeoutExpired:
-        return ""
-    return result.stdout if result.returncode == 0 else ""
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=_LONGEST
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""  # not there, or it could not tell
 
 
 def _query(gpu: str, what: str, *others: str) -> list[str]:

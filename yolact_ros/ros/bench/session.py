@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +19,7 @@ from yolact_ros.ros.bench.counts import Arrivals, CameraRun, counts_of, is_settl
 from yolact_ros.ros.bench.helper import Helper
 from yolact_ros.ros.bench.process_use import processor_seconds
 from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, Stream
-from yolact_ros.ros.bench.statuses import StatusBoard
+from yolact_ros.ros.bench.viewer import Viewer
 from yolact_ros.ros.processes.children import Child, Children
 from yolact_ros.ros.signals import HeldSignals
 
@@ -44,38 +46,29 @@ class Run:
 
     Attributes:
         cameras: In the order of the settings.
-        camera_stages: Times in each camera's status.
-        node_stages: Times in each node's status.
+        stages: Times in each node's status.
         state: All values of the first node's status, such as "preset", "device", "precision".
-        use: Means: "batch_size" (of several cameras), "processor_cores" that the nodes kept busy
-            and "others_processor_cores" that cameras and subscriber did, "gpu_use" (0 to 1), and
+        use: "batch_size" (of several cameras), "processor_cores" that the nodes kept busy and
+            "others_processor_cores" that cameras and subscriber did, "gpu_use" (0 to 1), and
             "gpu_memory_mb" of all nodes.
         memory: Sums over all nodes, as `process_use.memory_of`.
         gpu_memory_by: "process", or "device" where only the growth of all in use is known.
-        nice: The highest nice value of cameras and subscriber; the lower, the sooner they run.
     """
 
     cameras: tuple[CameraRun, ...]
-    camera_stages: tuple[dict[str, dict[str, float]], ...]
-    node_stages: tuple[dict[str, dict[str, float]], ...]
+    stages: tuple[dict[str, dict[str, float]], ...]
     state: Mapping[str, str]
     use: Mapping[str, float | None]
     memory: dict[str, float] | None
     gpu_memory_by: str
-    nice: int
 
 
 class Session:
-    """The processes of one arrangement, which all end with the `with` block.
-
-    Call `start`, `warm_up`, `measure` and `collect` once each, in this order. Each raises an
-    `InputError` if a process ended or the node cannot be used.
+    """One measurement of one arrangement, with new processes.
 
     Args:
         arrangement: The nodes.
         settings: What is measured.
-        environment: Variables of all processes besides those of this one.
-        folder: For their logs.
         say: Called with a line about what goes on now.
         signals: Looked at in every wait: Ctrl-C and SIGTERM become a KeyboardInterrupt there.
     """
@@ -85,70 +78,82 @@ class Session:
         arrangement: Arrangement,
         settings: NodeBenchSettings,
         *,
-        environment: Mapping[str, str],
-        folder: Path,
         say: Callable[[str], None],
         signals: HeldSignals,
     ) -> None:
         self._arrangement = arrangement
         self._settings = settings
-        self._environment = environment
-        self._folder = folder
         self._say = say
         self._signals = signals
-        self._board = StatusBoard()
-        self._children = Children(patience=_PATIENCE)
         self._cameras: list[Helper] = []
         self._nodes: list[int] = []
 
-    def __enter__(self) -> Session:
-        self._children.__enter__()
-        return self
+    def run(self) -> Run:
+        """Start all, warm up, measure, end all, and return what was found.
 
-    def __exit__(self, *error: Any) -> None:
-        self._children.__exit__(*error)
+        Raises:
+            InputError: A process ended, or the node cannot be used.
+        """
+        topics = [
+            (stream.results + topic, TOPICS[topic])
+            for stream in self._arrangement.streams
+            for topic in self._settings.topics
+        ]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Children(_PATIENCE) as self._children,
+            Viewer(topics) as self._viewer,
+        ):
+            self._start(Path(folder))
+            self._warm_up()
+            self._measure()
+            return self._collect()
 
-    def start(self) -> None:
-        """Start subscriber, cameras and nodes, and wait until all have found each other."""
-        self._start_viewer()
+    def _start(self, logs: Path) -> None:
+        """Start cameras and nodes, and wait until all have found each other."""
         for place, stream in enumerate(self._arrangement.streams):
-            self._start_camera(stream, place)
-        helpers = (self._viewer, *self._cameras)
-        self._nice = max(helper.answer(_START, self._check)["nice"] for helper in helpers)
+            name = stream.camera.name
+            settings = {
+                **asdict(stream.camera),
+                "topic": stream.image,
+                "seed": place,
+                "loop_frames": _LOOP_FRAMES,
+                "transport": self._settings.transport,
+                "reliability": self._settings.reliability,
+            }
+            log = logs / f"{name}.log"
+            camera = Helper("yolact_ros.ros.bench.camera", settings, log, name=f"camera {name}")
+            self._children.add(camera)
+            self._cameras.append(camera)
+        for camera in self._cameras:
+            camera.answer(_START, self._check)
         device = self._settings.parameters.get("device", "auto")
         self._gpu_before = process_use.gpu_memory("cuda" if device == "auto" else device)
         for place, plan in enumerate(self._arrangement.nodes):
-            node = Child(
-                "yolact_node",
-                plan.parameters,
-                self._folder / f"node{place}.log",
-                arguments=plan.arguments,
-                environment=self._environment,
-            )
+            log = logs / f"node{place}.log"
+            node = Child("yolact_node", plan.parameters, log, arguments=plan.arguments)
             self._children.add(node)
             self._nodes.append(node.pid)
-        self._say("waiting until it is ready")
+        self._say(f"{self._arrangement.name}: waiting until it is ready")
         self._wait_until_ready()
 
-    def warm_up(self) -> None:
+    def _warm_up(self) -> None:
         """Let the cameras film as in the measurement, then note where the counters stand."""
         seconds = self._settings.warm_up_s
         if seconds:
-            self._say(f"warming up for {seconds:g} s")
+            self._say(f"{self._arrangement.name}: warming up for {seconds:g} s")
             self._order(seconds)
             self._await_films(seconds)
         self._counts_before = self._counts_at_rest()
-        self._take_results()
-        self._device = self._board.of_nodes()[0][-1]["values"]["device"]
+        self._viewer.take_results()
+        self._device = self._viewer.of_nodes()[0][-1].values["device"]
 
-    def measure(self) -> None:
+    def _measure(self) -> None:
         """Let the cameras film, and record how much of the machine is used meanwhile."""
         seconds = self._settings.seconds
-        self._say(f"measuring for {seconds:g} s")
-        groups = {
-            "processor_cores": self._nodes,
-            "others_processor_cores": [helper.pid for helper in (self._viewer, *self._cameras)],
-        }
+        self._say(f"{self._arrangement.name}: measuring for {seconds:g} s")
+        others = [os.getpid(), *(camera.pid for camera in self._cameras)]
+        groups = {"processor_cores": self._nodes, "others_processor_cores": others}
         with process_use.gpu_watched(self._device) as gpu_use:
             self._order(seconds)
             time.sleep(_LEAD)
@@ -157,87 +162,48 @@ class Session:
             self._films = self._await_films(seconds)
             elapsed = time.monotonic() - begin
             after = {name: processor_seconds(pids) for name, pids in groups.items()}
-        self._use = {name: _rate(before[name], after[name], elapsed) for name in groups}
+        self._use: dict[str, float | None] = {}
+        for name in groups:
+            begun, ended = before[name], after[name]
+            self._use[name] = None if begun is None or ended is None else (ended - begun) / elapsed
         self._use["gpu_use"] = float(np.mean(gpu_use)) if gpu_use else None
 
-    def collect(self) -> Run:
+    def _collect(self) -> Run:
         """Wait until the nodes are done with every frame, and put all together."""
         counts = self._counts_at_rest()
         # The system walks through all pages for it: not while the nodes are at work.
         memory = process_use.memory_of(self._nodes)
-        gpu_memory, gpu_memory_by = self._gpu_memory()
-        results = self._take_results()
-        streams = self._arrangement.streams
-        newest = [self._board.of_topic(stream.image)[-1]["values"] for stream in streams]
-        nodes = [statuses[-1]["values"] for statuses in self._board.of_nodes()]
+        self._use["gpu_memory_mb"], gpu_memory_by = self._gpu_memory()
+        nodes = [statuses[-1].values for statuses in self._viewer.of_nodes()]
         batch_size = nodes[0].get("frames in a batch (mean)")
+        self._use["batch_size"] = None if batch_size is None else float(batch_size)
         return Run(
-            cameras=self._camera_runs(counts, results),
-            camera_stages=tuple(map(stages_of, newest)),
-            node_stages=tuple(map(stages_of, nodes)),
+            cameras=self._camera_runs(counts, self._viewer.take_results()),
+            stages=tuple(map(stages_of, nodes)),
             state=nodes[0],
-            use={
-                "batch_size": None if batch_size is None else float(batch_size),
-                **self._use,
-                "gpu_memory_mb": gpu_memory,
-            },
+            use=self._use,
             memory=memory,
             gpu_memory_by=gpu_memory_by,
-            nice=self._nice,
         )
 
     def _check(self) -> None:
         """Raise an error if there is no use in waiting."""
         self._signals.check()
+        self._viewer.check()
         if (child := self._children.ended()) is not None:
             last = child.last_lines(1).strip() or "it said nothing"
             raise InputError(f"{child.name} ended with exit code {child.exit_code}: {last}")
-        for status in (one for statuses in self._board.of_nodes() for one in statuses):
-            if status["level"] == _ERROR and status["values"]["state"] == "unconfigured":
-                raise InputError(f"the node is {status['message']}")
-
-    def _start_viewer(self) -> None:
-        topics = [
-            (stream.results + topic, TOPICS[topic])
-            for stream in self._arrangement.streams
-            for topic in self._settings.topics
-        ]
-        self._viewer = Helper(
-            "yolact_ros.ros.bench.viewer",
-            {"topics": topics},
-            self._folder / "viewer.log",
-            self._environment,
-            name="the subscriber",
-            on_line=self._board.take,
-        )
-        self._children.add(self._viewer)
-
-    def _start_camera(self, stream: Stream, place: int) -> None:
-        settings = {
-            **asdict(stream.camera),
-            "topic": stream.image,
-            "seed": place,
-            "loop_frames": _LOOP_FRAMES,
-            "transport": self._settings.transport,
-            "reliability": self._settings.reliability,
-        }
-        camera = Helper(
-            "yolact_ros.ros.bench.camera",
-            settings,
-            self._folder / f"{stream.camera.name}.log",
-            self._environment,
-            name=f"camera {stream.camera.name}",
-        )
-        self._children.add(camera)
-        self._cameras.append(camera)
+        for status in (one for statuses in self._viewer.of_nodes() for one in statuses):
+            if status.level == _ERROR and status.values["state"] == "unconfigured":
+                raise InputError(f"the node is {status.message}")
 
     def _wait_until_ready(self) -> None:
         """Wait until every node is active and all have found each other."""
         deadline = time.monotonic() + _START
         while not (
             all(self._is_served(stream) for stream in self._arrangement.streams)
-            and all(self._ask(self._viewer, "publishers"))
-            and all(self._ask(camera, "subscribers") for camera in self._cameras)
+            and self._viewer.is_found()
+            and all(map(self._is_seen, self._cameras))
         ):
             self._check()
             if time.monotonic() > deadline:
@@ -246,23 +212,17 @@ class Session:
         time.sleep(_SETTLING)
 
     def _is_served(self, stream: Stream) -> bool:
-        statuses = self._board.of_topic(stream.image)
+        statuses = self._viewer.of_topic(stream.image)
         expected = {
             "state": "active",
             "publishers": "1",
             "reliability": self._settings.reliability.replace("_", " "),
         }
-        return bool(statuses) and expected.items() <= statuses[-1]["values"].items()
+        return bool(statuses) and expected.items() <= statuses[-1].values.items()
 
-    def _ask(self, helper: Helper, command: str) -> Any:
-        """What a helper answers under the command's name."""
-        helper.say(command)
-        return helper.answer(_ANSWER, self._check)[command]
-
-    def _take_results(self) -> list[Arrivals]:
-        """Results of each topic since the last call."""
-        topics = self._ask(self._viewer, "results")
-        return [np.array(pairs, dtype=np.int64).reshape(-1, 2) for pairs in topics]
+    def _is_seen(self, camera: Helper) -> bool:
+        camera.say("subscribers")
+        return bool(camera.answer(_ANSWER, self._check)["subscribers"])
 
     def _order(self, seconds: float) -> None:
         """Tell all cameras to film, from `_LEAD` seconds from now on.
@@ -282,15 +242,15 @@ class Session:
 
     def _counts_at_rest(self) -> list[dict[str, int]]:
         """Each camera's counters, once they stand still and the node is done with every frame."""
-        self._board.forget()
+        self._viewer.forget()
         deadline = time.monotonic() + _REST
         while True:
             self._check()
             histories = [
-                [counts_of(status["values"]) for status in self._board.of_topic(stream.image)]
+                [counts_of(status.values) for status in self._viewer.of_topic(stream.image)]
                 for stream in self._arrangement.streams
             ]
-            nodes_told = len(self._board.of_nodes()) == len(self._arrangement.nodes)
+            nodes_told = len(self._viewer.of_nodes()) == len(self._arrangement.nodes)
             late = time.monotonic() > deadline
             if nodes_told and all(histories) and (late or all(map(_stands_still, histories))):
                 return [history[-1] for history in histories]
@@ -326,7 +286,3 @@ class Session:
 
 def _stands_still(history: Sequence[Mapping[str, int]]) -> bool:
     return len(history) > 1 and history[-1] == history[-2] and is_settled(history[-1])
-
-
-def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
-    return None if before is None or after is None else (after - before) / seconds

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yolact_ros.bench.settings import expect
-from yolact_ros.choices import RELIABILITIES, TRANSPORTS
-from yolact_ros.errors import expect_one_of
 
 TOPICS = {
     "instances": "yolact_ros.msg/InstanceArray",
@@ -25,12 +23,7 @@ OWN_PARAMETERS = ("cameras", "image_transport", "autostart")
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """One camera.
-
-    Attributes:
-        name: "cam0" and so on.
-        image_size: (height, width), 32 to 4096 pixels each.
-        rate_hz: Frames per second, 0.1 to 240.
+    """A camera: image size (height, width) of 32 to 4096 pixels each, 0.1 to 240 frames per second.
 
     Raises:
         InputError: A value is out of range.
@@ -52,16 +45,15 @@ class NodeBenchSettings:
     """What is measured.
 
     Attributes:
-        cameras: At least one.
         transport: "raw" or "compressed" (JPEG).
         reliability: "reliable" or "best_effort": what the cameras offer.
-        seconds: How long the cameras film for the measurement, s.
-        warm_up_s: How long they film before it, s.
+        seconds: How long the cameras film for the measurement, s, 1 to 3600.
+        warm_up_s: How long they film before it, s, 0 to 3600.
         topics: Outputs that are subscribed to; the ages are those of the first.
         parameters: Further parameters of the node, as YAML writes their values.
         compare: Whether to compare one node for all cameras with one node for each.
         rounds: How often each arrangement is measured; the arrangements take turns.
-        domain_id: ROS domain; None: a free one.
+        domain_id: ROS domain, 0 to 232; None: a free one.
 
     Raises:
         InputError: A value is out of range.
@@ -79,8 +71,6 @@ class NodeBenchSettings:
     domain_id: int | None = None
 
     def __post_init__(self) -> None:
-        expect_one_of("transport", self.transport, TRANSPORTS)
-        expect_one_of("reliability", self.reliability, RELIABILITIES)
         expect(1 <= self.seconds <= 3600, "seconds", "1 to 3600", self.seconds)
         expect(0 <= self.warm_up_s <= 3600, "warm_up", "0 to 3600 s", self.warm_up_s)
         expect(self.rounds >= 1, "rounds", "1 or more", self.rounds)
@@ -100,12 +90,7 @@ class NodeBenchSettings:
 def cameras_of(
     count: int, sizes: Sequence[tuple[int, int]], rates: Sequence[float]
 ) -> tuple[CameraSettings, ...]:
-    """Make the cameras `cam0`, `cam1` and so on.
-
-    Args:
-        count: How many, 1 to 64.
-        sizes: (height, width) in pixels: one for all, or one for each.
-        rates: Hz: one for all, or one for each.
+    """Make `cam0`, `cam1` and so on, 1 to 64, of one size (height, width) and rate for all or each.
 
     Raises:
         InputError: A value is out of range, or there are too few or too many.
@@ -122,13 +107,7 @@ def cameras_of(
 
 @dataclass(frozen=True)
 class Stream:
-    """Where one camera's messages go, by full names.
-
-    Attributes:
-        camera: What films.
-        image: The topic of the images; with the transport's suffix.
-        results: What comes before the name of an output.
-    """
+    """A camera, the full name of its image topic, and what precedes the names of its outputs."""
 
     camera: CameraSettings
     image: str
@@ -137,13 +116,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class NodePlan:
-    """One process of the node.
-
-    Attributes:
-        arguments: ROS arguments besides the parameters.
-        parameters: As YAML writes their values.
-        streams: The cameras that it serves.
-    """
+    """One process of the node: ROS arguments, parameters as YAML writes them, and its cameras."""
 
     arguments: tuple[str, ...]
     parameters: Mapping[str, str]
@@ -152,12 +125,7 @@ class NodePlan:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Nodes that serve all cameras together.
-
-    Attributes:
-        name: In words.
-        nodes: Their processes.
-    """
+    """Nodes that serve all cameras together, and a name for them, in words."""
 
     name: str
     nodes: tuple[NodePlan, ...]
@@ -176,23 +144,15 @@ def arrangements(settings: NodeBenchSettings) -> list[Arrangement]:
     if len(cameras) == 1:
         alone = Stream(cameras[0], f"/image{suffix}", "/yolact/")
         return [Arrangement("one node, one camera", (NodePlan((), parameters, (alone,)),))]
-    names = [camera.name for camera in cameras]
-    images = [f"/{name}/image{suffix}" for name in names]
-    prefixes = [f"/yolact/{name}/" for name in names]
-    all_cameras = NodePlan(
-        (),
-        {**parameters, "cameras": f"[{', '.join(names)}]"},
-        tuple(map(Stream, cameras, images, prefixes)),
-    )
-    found = [Arrangement(f"one node, {len(cameras)} cameras", (all_cameras,))]
+    joined, separate = [], []
+    for camera in cameras:
+        image, namespace = f"/{camera.name}/image{suffix}", f"/{camera.name}"
+        joined.append(Stream(camera, image, f"/yolact{namespace}/"))
+        stream = Stream(camera, image, f"{namespace}/yolact/")
+        separate.append(NodePlan(("-r", f"__ns:={namespace}"), parameters, (stream,)))
+    names = {"cameras": f"[{', '.join(camera.name for camera in cameras)}]"}
+    one = NodePlan((), {**parameters, **names}, tuple(joined))
+    found = [Arrangement(f"one node, {len(cameras)} cameras", (one,))]
     if settings.compare:
-        plans = [
-            NodePlan(
-                ("-r", f"__ns:=/{camera.name}"),
-                parameters,
-                (Stream(camera, image, f"/{camera.name}/yolact/"),),
-            )
-            for camera, image in zip(cameras, images, strict=True)
-        ]
-        found.append(Arrangement(f"{len(plans)} nodes, one camera each", tuple(plans)))
+        found.append(Arrangement(f"{len(cameras)} nodes, one camera each", tuple(separate)))
     return found

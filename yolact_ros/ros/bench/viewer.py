@@ -1,103 +1,131 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscriber of `yolact-ros bench node`: notes which results came when, and the diagnostics.
-
-    python3 -m yolact_ros.ros.bench.viewer SETTINGS
-
-SETTINGS is JSON: "topics", each with its name and type. It writes every message of `/diagnostics`
-to its standard output at once, as a line of JSON, and the rest when asked on its standard input. It
-ends with its input.
-"""
+"""The subscriber of `yolact-ros bench node`: which results came when, and the diagnostics."""
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from yolact_ros.ros.bench.camera import raise_priority
+from yolact_ros.ros.bench.counts import Arrivals
 from yolact_ros.ros.diagnostics import values_of
 
 _TELLS_WHEN = hasattr(Subscription, "CallbackType")
 """Whether this rclpy tells when DDS got a message (Iron and later)."""
 
 
-class BenchViewer(Node):
-    """Subscriber of results, of which it reads the stamp alone.
+class Status(NamedTuple):
+    """A status of `/diagnostics`, with its values by key."""
+
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+class Viewer:
+    """Subscriber of `/diagnostics` and of results, of which it reads the stamp alone.
+
+    Its thread and those of DDS run before others where that is allowed; the main thread does not,
+    and its children would inherit that.
 
     Args:
         topics: Name and type of each: "/yolact/instances", "yolact_ros.msg/InstanceArray".
     """
 
     def __init__(self, topics: Sequence[tuple[str, str]]) -> None:
-        super().__init__("bench_viewer")
-        self._output = threading.Lock()
+        self._lock = threading.Lock()
+        self._statuses: dict[tuple[str, str], list[Status]] = {}
+        self._topics = topics
         self._results: list[list[int]] = [[] for _ in topics]
-        self._readers = [
-            self.create_subscription(
-                _type(kind),
-                topic,
-                self._note(results),
-                QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE),
-                raw=True,
-            )
-            for (topic, kind), results in zip(topics, self._results, strict=True)
-        ]
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        self._context = rclpy.Context()
+        self._thread = ThreadPoolExecutor(1, initializer=raise_priority)
+        self._thread.submit(self._subscribe).result()
+        self._spinning = self._thread.submit(self._executor.spin)
 
-    def answer(self, command: str) -> None:
-        """Answer a command on the standard output.
+    def __enter__(self) -> Viewer:
+        return self
 
-        "publishers": how many each subscription has. "results": for each topic, stamp and arrival
-        of every result since the last time, in turns, ns by the system's clock.
-        """
-        if command == "publishers":
-            topics = [reader.topic_name for reader in self._readers]
-            self.tell({"publishers": [self.count_publishers(topic) for topic in topics]})
-        else:
-            self.tell({"results": [_take(results) for results in self._results]})
+    def __exit__(self, *error: object) -> None:
+        self._executor.shutdown()
+        self._thread.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
 
-    def tell(self, content: Mapping[str, Any]) -> None:
-        """Write one line."""
-        with self._output:
-            print(json.dumps(content), flush=True)
+    def check(self) -> None:
+        """Raise the error that has ended the subscriber, if any."""
+        if self._spinning.done():
+            self._spinning.result()
 
-    def _note(self, results: list[int]) -> Callable[..., None]:
-        # DDS notes the arrival in a thread of its own: how long Python takes does not matter.
-        def with_time(data: bytes, information: Mapping[str, int]) -> None:
-            results.extend((stamp_of(data), information["received_timestamp"] or time.time_ns()))
+    def is_found(self) -> bool:
+        """Whether every result has a publisher."""
+        return all(self._node.count_publishers(topic) for topic, _ in self._topics)
 
-        def without_time(data: bytes) -> None:
-            results.extend((stamp_of(data), time.time_ns()))
+    def take_results(self) -> list[Arrivals]:
+        """Stamp and arrival of the results of each topic since the last call."""
+        taken = [np.array(_take(results), dtype=np.int64) for results in self._results]
+        return [pairs.reshape(-1, 2) for pairs in taken]
 
-        return with_time if _TELLS_WHEN else without_time
+    def forget(self) -> None:
+        """Forget the statuses that came so far."""
+        with self._lock:
+            self._statuses.clear()
+
+    def of_topic(self, topic: str) -> list[Status]:
+        """All statuses since the last `forget` of the camera that publishes this alone."""
+        with self._lock:
+            found = (found for (_, image), found in self._statuses.items() if image == topic)
+            return list(next(found, []))
+
+    def of_nodes(self) -> list[list[Status]]:
+        """All statuses since the last `forget` of each node as a whole."""
+        with self._lock:
+            return [
+                list(found)
+                for (name, _), found in self._statuses.items()
+                if name.endswith(": segmentation")
+            ]
+
+    def _subscribe(self) -> None:
+        rclpy.init(args=[], context=self._context)
+        self._node = rclpy.create_node("bench_viewer", context=self._context)
+        qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+        for (topic, kind), results in zip(self._topics, self._results, strict=True):
+            note = _noting(results)
+            self._node.create_subscription(_type(kind), topic, note, qos, raw=True)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self.tell(
-            {
-                "statuses": [
-                    {
-                        "name": status.name,
-                        "level": int.from_bytes(status.level, "little"),
-                        "message": status.message,
-                        "values": values_of(status),
-                    }
-                    for status in message.status
-                ]
-            }
-        )
+        with self._lock:
+            for status in message.status:
+                values = values_of(status)
+                level = int.from_bytes(status.level, "little")
+                key = (status.name, values.get("image topic", ""))
+                self._statuses.setdefault(key, []).append(Status(level, status.message, values))
+
+
+def _noting(results: list[int]) -> Callable[..., None]:
+    # DDS notes the arrival in a thread of its own: how long Python takes does not matter.
+    def with_time(data: bytes, information: Mapping[str, int]) -> None:
+        results.extend((stamp_of(data), information["received_timestamp"] or time.time_ns()))
+
+    def without_time(data: bytes) -> None:
+        results.extend((stamp_of(data), time.time_ns()))
+
+    return with_time if _TELLS_WHEN else without_time
 
 
 def _take(results: list[int]) -> list[int]:
@@ -119,34 +147,3 @@ def stamp_of(data: bytes) -> int:
 def _type(name: str) -> Any:
     module, _, message = name.partition("/")
     return getattr(importlib.import_module(module), message)
-
-
-def _serve(viewer: BenchViewer) -> None:
-    for line in sys.stdin:
-        viewer.answer(json.loads(line))
-    # Not by rclpy's shutdown: the main thread may be in it, and each would wait for the other.
-    os._exit(0)
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the subscriber until its input ends."""
-    [text] = sys.argv[1:] if args is None else args
-    settings = json.loads(text)
-    nice = raise_priority()
-    rclpy.init(args=[])
-    viewer = BenchViewer([(name, kind) for name, kind in settings["topics"]])
-    executor = SingleThreadedExecutor()
-    executor.add_node(viewer)
-    viewer.tell({"ready": True, "nice": nice})
-    threading.Thread(target=_serve, args=(viewer,), daemon=True).start()
-    try:
-        executor.spin()
-    except (ExternalShutdownException, KeyboardInterrupt):
-        pass
-    finally:
-        viewer.destroy_node()
-        rclpy.try_shutdown()
-
-
-if __name__ == "__main__":
-    main()
