@@ -50,7 +50,7 @@ def _choose(
                 "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
             )
         return choose_preset(weights, preset, class_names), Path(weights)
-    chosen = get_preset(preset or "yolact_demo") if not isinstance(preset, Preset) else preset
+    chosen = get_preset(preset or "yolact_demo")
     if class_names:
         chosen = with_classes(chosen, class_names)
     path = shipped_weights(chosen) or find_weights(chosen)

@@ -138,4 +138,4 @@ def build_network(preset: str | Preset) -> Yolact:
         >>> predictions.class_scores.shape, predictions.prototypes.shape
         (torch.Size([1, 6402, 9]), torch.Size([1, 80, 80, 24]))
     """
-    return Yolact(get_preset(preset) if isinstance(preset, str) else preset)
+    return Yolact(get_preset(preset))

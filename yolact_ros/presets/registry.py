@@ -32,8 +32,8 @@ def preset_names() -> tuple[str, ...]:
     return tuple(_PRESETS)
 
 
-def get_preset(name: str) -> Preset:
-    """Look up a preset.
+def get_preset(name: str | Preset) -> Preset:
+    """Look up a preset by its name; a preset itself is returned as it is.
 
     >>> preset = get_preset("yolact_resnet50")
     >>> preset.input_size, len(preset.class_names), preset.published.mask_ap
@@ -45,6 +45,8 @@ def get_preset(name: str) -> Preset:
     Raises:
         InputError: No preset has that name; the message lists all names and the closest one.
     """
+    if isinstance(name, Preset):
+        return name
     try:
         return _PRESETS[name]
     except KeyError:

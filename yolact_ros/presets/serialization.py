@@ -7,13 +7,12 @@ import dataclasses
 import json
 import math
 import sys
-import types
 import typing
 from typing import Any
 
 from yolact_ros.errors import InputError
 
-from .preset import DarkNetSpec, Preset, ResNetSpec, TorchvisionSpec
+from .preset import BackboneSpec, DarkNetSpec, Preset, ResNetSpec, TorchvisionSpec
 
 _KINDS: dict[str, type] = {
     "resnet": ResNetSpec,
@@ -28,7 +27,8 @@ def preset_to_json(preset: Preset) -> str:
 
     The backbone carries its kind as "kind": "resnet", "darknet" or "torchvision".
     """
-    return json.dumps(_encode(preset), allow_nan=False)
+    backbone = {"kind": _KIND_OF[type(preset.backbone)], **dataclasses.asdict(preset.backbone)}
+    return json.dumps({**dataclasses.asdict(preset), "backbone": backbone}, allow_nan=False)
 
 
 def preset_from_json(text: str) -> Preset:
@@ -41,27 +41,18 @@ def preset_from_json(text: str) -> Preset:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"preset: expected JSON, got {text[:40]!r} ({error})") from error
-    preset = _decode(value, Preset, "preset")
-    assert isinstance(preset, Preset)
+    preset: Preset = _decode(value, Preset, "preset")
     return preset
-
-
-def _encode(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        kind = _KIND_OF.get(type(value))
-        return fields if kind is None else {"kind": kind, **fields}
-    if isinstance(value, tuple):
-        return [_encode(item) for item in value]
-    return value
 
 
 def _decode(value: Any, expected: Any, where: str) -> Any:
     """Checks a JSON value against a field's type and turns it into that type."""
-    if typing.get_origin(expected) in (types.UnionType, typing.Union):
-        return _decode_union(value, typing.get_args(expected), where)
+    if expected == BackboneSpec:
+        return _decode_backbone(value, where)
     if typing.get_origin(expected) is tuple:
         return _decode_tuple(value, typing.get_args(expected), where)
+    if type(None) in typing.get_args(expected):
+        return None if value is None else _decode(value, typing.get_args(expected)[0], where)
     if dataclasses.is_dataclass(expected):
         return _decode_dataclass(value, typing.cast(type, expected), where)
     if expected is float and _is_number(value):
@@ -72,12 +63,7 @@ def _decode(value: Any, expected: Any, where: str) -> Any:
     raise InputError(f"{where}: expected {name}, got {_shown(value)}")
 
 
-def _decode_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
-    if value is None and type(None) in options:
-        return None
-    candidates = [option for option in options if option is not type(None)]
-    if len(candidates) == 1:
-        return _decode(value, candidates[0], where)
+def _decode_backbone(value: Any, where: str) -> Any:
     if not isinstance(value, dict) or value.get("kind") not in [*_KINDS]:
         raise InputError(
             f'{where}: expected an object with "kind", one of {", ".join(_KINDS)}, '
