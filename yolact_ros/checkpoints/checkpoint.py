@@ -30,7 +30,7 @@ from yolact_ros.presets import (
     preset_to_json,
 )
 
-from .fitting import compare_shapes, describe_fits, fitting_presets, listing
+from .fitting import Shapes, compare_shapes, describe_fits, fitting_presets, listing, shapes_of
 
 # What the authors' own loader drops: aliases of the backbone's stages, and pyramid levels beyond
 # P7, both in files of version 1.0.
@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"weights: expected a dictionary of tensors in {path}, got {type(state).__name__}"
         )
-    if others := tuple(str(name) for name, value in state.items() if not isinstance(value, Tensor)):
+    if others := [str(name) for name, value in state.items() if not isinstance(value, Tensor)]:
         raise CheckpointError(
             f"weights: expected a dictionary of tensors in {path}, got one with "
             f"{listing('other entries', others)}"
@@ -88,7 +88,7 @@ def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
         with _open_safetensors(path) as file:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     else:
-        shapes = {name: tuple(tensor.shape) for name, tensor in read_checkpoint(path).items()}
+        shapes = dict(shapes_of(read_checkpoint(path)))
     return {name: shape for name, shape in shapes.items() if not is_obsolete(name)}
 
 
@@ -150,20 +150,32 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
     """
     state = {k: v for k, v in read_checkpoint(path).items() if not is_obsolete(k)}
     own = network.state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    if mismatch := compare_shapes(expected, shapes):
-        raise CheckpointError(
-            f"weights: {path} does not fit the network{_of_preset(network)}: {mismatch}; "
-            f"{describe_fits(fitting_presets(shapes))}"
-        )
-    if wrong := tuple(
+    check_fit(path, f"the network{_of_preset(network)}", shapes_of(own), shapes_of(state))
+    if wrong := [
         f"{name} ({tensor.dtype})"
         for name, tensor in state.items()
         if tensor.is_floating_point() != own[name].is_floating_point()
-    ):
+    ]:
         raise CheckpointError(f"weights: {path}: {listing('of another type', wrong)}")
     network.load_state_dict(state)
+
+
+def check_fit(path: str | Path, expecting: str, expected: Shapes, found: Shapes) -> None:
+    """Check that a file has exactly the expected tensors.
+
+    Args:
+        path: The file.
+        expecting: What expects them, for the error.
+        expected, found: Shapes by name.
+
+    Raises:
+        CheckpointError: It lists the differences, and the presets that would fit.
+    """
+    if difference := compare_shapes(expected, found):
+        raise CheckpointError(
+            f"weights: {path} does not fit {expecting}: {difference}; "
+            f"{describe_fits(fitting_presets(found))}"
+        )
 
 
 def save_checkpoint(network: nn.Module, path: str | Path, metadata: Mapping[str, str]) -> None:

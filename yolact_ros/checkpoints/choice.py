@@ -40,10 +40,7 @@ def choose_preset(
     described = preset_of(weights)
     if described is not None:
         return agree_on_preset(described, weights, preset, class_names)
-    if preset is None:
-        chosen = _only_fit(weights, len(class_names))
-    else:
-        chosen = get_preset(preset) if isinstance(preset, str) else preset
+    chosen = _only_fit(weights, len(class_names)) if preset is None else get_preset(preset)
     return with_classes(chosen, class_names) if class_names else chosen
 
 
@@ -61,27 +58,19 @@ def agree_on_preset(
         preset: As in `choose_preset`.
         class_names: As in `choose_preset`.
     """
-    chosen = described
-    if preset is not None:
-        chosen = get_preset(preset) if isinstance(preset, str) else preset
-        _check_agreement(chosen, described, weights, bool(class_names))
-    return with_classes(chosen, class_names) if class_names else chosen
-
-
-def _check_agreement(
-    given: Preset, described: Preset, weights: str | Path, classes_given: bool
-) -> None:
-    ignored = _IRRELEVANT | _CLASSES if classes_given else _IRRELEVANT
+    chosen = described if preset is None else get_preset(preset)
+    ignored = _IRRELEVANT | _CLASSES if class_names else _IRRELEVANT
     differing = [
         f.name
         for f in dataclasses.fields(Preset)
-        if f.name not in ignored and getattr(given, f.name) != getattr(described, f.name)
+        if f.name not in ignored and getattr(chosen, f.name) != getattr(described, f.name)
     ]
     if differing:
         raise CheckpointError(
-            f"preset: {weights} was written for {_described(described)}, got {_described(given)}, "
+            f"preset: {weights} was written for {_described(described)}, got {_described(chosen)}, "
             f"which differs in {', '.join(differing)}; without a preset, the file's is taken"
         )
+    return with_classes(chosen, class_names) if class_names else chosen
 
 
 def _only_fit(weights: str | Path, classes: int) -> Preset:

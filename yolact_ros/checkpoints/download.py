@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from yolact_ros import __version__
 from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import Preset
+from yolact_ros.provenance import file_sha256
 
-from .checkpoint import CheckpointError, publish, read_shapes
-from .fitting import compare_shapes, describe_fits, expected_shapes, fitting_presets
+from .checkpoint import CheckpointError, check_fit, publish, read_shapes
+from .fitting import expected_shapes
 
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces
 _AGENT = f"yolact-ros/{__version__}"
@@ -25,19 +25,6 @@ _UNFINISHED = ".unfinished"
 
 class DownloadError(InputError, OSError):
     """A file that could not be fetched or is not what was expected."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """What a server states about a file; None where it does not.
-
-    Attributes:
-        size: In bytes.
-        sha256: Of its content, in hexadecimal.
-    """
-
-    size: int | None = None
-    sha256: str | None = None
 
 
 def weights_folder() -> Path:
@@ -65,7 +52,7 @@ def find_weights(preset: Preset, folder: Path | None = None) -> Path | None:
         preset: The preset.
         folder: Where to look; `weights_folder()` if None.
     """
-    folder = weights_folder() if folder is None else folder
+    folder = folder or weights_folder()
     names = [published_file(preset), f"{preset.name}.safetensors", f"{preset.name}.pth"]
     for name in names:
         if name is not None and (folder / name).is_file():
@@ -73,7 +60,7 @@ def find_weights(preset: Preset, folder: Path | None = None) -> Path | None:
     numbered = re.compile(re.escape(preset.name) + r"_(\d+)_(\d+)\.pth")
     found = [
         (int(match[1]), int(match[2]), path)
-        for path in (folder.iterdir() if folder.is_dir() else ())
+        for path in folder.glob("*.pth")
         if (match := numbered.fullmatch(path.name))
     ]
     return max(found)[-1] if found else None
@@ -109,7 +96,7 @@ def download_weights(
         DownloadError: It cannot be downloaded, or is not the file that it should be.
         CheckpointError: The file that is there already does not fit.
     """
-    folder = weights_folder() if folder is None else folder
+    folder = folder or weights_folder()
     name = published_file(preset)
     if name is None:
         raise DownloadError(_without_url(preset, folder))
@@ -119,12 +106,12 @@ def download_weights(
         return path
     assert preset.published is not None
     url = _at_endpoint(preset.published.weights_url, endpoint)
-    remote = _ask(url, path)
+    size, sha256 = _ask(url, path)
     unfinished = folder / _UNFINISHED / name
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     try:
-        sha256 = _fetch(url, unfinished, path, progress, retries)
-        _check_content(unfinished, sha256, remote, url)
+        _fetch(url, unfinished, path, progress, retries)
+        _check_content(unfinished, size, sha256, url)
         _check_fit(unfinished, preset)
         publish(unfinished, path)
     except CheckpointError as error:
@@ -136,8 +123,8 @@ def download_weights(
     return path
 
 
-def _ask(url: str, path: Path) -> RemoteFile:
-    """Ask the server for size and checksum."""
+def _ask(url: str, path: Path) -> tuple[int | None, str | None]:
+    """Ask the server for size and SHA-256; None where it does not state them."""
     try:
         import gdown  # noqa: F401 - before anything is asked for
         import requests
@@ -146,93 +133,82 @@ def _ask(url: str, path: Path) -> RemoteFile:
             f"expected the Python packages gdown and requests ({error}). Install them, or fetch "
             f"{url} by other means and put the file at {path}"
         ) from error
+    headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
     try:
-        response = requests.head(
-            url,
-            allow_redirects=True,
-            timeout=_TIMEOUT,
-            headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"},
-        )
+        response = requests.head(url, allow_redirects=True, timeout=_TIMEOUT, headers=headers)
     except requests.RequestException as error:
-        raise DownloadError(_unreachable(url, path, error)) from error
+        raise DownloadError(
+            f"cannot reach {urlsplit(url).netloc} ({_reason(error)}). Fetch {url} elsewhere and "
+            f"put the file at {path}"
+        ) from error
     if response.status_code in (404, 410):
         raise DownloadError(f"{url}: there is no such file on the server any more")
     # The Hub states a large file's checksum where it redirects to the store that has the content.
-    answers = [*response.history, response]
-    sha256 = size = None
-    for answer in answers:
-        tag = answer.headers.get("X-Linked-Etag", "").strip('"')
-        sha256 = sha256 or (tag if _SHA256.fullmatch(tag) else None)
-        size = size or answer.headers.get("X-Linked-Size")
-    tag = response.headers.get("ETag", "").strip('"')
-    if response.ok:
-        sha256 = sha256 or (tag if _SHA256.fullmatch(tag) else None)
-        size = size or response.headers.get("Content-Length")
-    return RemoteFile(int(size) if size and size.isdigit() else None, sha256)
+    stated = response.headers.copy()
+    for redirect in response.history:
+        stated.update(redirect.headers)
+    sha256 = stated.get("X-Linked-Etag", response.headers.get("ETag", "")).strip('"')
+    size = stated.get("X-Linked-Size", "")
+    return int(size) if size.isdigit() else None, sha256 if _SHA256.fullmatch(sha256) else None
 
 
-def _fetch(url: str, unfinished: Path, path: Path, progress: bool, retries: int) -> str:
-    """Download the content to `unfinished` and return its SHA-256."""
+def _fetch(url: str, unfinished: Path, path: Path, progress: bool, retries: int) -> None:
+    """Download the content to `unfinished`."""
     import gdown
     import requests
 
-    def attempt() -> str:
-        digest = hashlib.sha256()
-        gdown.download(
-            url,
-            str(unfinished),
-            quiet=not progress,
-            use_cookies=False,
-            resume=True,
-            user_agent=_AGENT,
-            hasher=digest,
-            timeout=_TIMEOUT,
-            retries=retries,
-            log_messages={"start": "", "output": ""},
-        )
-        return digest.hexdigest()
-
-    begun = {part: part.stat().st_size for part in _parts(unfinished)}
+    attempt = functools.partial(
+        gdown.download,
+        url,
+        str(unfinished),
+        quiet=not progress,
+        use_cookies=False,
+        resume=True,
+        user_agent=_AGENT,
+        timeout=_TIMEOUT,
+        retries=retries,
+        log_messages={"start": "", "output": ""},
+    )
+    begun = _sizes_of_parts(unfinished)
     # One that was fetched but never checked: nothing says what it is.
     unfinished.unlink(missing_ok=True)
     try:
         try:
-            return attempt()
+            attempt()
         except (gdown.DownloadError, requests.HTTPError):
-            stuck = {part: part.stat().st_size for part in _parts(unfinished)} == begun
-            if not any(begun.values()) or not stuck:
+            if not any(begun.values()) or _sizes_of_parts(unfinished) != begun:
                 raise
             # The server cannot go on from the middle, or the content is another one by now.
             for part in begun:
                 part.unlink(missing_ok=True)
-            return attempt()
+            attempt()
     except requests.HTTPError as error:
         raise DownloadError(f"{url}: {error}") from error
     except (gdown.DownloadError, requests.RequestException) as error:
-        raise DownloadError(_broken_off(url, unfinished, path, error)) from error
-
-
-def _parts(unfinished: Path) -> list[Path]:
-    return sorted(unfinished.parent.glob(f"{unfinished.name}*.part"))
-
-
-def _check_content(file: Path, sha256: str, remote: RemoteFile, url: str) -> None:
-    size = file.stat().st_size
-    if remote.size is not None and size != remote.size:
-        raise DownloadError(f"{url}: expected {remote.size} bytes, got {size}; nothing was kept")
-    if remote.sha256 is not None and sha256 != remote.sha256:
+        size = sum(_sizes_of_parts(unfinished).values())
         raise DownloadError(
-            f"{url}: expected content with SHA-256 {remote.sha256}, got {sha256}; nothing was kept"
+            f"{url}: broken off after {size} bytes ({_reason(error)}). The same command goes on "
+            f"from there; or fetch it elsewhere and put the file at {path}"
+        ) from error
+
+
+def _sizes_of_parts(unfinished: Path) -> dict[Path, int]:
+    parts = unfinished.parent.glob(f"{unfinished.name}*.part")
+    return {part: part.stat().st_size for part in parts}
+
+
+def _check_content(file: Path, size: int | None, sha256: str | None, url: str) -> None:
+    found_size, found_sha256 = file.stat().st_size, file_sha256(file)
+    if size not in (None, found_size):
+        raise DownloadError(f"{url}: expected {size} bytes, got {found_size}; nothing was kept")
+    if sha256 not in (None, found_sha256):
+        raise DownloadError(
+            f"{url}: expected content with SHA-256 {sha256}, got {found_sha256}; nothing was kept"
         )
 
 
 def _check_fit(file: Path, preset: Preset) -> None:
-    shapes = read_shapes(file)
-    if mismatch := compare_shapes(expected_shapes(preset), shapes):
-        raise CheckpointError(
-            f"weights: {file} does not fit {preset.name}: {mismatch}; "
-            f"{describe_fits(fitting_presets(shapes))}"
-        )
+    check_fit(file, preset.name, expected_shapes(preset), read_shapes(file))
 
 
 def _at_endpoint(url: str, endpoint: str | None) -> str:
@@ -257,21 +233,6 @@ def _without_url(preset: Preset, folder: Path) -> str:
     return (
         f"{preset.name}: the authors published no weights for it. Train it, and put the file into "
         f"{folder} as {preset.name}.safetensors or {preset.name}.pth, or name it with --weights"
-    )
-
-
-def _unreachable(url: str, path: Path, error: Exception) -> str:
-    return (
-        f"cannot reach {urlsplit(url).netloc} ({_reason(error)}). Fetch {url} elsewhere and put "
-        f"the file at {path}"
-    )
-
-
-def _broken_off(url: str, unfinished: Path, path: Path, error: Exception) -> str:
-    size = sum(part.stat().st_size for part in _parts(unfinished))
-    return (
-        f"{url}: broken off after {size} bytes ({_reason(error)}). The same command goes on from "
-        f"there; or fetch it elsewhere and put the file at {path}"
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -12,46 +12,11 @@ from types import MappingProxyType
 import torch
 
 from yolact_ros.network.yolact import build_network
-from yolact_ros.presets import Preset, get_preset, preset_names, with_classes
+from yolact_ros.presets import Normalization, Preset, get_preset, preset_names, with_classes
 
 Shapes = Mapping[str, tuple[int, ...]]
 _LISTED = 5
 _MOST_CLASSES = 10**5  # a broken file must not make us invent a billion names
-# What the tensors do not show.
-_INVISIBLE = {
-    "name": "",
-    "input_size": 1,
-    "category_ids": (),
-    "published": None,
-    "normalization": None,
-    "square_priors": True,
-}
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """How a checkpoint differs from what a network expects; false if it does not differ.
-
-    Attributes:
-        missing: Names that the network has and the checkpoint has not.
-        unexpected: Names that the checkpoint has and the network has not.
-        reshaped: Names that both have, with the two shapes.
-    """
-
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    reshaped: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.missing or self.unexpected or self.reshaped)
-
-    def __str__(self) -> str:
-        kinds = {
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "of another shape": self.reshaped,
-        }
-        return "; ".join(listing(kind, names) for kind, names in kinds.items() if names)
 
 
 @dataclass(frozen=True)
@@ -72,25 +37,50 @@ class Fit:
         return self.classes == len(self.preset.class_names)
 
 
-@lru_cache(maxsize=32)
+def shapes_of(state: Mapping[str, torch.Tensor]) -> Shapes:
+    """Names and shapes of tensors."""
+    return MappingProxyType({name: tuple(tensor.shape) for name, tensor in state.items()})
+
+
 def expected_shapes(preset: Preset) -> Shapes:
     """Names and shapes of a preset's tensors, without allocating them."""
+    return _shapes_of_network(_visible(preset))
+
+
+@lru_cache(maxsize=32)
+def _shapes_of_network(preset: Preset) -> Shapes:
     with torch.device("meta"):
-        network = build_network(preset)
-    return MappingProxyType({k: tuple(tensor.shape) for k, tensor in network.state_dict().items()})
+        return shapes_of(build_network(preset).state_dict())
 
 
-def compare_shapes(expected: Shapes, found: Shapes) -> Mismatch:
-    """Compare the tensors of a checkpoint with those that a network expects."""
-    return Mismatch(
-        missing=tuple(name for name in expected if name not in found),
-        unexpected=tuple(name for name in found if name not in expected),
-        reshaped=tuple(
+def _visible(preset: Preset) -> Preset:
+    """The preset without what its tensors do not show: several presets have the same tensors."""
+    return dataclasses.replace(
+        preset,
+        name="",
+        class_names=tuple(map(str, range(len(preset.class_names)))),
+        input_size=1,
+        prior_sizes=((1,) * len(preset.prior_sizes[0]),) * len(preset.prior_sizes),
+        aspect_ratios=(1,) * len(preset.aspect_ratios),
+        square_priors=True,
+        normalization=Normalization(),
+        category_ids=(),
+        published=None,
+    )
+
+
+def compare_shapes(expected: Shapes, found: Shapes) -> str:
+    """How the tensors of a checkpoint differ from those of a network; empty if they do not."""
+    differences = {
+        "missing": [name for name in expected if name not in found],
+        "unexpected": [name for name in found if name not in expected],
+        "of another shape": [
             f"{name} (expected {expected[name]}, got {shape})"
             for name, shape in found.items()
             if name in expected and expected[name] != shape
-        ),
-    )
+        ],
+    }
+    return "; ".join(listing(kind, names) for kind, names in differences.items() if names)
 
 
 def class_count(shapes: Shapes) -> int | None:
@@ -116,15 +106,11 @@ def fitting_presets(shapes: Shapes) -> list[Fit]:
     if count is None:
         return []
     class_names = tuple(map(str, range(count)))
-    verdicts: dict[str, bool] = {}  # several presets have the same tensors
-    fits = []
-    for preset in map(get_preset, preset_names()):
-        resized = with_classes(preset, class_names)
-        key = _architecture(resized)
-        if key not in verdicts:
-            verdicts[key] = not compare_shapes(expected_shapes(resized), shapes)
-        if verdicts[key]:
-            fits.append(Fit(preset, count))
+    fits = [
+        Fit(preset, count)
+        for preset in map(get_preset, preset_names())
+        if not compare_shapes(expected_shapes(with_classes(preset, class_names)), shapes)
+    ]
     return [fit for fit in fits if fit.exact] or fits
 
 
@@ -132,9 +118,8 @@ def describe_fits(fits: list[Fit]) -> str:
     """Describe what `fitting_presets` found, as a clause that begins with "it"."""
     if not fits:
         return "it fits no preset"
-    names = " and ".join(
-        [*filter(None, [", ".join(fit.preset.name for fit in fits[:-1])]), fits[-1].preset.name]
-    )
+    *others, last = (fit.preset.name for fit in fits)
+    names = f"{', '.join(others)} and {last}" if others else last
     if fits[0].exact:
         return f"it fits {names}"
     own = [str(len(fit.preset.class_names)) for fit in fits]
@@ -144,16 +129,8 @@ def describe_fits(fits: list[Fit]) -> str:
     )
 
 
-def listing(what: str, names: tuple[str, ...]) -> str:
+def listing(what: str, names: Sequence[str]) -> str:
     """The first few names and how many there are."""
     shown = ", ".join(names[:_LISTED])
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{len(names)} {what}: {shown}{more}"
-
-
-def _architecture(preset: Preset) -> str:
-    fields = {f.name: getattr(preset, f.name) for f in dataclasses.fields(preset)}
-    fields.update(_INVISIBLE)
-    priors_per_cell = len(preset.prior_sizes[0]) * len(preset.aspect_ratios)
-    fields.update(prior_sizes=len(preset.prior_sizes), aspect_ratios=priors_per_cell)
-    return repr(sorted(fields.items()))

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import math
 import textwrap
-from pathlib import Path
 from typing import Any
 
 from yolact_ros.errors import InputError
@@ -127,27 +126,27 @@ def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print a table of the presets and their files."""
     from yolact_ros.checkpoints.download import find_weights, published_file, weights_folder
+    from yolact_ros.inference import shipped_weights
 
     folder = arguments.out or weights_folder()
-    rows = [("preset", "classes", "input", "tensors", "published file", "here")]
+    rows = [["preset", "classes", "input", "tensors", "published file", "here"]]
     for preset in map(get_preset, preset_names()):
-        local = find_weights(preset, folder) or _shipped(preset)
+        local = find_weights(preset, folder) or shipped_weights(preset)
         here = "no" if local is None else f"{local.name}, {_megabytes(local.stat().st_size)}"
         rows.append(
-            (
+            [
                 preset.name,
                 str(len(preset.class_names)),
                 str(preset.input_size),
                 _megabytes(_tensor_bytes(preset)),
                 published_file(preset) or _where(preset),
                 here if local is None or local.parent == folder else f"{here} (with the package)",
-            )
+            ]
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
     print(f"\nfolder: {folder}")
     return 0
 
@@ -174,53 +173,38 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
     if arguments.target.exists() and not arguments.force:
         raise InputError(f"OUT: {arguments.target} exists; --force replaces it")
-    conversion = convert_checkpoint(
+    preset, dropped = convert_checkpoint(
         arguments.source,
         arguments.target,
         preset=arguments.preset,
         class_names=arguments.class_names,
         half=arguments.half,
-        overwrite=arguments.force,
     )
-    preset = conversion.preset
     print(f"{arguments.target}: {preset.name} with {len(preset.class_names)} classes")
-    if conversion.dropped:
-        print(f"left out, as the authors' loader does: {', '.join(conversion.dropped)}")
+    if dropped:
+        print(f"left out, as the authors' loader does: {', '.join(dropped)}")
     return 0
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Print what is in a file."""
-    from yolact_ros.checkpoints.checkpoint import (
-        DEFINITION_KEY,
-        PRESET_KEY,
-        is_obsolete,
-        preset_of,
-        read_checkpoint,
-        read_metadata,
-    )
-    from yolact_ros.checkpoints.fitting import (
-        class_count,
-        compare_shapes,
-        describe_fits,
-        expected_shapes,
-        fitting_presets,
-    )
+    from yolact_ros.checkpoints import checkpoint, fitting
 
-    state = read_checkpoint(arguments.file)
-    obsolete = [name for name in state if is_obsolete(name)]
-    kept = {name: tensor for name, tensor in state.items() if name not in obsolete}
-    shapes = {name: tuple(tensor.shape) for name, tensor in kept.items()}
+    file = arguments.file
+    state = checkpoint.read_checkpoint(file)
+    kept = {name: tensor for name, tensor in state.items() if not checkpoint.is_obsolete(name)}
+    obsolete = [name for name in state if name not in kept]
+    shapes = fitting.shapes_of(kept)
     parameters = sum(t.numel() for n, t in kept.items() if not n.endswith(_BUFFERS))
     types = sorted({str(t.dtype).removeprefix("torch.") for t in kept.values() if t.dim()})
-    count = class_count(shapes)
-    _entry("file", f"{arguments.file} ({_megabytes(arguments.file.stat().st_size)})")
+    fits = fitting.describe_fits(fitting.fitting_presets(shapes))
+    _entry("file", f"{file} ({_megabytes(file.stat().st_size)})")
     _entry("tensors", f"{len(kept)}, {parameters / 1e6:.2f} M parameters, {', '.join(types)}")
-    _entry("fits", describe_fits(fitting_presets(shapes)).removeprefix("it fits "))
-    _entry("classes", "not recognised" if count is None else str(count))
-    preset = preset_of(arguments.file)
+    _entry("fits", fits.removeprefix("it fits "))
+    _entry("classes", str(fitting.class_count(shapes) or "not recognised"))
+    preset = checkpoint.preset_of(file)
     if preset is not None:
-        mismatch = compare_shapes(expected_shapes(preset), shapes)
+        mismatch = fitting.compare_shapes(fitting.expected_shapes(preset), shapes)
         _entry(
             "preset",
             f"{preset.name}, {preset.input_size} pixels, {len(preset.class_names)} classes"
@@ -229,8 +213,8 @@ def run_inspect(arguments: argparse.Namespace) -> int:
         _entry("class names", ", ".join(preset.class_names))
     if obsolete:
         _entry("obsolete", f"{', '.join(obsolete)}; left out when loading")
-    for name, text in sorted(read_metadata(arguments.file).items()):
-        if name not in (PRESET_KEY, DEFINITION_KEY):
+    for name, text in sorted(checkpoint.read_metadata(file).items()):
+        if name not in (checkpoint.PRESET_KEY, checkpoint.DEFINITION_KEY):
             _entry(name, text)
     return 0
 
@@ -240,12 +224,6 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 def _entry(name: str, text: str) -> None:
     print(textwrap.fill(text, 100, initial_indent=f"{name:14}", subsequent_indent=" " * 14))
-
-
-def _shipped(preset: Preset) -> Path | None:
-    from yolact_ros.inference import shipped_weights
-
-    return shipped_weights(preset)
 
 
 def _tensor_bytes(preset: Preset) -> int:
