@@ -58,7 +58,7 @@ def test_memory_stays_flat_when_every_frame_has_another_size():
     segmenter = Segmenter(network=tiny_network(), device="cpu", max_instances=20)
     for width in range(20, 220):
         segmenter(noise(40, width))
-    assert len(segmenter._preprocessor._resizes) <= 16
+    assert segmenter._preprocessor._resize.cache_info().currsize <= 16
 
 
 def test_a_network_at_hand_is_left_as_it_is():

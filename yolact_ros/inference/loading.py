@@ -33,30 +33,23 @@ def load_network(
     Raises:
         InputError: There are no weights, or they do not fit (`CheckpointError`).
     """
-    chosen, path = _choose(preset, weights, class_names)
-    network = build_network(chosen)
-    load_checkpoint(network, path)
-    return network.eval()
-
-
-def _choose(
-    preset: str | Preset | None, weights: str | Path | None, class_names: Sequence[str]
-) -> tuple[Preset, Path]:
-    """The preset to build and the file to load."""
     if weights is not None:
         if Path(weights).suffix in EXPORT_FORMATS.values():
             raise InputError(
                 f"weights: expected a .pth or .safetensors file, got the exported {weights}, whose "
                 "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
             )
-        return choose_preset(weights, preset, class_names), Path(weights)
-    chosen = get_preset(preset or "yolact_demo")
-    if class_names:
-        chosen = with_classes(chosen, class_names)
-    path = shipped_weights(chosen) or find_weights(chosen)
-    if path is None:
+        chosen = choose_preset(weights, preset, class_names)
+    else:
+        chosen = get_preset(preset or "yolact_demo")
+        if class_names:
+            chosen = with_classes(chosen, class_names)
+        weights = shipped_weights(chosen) or find_weights(chosen)
+    if weights is None:
         raise InputError(
             f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
             f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
         )
-    return chosen, path
+    network = build_network(chosen)
+    load_checkpoint(network, weights)
+    return network.eval()

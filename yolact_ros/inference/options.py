@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from yolact_ros.choices import NMS_KINDS, RESCORING_KINDS
@@ -40,7 +39,7 @@ class SegmenterOptions:
     def __post_init__(self) -> None:
         for name in ("score_threshold", "nms_iou"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and 0 <= value <= 1):
+            if not 0 <= value <= 1:
                 raise InputError(f"{name}: expected 0 to 1, got {value}")
         if self.max_instances < 1:
             raise InputError(f"max_instances: expected 1 or more, got {self.max_instances}")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,32 +20,33 @@ from .rescore import rescore
 from .timing import StageClock
 
 
+class Batch(NamedTuple):
+    """Images that have the same input size, and what is asked of them.
+
+    Attributes:
+        images: (H, W, 3) uint8 each.
+        channel_orders: "bgr" or "rgb" for each image.
+        options: Which detections are kept.
+    """
+
+    images: Sequence[npt.NDArray[np.uint8]]
+    channel_orders: tuple[str, ...]
+    options: SegmenterOptions
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of each image."""
+        return tuple((image.shape[0], image.shape[1]) for image in self.images)
+
+
 class SegmentationPath(Protocol):
-    """The stages from uint8 images to instances, of images that have the same input size."""
+    """The stages from uint8 images to instances."""
 
-    def prepare(
-        self,
-        sizes: Sequence[tuple[int, int]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-    ) -> None:
-        """Do ahead of time what a batch of those (height, width) would otherwise wait for."""
+    def prepare(self, batch: Batch) -> None:
+        """Do ahead of time what a batch of such images would otherwise wait for."""
 
-    def segment(
-        self,
-        images: Sequence[npt.NDArray[np.uint8]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-        clock: StageClock,
-    ) -> list[Instances]:
-        """Segment one batch.
-
-        Args:
-            images: (H, W, 3) uint8 each.
-            channel_order: "bgr" or "rgb" for each image.
-            options: Which detections are kept.
-            clock: Receives the time of each stage.
-        """
+    def segment(self, batch: Batch, clock: StageClock) -> list[Instances]:
+        """Segment one batch; the clock receives the time of each stage."""
 
 
 class PlainPath:
@@ -60,25 +61,14 @@ class PlainPath:
         self._network = prepared.network
         self._preprocessor = preprocessor
 
-    def prepare(
-        self,
-        sizes: Sequence[tuple[int, int]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-    ) -> None:
+    def prepare(self, batch: Batch) -> None:
         """Do nothing: there is no work that could be done ahead."""
 
-    def segment(
-        self,
-        images: Sequence[npt.NDArray[np.uint8]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-        clock: StageClock,
-    ) -> list[Instances]:
+    def segment(self, batch: Batch, clock: StageClock) -> list[Instances]:
         """See `SegmentationPath.segment`."""
         class_names = self._network.preset.class_names
-        class_ids = options.class_ids(class_names)
-        x = self._preprocessor(images, channel_order)
+        class_ids = batch.options.class_ids(class_names)
+        x = self._preprocessor(batch.images, batch.channel_orders)
         clock.record("preprocess")
         predictions = self._network(x)
         clock.record("network")
@@ -87,17 +77,17 @@ class PlainPath:
             rescore(
                 self._network.maskiou_net,
                 prototypes[i],
-                detect(predictions, i, options, class_ids),
-                options,
+                detect(predictions, i, batch.options, class_ids),
+                batch.options,
             )
-            for i in range(len(images))
+            for i in range(len(batch.images))
         ]
         clock.record("decode")
         instances = [
-            assemble_instances(
-                kept, mask_scores, prototypes[i], (image.shape[0], image.shape[1]), class_names
+            assemble_instances(kept, mask_scores, prototypes[i], size, class_names)
+            for i, ((kept, mask_scores), size) in enumerate(
+                zip(detections, batch.sizes, strict=True)
             )
-            for i, ((kept, mask_scores), image) in enumerate(zip(detections, images, strict=True))
         ]
         clock.record("masks")
         return instances

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +77,7 @@ class Preprocessor:
         self._dtype = dtype
         self._fit = resize == "fit"
         self._normalization = preset.normalization
-        self._resizes: OrderedDict[tuple[tuple[int, int], str], NormalizedResize] = OrderedDict()
+        self._resize = functools.lru_cache(_SIZES_KEPT)(self._make_resize)
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the network's input for an image of that size."""
@@ -120,21 +120,15 @@ class Preprocessor:
         # (B, h, w, 3) in memory is (B, 3, h, w) with channels last.
         return stacked.to(self._dtype).permute(0, 3, 1, 2)
 
-    def _resize(self, size: tuple[int, int], channel_order: str) -> NormalizedResize:
-        key = (size, channel_order)
-        if key not in self._resizes:
-            if len(self._resizes) >= _SIZES_KEPT:
-                self._resizes.popitem(last=False)
-            self._resizes[key] = NormalizedResize(
-                size,
-                self.input_size(*size),
-                channels=(0, 1, 2) if channel_order == "rgb" else (2, 1, 0),
-                mean=self._normalization.mean,
-                std=self._normalization.std,
-                device=self._device,
-            )
-        self._resizes.move_to_end(key)
-        return self._resizes[key]
+    def _make_resize(self, size: tuple[int, int], channel_order: str) -> NormalizedResize:
+        return NormalizedResize(
+            size,
+            self.input_size(*size),
+            channels=(0, 1, 2) if channel_order == "rgb" else (2, 1, 0),
+            mean=self._normalization.mean,
+            std=self._normalization.std,
+            device=self._device,
+        )
 
 
 def _as_tensor(image: npt.NDArray[np.uint8]) -> Tensor:

@@ -20,7 +20,7 @@ from yolact_ros.presets import Preset
 from yolact_ros.structures import Instances
 
 from .options import SegmenterOptions
-from .path import PlainPath, SegmentationPath
+from .path import Batch, PlainPath, SegmentationPath
 from .preprocess import Preprocessor, channel_orders, check_image
 from .timing import StageClock
 
@@ -177,22 +177,24 @@ class Segmenter:
         Raises:
             InputError: An image has another shape or type, or a channel order is neither.
         """
-        batch = [images] if isinstance(images, np.ndarray) else list(images)
-        orders = channel_orders(channel_order, len(batch))
+        images = [images] if isinstance(images, np.ndarray) else list(images)
+        orders = channel_orders(channel_order, len(images))
         options = self.options
         groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
-        for index, image in enumerate(batch):
+        for index, image in enumerate(images):
             size = self._preprocessor.input_size(*check_image(image).shape[:2])
             groups.setdefault(size, []).append(index)
         found: dict[int, Instances] = {}
         clock = StageClock(self.device)
         for indices in groups.values():
-            group = [batch[index] for index in indices]
-            order = tuple(orders[index] for index in indices)
-            instances = self._path.segment(group, order, options, clock)
-            found.update(zip(indices, instances, strict=True))
+            batch = Batch(
+                [images[index] for index in indices],
+                tuple(orders[index] for index in indices),
+                options,
+            )
+            found.update(zip(indices, self._path.segment(batch, clock), strict=True))
         self.timings = clock.milliseconds
-        return [found[index] for index in range(len(batch))]
+        return [found[index] for index in range(len(images))]
 
     @torch.inference_mode()
     def warm_up(
@@ -211,6 +213,6 @@ class Segmenter:
             batch: Images in a call.
             channel_order: "bgr" or "rgb".
         """
-        orders = channel_orders(channel_order, batch)
-        self._path.prepare([image_size] * batch, orders, self.options)
-        self([np.full((*image_size, 3), 128, dtype=np.uint8)] * batch, channel_order)
+        images = [np.full((*image_size, 3), 128, dtype=np.uint8)] * batch
+        self._path.prepare(Batch(images, channel_orders(channel_order, batch), self.options))
+        self(images, channel_order)

@@ -6,29 +6,29 @@ None of this needs a GPU to be correct: on a CPU it gives what the plain path gi
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from yolact_ros.errors import first_line
 from yolact_ros.inference.assemble import download, pixel_boxes, split_masks
 from yolact_ros.inference.engines.prepare import PreparedNetwork
 from yolact_ros.inference.engines.protocol import RawNetwork
 from yolact_ros.inference.options import SegmenterOptions
-from yolact_ros.inference.path import PlainPath
+from yolact_ros.inference.path import Batch, PlainPath
 from yolact_ros.inference.preprocess import Preprocessor
-from yolact_ros.inference.timing import STAGES, Marks, StageClock
+from yolact_ros.inference.timing import STAGES, StageClock
 from yolact_ros.ops.masks import PackedMasks, assemble_masks
 from yolact_ros.structures import Instances
 
-from .buffers import Staging
+from . import buffers
 from .decode import BATCH_NMS_KINDS, limits_of
 from .step import BatchStep, StepOutput
 
@@ -49,7 +49,6 @@ class _Plan:
     def __init__(self, step: BatchStep, sizes: Sequence[tuple[int, int]]) -> None:
         self.step = step
         self.run: Step = step
-        self.captured = False
         self.calls = 0
         self.limits: tuple[Any, ...] | None = None
         # Room for the bits of masks that together cover the image once, to begin with.
@@ -84,144 +83,95 @@ class GpuPath:
         self._plain = PlainPath(prepared, preprocessor)
         self._capture = capture
         self._assemble = assemble
-        self._staging = Staging(prepared.device)
         self._plans: OrderedDict[tuple[Any, ...], _Plan] = OrderedDict()
 
-    def prepare(
-        self,
-        sizes: Sequence[tuple[int, int]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-    ) -> None:
-        """Capture the graph for a batch of those (height, width)."""
-        if options.nms not in BATCH_NMS_KINDS:
+    def prepare(self, batch: Batch) -> None:
+        """Capture the graph for a batch of such images."""
+        if batch.options.nms not in BATCH_NMS_KINDS:
             return
-        plan = self._plan(sizes, channel_order, options)
+        plan = self._plan(batch)
         with torch.cuda.device_of(plan.step.frames):
-            self._set_limits(plan, options)
             self._try_capture(plan)
 
-    def segment(
-        self,
-        images: Sequence[npt.NDArray[np.uint8]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-        clock: StageClock,
-    ) -> list[Instances]:
+    def segment(self, batch: Batch, clock: StageClock) -> list[Instances]:
         """See `yolact_ros.inference.path.SegmentationPath.segment`."""
-        if options.nms not in BATCH_NMS_KINDS:
-            return self._plain.segment(images, channel_order, options, clock)
-        sizes = [(image.shape[0], image.shape[1]) for image in images]
-        plan = self._plan(sizes, channel_order, options)
+        if batch.options.nms not in BATCH_NMS_KINDS:
+            return self._plain.segment(batch, clock)
+        plan = self._plan(batch)
         # Streams, events and kernels are those of the current device, not of the tensors'.
         with torch.cuda.device_of(plan.step.frames):
-            self._set_limits(plan, options)
             plan.calls += 1
             if plan.calls > _CAPTURE_AFTER:
                 self._try_capture(plan)
-            return self._run(plan, images, sizes, options, clock)
+            return self._run(plan, batch, clock)
 
-    def _run(
-        self,
-        plan: _Plan,
-        images: Sequence[npt.NDArray[np.uint8]],
-        sizes: list[tuple[int, int]],
-        options: SegmenterOptions,
-        clock: StageClock,
-    ) -> list[Instances]:
+    def _run(self, plan: _Plan, batch: Batch, clock: StageClock) -> list[Instances]:
         marks = plan.step.marks
         marks.record(_START)
-        self._staging.upload(images, plan.step.frames)
+        buffers.upload(batch.images, plan.step.frames)
         marks.record("upload")
         output = plan.run()
         masks = [
-            self._assemble(
-                output.prototypes[i],
-                output.coefficients[i],
-                output.boxes[i],
-                size,
-                capacity=plan.capacities[i],
-            )
-            for i, size in enumerate(sizes)
+            self._masks(output, i, size, capacity=plan.capacities[i])
+            for i, size in enumerate(batch.sizes)
         ]
         marks.record("masks")
-        host = self._download(output.summary, masks, marks)
+        parts = [output.summary, *itertools.chain.from_iterable(masks)]
+        summaries, *of_masks = download(parts, buffers.download)
+        marks.record("download")
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()  # for the mark's own time
         for stage, milliseconds in marks.durations((_START, *STAGES)).items():
             clock.add(stage, milliseconds)
         begin = time.perf_counter()
-        host = self._enlarge(plan, output, sizes, host)
-        instances = [
-            _instances(summary, *of_image, size, self._network, options)
-            for summary, of_image, size in zip(host.summary, host.masks, sizes, strict=True)
-        ]
+        instances = []
+        for i, size in enumerate(batch.sizes):
+            rectangles, bits = of_masks[2 * i : 2 * i + 2]
+            if (rectangles[:, 4] < 0).any():
+                # Masks that did not fit are made again, and have more room from now on.
+                rectangles, bits = download(self._masks(output, i, size), buffers.download)
+                plan.capacities[i] = max(2 * plan.capacities[i], int(bits.size * 1.5))
+            instances.append(
+                _instances(summaries[i], rectangles, bits, size, self._network, batch.options)
+            )
         clock.add("masks", (time.perf_counter() - begin) * 1000)
         return instances
 
-    def _plan(
-        self,
-        sizes: Sequence[tuple[int, int]],
-        channel_order: tuple[str, ...],
-        options: SegmenterOptions,
-    ) -> _Plan:
+    def _masks(
+        self, output: StepOutput, i: int, size: tuple[int, int], capacity: int | None = None
+    ) -> PackedMasks:
+        parts = (output.prototypes[i], output.coefficients[i], output.boxes[i])
+        return self._assemble(*parts, size, capacity=capacity)
+
+    def _plan(self, batch: Batch) -> _Plan:
+        options = batch.options
         shapes = (options.nms, options.max_instances, options.rescoring)
-        key = (tuple(sizes), channel_order, shapes)
+        key = (batch.sizes, batch.channel_orders, shapes)
         if key not in self._plans:
             if len(self._plans) >= _PLANS_KEPT:
                 self._plans.popitem(last=False)
-            step = BatchStep(
-                self._network, self._preprocessor, sizes, channel_order, options, self._device
-            )
-            self._plans[key] = _Plan(step, sizes)
+            step = BatchStep(self._network, self._preprocessor, batch, self._device)
+            self._plans[key] = _Plan(step, batch.sizes)
         self._plans.move_to_end(key)
-        return self._plans[key]
-
-    def _set_limits(self, plan: _Plan, options: SegmenterOptions) -> None:
+        plan = self._plans[key]
         limits = (options.score_threshold, options.nms_iou, options.classes)
         if plan.limits != limits:
             names = self._network.preset.class_names
             class_ids = options.class_ids(names)
             plan.step.limits.copy_(limits_of(options, class_ids, len(names), self._device))
             plan.limits = limits
+        return plan
 
     def _try_capture(self, plan: _Plan) -> None:
-        if self._capture is None or plan.captured:
+        if self._capture is None or plan.run is not plan.step:
             return
         try:
             plan.run = self._capture(plan.step)
-            plan.captured = True
         except RuntimeError as error:
             self._capture = None
             _log.warning(
                 "CUDA graph not captured, every kernel is started alone: %s", first_line(error)
             )
-
-    def _download(self, summary: Tensor, masks: list[PackedMasks], marks: Marks) -> _Host:
-        parts = [summary, *(part for of_image in masks for part in of_image)]
-        arrays = download(parts, self._staging.download)
-        marks.record("download")
-        if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()  # for the mark's own time
-        return _Host(arrays[0], list(zip(arrays[1::2], arrays[2::2], strict=True)))
-
-    def _enlarge(
-        self, plan: _Plan, output: StepOutput, sizes: list[tuple[int, int]], host: _Host
-    ) -> _Host:
-        """Makes masks again that did not fit, and gives them more room from now on."""
-        for i, (rectangles, _) in enumerate(host.masks):
-            if (rectangles[:, 4] >= 0).all():
-                continue
-            again = self._assemble(
-                output.prototypes[i], output.coefficients[i], output.boxes[i], sizes[i]
-            )
-            plan.capacities[i] = max(2 * plan.capacities[i], int(again.bits.numel() * 1.5))
-            rectangles, bits = download(again, self._staging.download)
-            host.masks[i] = (rectangles, bits)
-        return host
-
-
-class _Host(NamedTuple):
-    summary: npt.NDArray[np.float32]
-    masks: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]]
 
 
 def _instances(

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from yolact_ros.inference.engines.protocol import RawNetwork
-from yolact_ros.inference.options import SegmenterOptions
+from yolact_ros.inference.path import Batch
 from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.inference.timing import Marks
 
@@ -42,9 +41,8 @@ class BatchStep:
     Args:
         network: In evaluation mode.
         preprocessor: Of the network.
-        sizes: (height, width) of each frame of the batch.
-        channel_order: "bgr" or "rgb" for each frame.
-        options: Those that decide on shapes are taken from here, the others from `limits`.
+        batch: What decides on shapes: sizes, channel orders and some options. Images are read from
+            `frames`, the other options from `limits`.
         device: Where it runs.
 
     Attributes:
@@ -57,22 +55,20 @@ class BatchStep:
         self,
         network: RawNetwork,
         preprocessor: Preprocessor,
-        sizes: Sequence[tuple[int, int]],
-        channel_order: Sequence[str],
-        options: SegmenterOptions,
+        batch: Batch,
         device: torch.device,
     ) -> None:
-        lengths = [3 * height * width for height, width in sizes]
+        lengths = [3 * height * width for height, width in batch.sizes]
         self.frames = torch.zeros(sum(lengths), dtype=torch.uint8, device=device)
         self.limits = torch.zeros(2 + network.preset.num_classes - 1, device=device)
         self.marks = Marks(device, GRAPHED)
         self._network = network
         self._preprocessor = preprocessor
-        self._options = options
-        self._resizes = preprocessor.resizes(sizes, channel_order)
+        self._options = batch.options
+        self._resizes = preprocessor.resizes(batch.sizes, batch.channel_orders)
         self._views = [
             part.view(*size, 3)
-            for part, size in zip(self.frames.split(lengths), sizes, strict=True)
+            for part, size in zip(self.frames.split(lengths), batch.sizes, strict=True)
         ]
 
     def __call__(self) -> StepOutput:
