@@ -4,7 +4,7 @@
 import base64
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -89,7 +89,7 @@ def test_the_metrics(folder, dataset):
     written = json.loads((folder / "metrics.json").read_text())
     for name, kind in (("mask", "segm"), ("box", "bbox")):
         metrics = coco_metrics(dataset.content, RESULTS, kind)
-        assert written[name] == metrics.as_dict()
+        assert written[name] == asdict(metrics)
         assert set(METRICS) < set(written[name])
     assert written["mask"]["ap_per_class"] == {
         "bolt": pytest.approx(1),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, expect_one_of
 
 IOU_KINDS = ("bbox", "segm")
 
@@ -47,10 +47,6 @@ class CocoMetrics:
     ap_per_class: dict[str, float]
     ap50_per_class: dict[str, float]
     ar_per_class: dict[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Convert to a dictionary that JSON can hold."""
-        return asdict(self)
 
 
 METRICS = tuple(field.name for field in fields(CocoMetrics) if not field.name.endswith("_class"))
@@ -122,8 +118,7 @@ def coco_evaluation(
         >>> round(metrics.ap, 2), round(metrics.ap75, 2), metrics.ap_small
         (0.6, 1.0, -1.0)
     """
-    if iou_kind not in IOU_KINDS:
-        raise InputError(f"iou_kind: expected one of {', '.join(IOU_KINDS)}, got {iou_kind!r}")
+    expect_one_of("iou_kind", iou_kind, IOU_KINDS)
     known = {image["id"] for image in ground_truth["images"]}
     if unknown := {result["image_id"] for result in results} - known:
         raise InputError(f"results: expected ids of known images, got {sorted(unknown)[:5]}")

@@ -17,7 +17,7 @@ def instances_to_coco_results(
     instances: Instances,
     image_id: int,
     *,
-    category_ids: Sequence[int] | None = None,
+    category_ids: Sequence[int | None] | None = None,
     multiply_mask_scores: bool = True,
 ) -> list[dict[str, Any]]:
     """Convert the instances of one image to COCO results.
@@ -25,12 +25,13 @@ def instances_to_coco_results(
     Args:
         instances: The instances of one image.
         image_id: The image's id in the annotation file.
-        category_ids: Category id of each class id; None: class id + 1.
+        category_ids: Category id of each class id; None: class id + 1. Instances of a class whose
+            entry is None are left out.
         multiply_mask_scores: Whether to rank masks by score times mask score, as published; False
             if the scores are products already. No effect without mask scores.
 
     Returns:
-        One JSON-ready dictionary per instance, in their order: ``image_id``, ``category_id``,
+        One JSON-ready dictionary per instance kept, in their order: ``image_id``, ``category_id``,
         ``bbox`` (x, y, width, height in pixels), ``score``, ``segmentation`` (compressed RLE) and,
         where ``score`` was multiplied, ``box_score``: what boxes are ranked by.
 
@@ -40,12 +41,15 @@ def instances_to_coco_results(
     height, width = instances.image_size
     results = []
     for index, packed in enumerate(instances.packed_masks):
+        category_id = _category_id(int(instances.class_ids[index]), category_ids)
+        if category_id is None:
+            continue
         mask = np.zeros((height, width), bool, order="F")
         mask[packed.rectangle] = packed.to_array()
         x1, y1, x2, y2 = (float(value) for value in instances.boxes[index])
         result: dict[str, Any] = {
             "image_id": int(image_id),
-            "category_id": _category_id(int(instances.class_ids[index]), category_ids),
+            "category_id": category_id,
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "score": float(instances.scores[index]),
             "segmentation": encode_mask(mask),
@@ -57,11 +61,11 @@ def instances_to_coco_results(
     return results
 
 
-def _category_id(class_id: int, category_ids: Sequence[int] | None) -> int:
+def _category_id(class_id: int, category_ids: Sequence[int | None] | None) -> int | None:
     if category_ids is None:
         return class_id + 1
     if not 0 <= class_id < len(category_ids):
         raise InputError(
             f"category_ids: expected one for class id {class_id}, got {len(category_ids)} in all"
         )
-    return int(category_ids[class_id])
+    return category_ids[class_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances
 
@@ -87,29 +87,29 @@ def segment_dataset(
     categories = segmenter_categories(segmenter.class_names, dataset)
     results: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
-    clock = _Clock()
+    milliseconds: dict[str, list[float]] = {}
     with tqdm(total=len(dataset), unit="image", disable=not progress) as bar:
-        for entries in _batches(dataset.images, batch_size):
-            start = time.perf_counter()
+        for first in range(0, len(dataset), batch_size):
+            entries = dataset.images[first : first + batch_size]
+            begin = time.perf_counter()
             images = [dataset.read_image(entry) for entry in entries]
-            clock.add("read", start, len(entries))
-            start = time.perf_counter()
+            read = time.perf_counter()
             answers = segmenter(images, channel_order="rgb")
-            clock.add("total", start, len(entries))
-            clock.add_stages(getattr(segmenter, "timings", {}), len(entries))
+            end = time.perf_counter()
+            spent = {"read": (read - begin) * 1000, "total": (end - read) * 1000}
+            for stage, time_of_batch in (spent | getattr(segmenter, "timings", {})).items():
+                times = milliseconds.setdefault(stage, [])
+                times += [time_of_batch / len(entries)] * len(entries)
             for entry, instances in zip(entries, answers, strict=True):
-                results += coco_results_of(
-                    instances, entry.id, categories, multiply_mask_scores=multiply_mask_scores
+                results += instances_to_coco_results(
+                    instances.without_empty_masks(),
+                    entry.id,
+                    category_ids=categories,
+                    multiply_mask_scores=multiply_mask_scores,
                 )
-                left_out.update(
-                    name
-                    for name, class_id in zip(
-                        instances.class_names, instances.class_ids, strict=True
-                    )
-                    if categories[class_id] is None
-                )
+                left_out.update(n for n in instances.class_names if n not in dataset.class_names)
             bar.update(len(entries))
-    return SegmentedDataset(results, clock.milliseconds, unknown, dict(left_out))
+    return SegmentedDataset(results, milliseconds, unknown, dict(left_out))
 
 
 def segmenter_categories(
@@ -118,32 +118,6 @@ def segmenter_categories(
     """Return the data set's category id of each class of a network; None where it has none."""
     categories = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
     return tuple(categories.get(name) for name in class_names)
-
-
-def coco_results_of(
-    instances: Instances,
-    image_id: int,
-    categories: Sequence[int | None],
-    *,
-    multiply_mask_scores: bool = True,
-) -> list[dict[str, Any]]:
-    """Convert the instances of one image to COCO's results format.
-
-    Instances without a mask pixel or without a category are left out.
-
-    Args:
-        instances: The instances.
-        image_id: The image's id in the data set.
-        categories: As `segmenter_categories` returns them.
-        multiply_mask_scores: See `instances_to_coco_results`.
-    """
-    known = [categories[class_id] is not None for class_id in instances.class_ids]
-    return instances_to_coco_results(
-        instances[known].without_empty_masks(),
-        image_id,
-        category_ids=[-1 if category is None else category for category in categories],
-        multiply_mask_scores=multiply_mask_scores,
-    )
 
 
 def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[str, ...]:
@@ -164,23 +138,3 @@ def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[s
 def _listing(names: Sequence[str], most: int = 8) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + rest
-
-
-def _batches(images: Sequence[CocoImage], size: int) -> Iterator[Sequence[CocoImage]]:
-    for first in range(0, len(images), size):
-        yield images[first : first + size]
-
-
-class _Clock:
-    """Collects milliseconds by stage and image."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, list[float]] = {}
-
-    def add(self, stage: str, start: float, images: int) -> None:
-        """Add the time from `start`, as `perf_counter` tells it, until now."""
-        self.add_stages({stage: (time.perf_counter() - start) * 1000}, images)
-
-    def add_stages(self, milliseconds: Mapping[str, float], images: int) -> None:
-        for stage, spent in milliseconds.items():
-            self.milliseconds.setdefault(stage, []).extend([spent / images] * images)

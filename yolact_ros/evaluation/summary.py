@@ -32,8 +32,8 @@ def summarize(evaluation: Evaluation) -> dict[str, Any]:
     """
     point = evaluation.operating_point
     return {
-        "mask": evaluation.mask.as_dict(),
-        "box": evaluation.box.as_dict(),
+        "mask": asdict(evaluation.mask),
+        "box": asdict(evaluation.box),
         "operating_point": {
             **asdict(point),
             "iou": MATCHING_IOU,

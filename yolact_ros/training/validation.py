@@ -9,7 +9,8 @@ import torch.distributed as dist
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.evaluation.coco import coco_metrics
-from yolact_ros.evaluation.segment_dataset import coco_results_of, segmenter_categories
+from yolact_ros.evaluation.coco_format import instances_to_coco_results
+from yolact_ros.evaluation.segment_dataset import segmenter_categories
 from yolact_ros.inference import Segmenter
 from yolact_ros.network import Yolact
 
@@ -41,7 +42,9 @@ class Validator:
             )
         categories = segmenter_categories(self._segmenter.class_names, self.dataset)
         [instances] = self._segmenter(self.dataset.read_image(image), channel_order="rgb")
-        self._results += coco_results_of(instances, image.id, categories)
+        self._results += instances_to_coco_results(
+            instances.without_empty_masks(), image.id, category_ids=categories
+        )
 
     def measure(self) -> dict[str, float]:
         """Measures what all processes segmented since the last call.
