@@ -6,7 +6,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import ResNetSpec
 
 from .deformable import DeformableConv2d
@@ -29,10 +29,7 @@ class ResNetBackbone(nn.Module):
 
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
-        if spec.block not in _BLOCKS:
-            raise InputError(
-                f"backbone block: expected one of {', '.join(_BLOCKS)}, got {spec.block!r}"
-            )
+        expect_one_of("backbone block", spec.block, tuple(_BLOCKS))
         if spec.deformable_interval and spec.block != "bottleneck":
             raise InputError(
                 f"backbone block: expected bottleneck with deformable_interval, got {spec.block!r}"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 from torch import fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from .backbone import ResNetBackbone
@@ -60,26 +60,10 @@ def _fold(module: nn.Module) -> None:
 def _fold_attributes(parent: nn.Module, convolution: str, norm: str) -> None:
     """Folds a pair of children if it is one, and puts an identity in the batch norm's place."""
     before, after = getattr(parent, convolution, None), getattr(parent, norm, None)
-    if not isinstance(after, nn.BatchNorm2d):
-        return
-    if isinstance(before, nn.Conv2d):
-        setattr(parent, convolution, fuse_conv_bn_eval(before, after))
-    elif isinstance(before, DeformableConv2d):
-        mean, variance = after.running_mean, after.running_var
-        if mean is None or variance is None:
-            return  # it normalises by the batch at hand
-        before.weight, before.bias = fuse_conv_bn_weights(
-            before.weight,
-            before.bias,
-            mean,
-            variance,
-            after.eps,
-            after.weight,
-            after.bias,
-        )
-    else:
-        return
-    setattr(parent, norm, nn.Identity())
+    if isinstance(before, nn.Conv2d | DeformableConv2d) and isinstance(after, nn.BatchNorm2d):
+        # It wants no more of a convolution than its weight and bias.
+        setattr(parent, convolution, fuse_conv_bn_eval(before, after))  # type: ignore[type-var]
+        setattr(parent, norm, nn.Identity())
 
 
 def _fold_traced(body: fx.GraphModule) -> None:
