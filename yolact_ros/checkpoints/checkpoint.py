@@ -208,10 +208,17 @@ def write_tensors(
         raise InputError(f"path: expected a name that ends in .safetensors, got {path}")
     if not path.parent.is_dir():
         raise InputError(f"path: expected a folder at {path.parent}, found none")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with replacing(path) as unfinished:
         contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(contiguous, str(unfinished), metadata=dict(metadata))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; the file moves to `path` where the block ends."""
+    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield unfinished
         publish(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from yolact_ros.checkpoints.checkpoint import publish
+from yolact_ros.checkpoints.checkpoint import replacing
 from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
@@ -75,8 +74,7 @@ def export_network(
     side = network.preset.input_size
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(max(_BATCHES), 3, side, side, generator=generator)
-    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
+    with replacing(path) as unfinished:
         _WRITE[format](module, noise[:2], unfinished)
         run = _RUN[format]
         differences = _compare(network, lambda x: run(unfinished, x), noise) if check else {}
@@ -85,9 +83,6 @@ def export_network(
             raise InputError(
                 f"export: expected outputs within {BOUNDS[precision]} of torch's, got {found}"
             )
-        publish(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return differences
 
 
