@@ -296,33 +296,20 @@ def _key(name: str) -> str:
     return name.removeprefix("--").replace("-", "_")
 
 
+def _values(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    return {_key(name): getattr(arguments, _key(name)) for name in names}
+
+
 def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Collect the fields of `SegmenterOptions`, which `Segmenter` takes as well."""
-    return {
-        "score_threshold": arguments.score_threshold,
-        "max_instances": arguments.max_instances,
-        "nms": arguments.nms,
-        "nms_iou": arguments.nms_iou,
-        "classes": tuple(arguments.classes),
-        "rescoring": arguments.rescoring,
-    }
+    return {**_values(arguments, DETECTIONS), "classes": tuple(arguments.classes)}
 
 
 def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """Load the network that the options describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
 
-    return Segmenter(
-        preset=arguments.preset,
-        weights=arguments.weights,
-        class_names=arguments.class_names,
-        engine=arguments.engine,
-        device=arguments.device,
-        precision=arguments.precision,
-        resize=arguments.resize,
-        compile=arguments.compile,
-        **detection_options(arguments),
-    )
+    return Segmenter(**_values(arguments, NETWORK + RUNNING), **detection_options(arguments))
 
 
 @contextmanager

@@ -37,15 +37,6 @@ from .options import (
 if TYPE_CHECKING:
     from yolact_ros.training.recipe import Recipe
 
-_RECIPE_CHANGES = (
-    "learning_rate",
-    "weight_decay",
-    "augmentation",
-    "class_loss",
-    "average",
-    "gradient_clip",
-)
-
 
 def register(commands: Any) -> None:
     """Add the command to `argparse`'s subparsers."""
@@ -248,11 +239,9 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     """Apply the options to the recipe that they name."""
     from yolact_ros.training import recipe
 
-    changes = {name: getattr(arguments, name) for name in _RECIPE_CHANGES}
-    return replace(
-        recipe.RECIPES[arguments.recipe],
-        **{name: value for name, value in changes.items() if value is not None},
-    )
+    options = {field.name: getattr(arguments, field.name, None) for field in fields(recipe.Recipe)}
+    changes = {name: value for name, value in options.items() if value is not None}
+    return replace(recipe.RECIPES[arguments.recipe], **changes)
 
 
 def _on_cuda(device: str) -> bool:
