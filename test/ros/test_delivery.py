@@ -11,6 +11,8 @@ from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.diagnostics import values_of
 
+pytestmark = pytest.mark.alone  # at the rates of real cameras
+
 RATE = 30.0
 SECONDS = 5.0
 USUAL_PROCESSING = 150.0

@@ -89,6 +89,7 @@ def assert_matches(message, found):
         assert turned <= max(2, MASK_TOLERANCE * np.count_nonzero(mask))
 
 
+@pytest.mark.alone
 def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weights, say):
     cameras = list(SIZES)
     arguments = ["-r", "__ns:=/robot", "-r", "side/image:=/other/rgb"]
@@ -207,6 +208,7 @@ def test_rubbish_and_unwatched_cameras_touch_no_other(start, peer, weights):
     assert "Traceback" not in node.output
 
 
+@pytest.mark.alone
 def test_under_overload_no_camera_gets_old_and_a_killed_one_is_not_missed(
     start, peer, weights, say
 ):

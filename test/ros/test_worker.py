@@ -69,6 +69,7 @@ def test_an_error_is_reported_and_the_next_frame_is_served(bench):
     wait_until(lambda: bench.done == [["good"]])
 
 
+@pytest.mark.alone
 def test_offer_returns_at_once_while_a_frame_is_worked_on(bench):
     bench.worker.offer("a", 1)
     assert bench.begun.acquire(timeout=5)
@@ -161,6 +162,7 @@ def serve_for(seconds, counts):
     return starts
 
 
+@pytest.mark.alone
 def test_max_rate_takes_the_newest_frame_when_its_time_comes():
     starts = serve_for(0.6, counts=True)
     assert 6 <= len(starts) <= 13  # 12 or 13 are due; a busy machine makes fewer
@@ -168,6 +170,7 @@ def test_max_rate_takes_the_newest_frame_when_its_time_comes():
     assert all(at - frame < 0.04 for at, frame in starts)
 
 
+@pytest.mark.alone
 def test_batches_for_which_nothing_was_computed_do_not_count_for_the_rate():
     assert len(serve_for(0.6, counts=False)) > 25
 

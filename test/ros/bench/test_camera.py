@@ -17,6 +17,7 @@ def stamp(message):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
+@pytest.mark.alone
 def test_frames_come_when_they_are_due_and_to_and_fro():
     messages = [Image(width=width) for width in range(4)]
     seen = []
@@ -35,6 +36,7 @@ def test_frames_come_when_they_are_due_and_to_and_fro():
         assert -0.001 < late < PERIOD
 
 
+@pytest.mark.alone
 def test_frames_that_are_a_period_late_are_not_made():
     def slow(message):
         del message

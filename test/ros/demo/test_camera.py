@@ -21,6 +21,7 @@ def stamp(message):
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
+@pytest.mark.alone  # no frame may be lost
 def test_everything_of_one_frame_belongs_together(start, peer):
     got = {name: peer.collect(kind, name) for name, kind in TOPICS.items()}
     camera = start(
