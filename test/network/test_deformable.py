@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from yolact_ros.network import build_network
 from yolact_ros.network.deformable import DeformableConv2d
+from yolact_ros.presets import ResNetSpec, get_preset
 
 
 def layer(stride=1):
@@ -58,8 +61,13 @@ def test_bfloat16_is_cast_around_the_operator():
 
 @pytest.mark.slow
 def test_yolact_plus_trains_in_fp32_and_under_autocast_and_exports():
+    preset = dataclasses.replace(
+        get_preset("yolact_plus_resnet50"),
+        backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1),
+        input_size=138,
+    )
     torch.manual_seed(0)
-    network = build_network("yolact_plus_resnet50")
+    network = build_network(preset)
     x = torch.randn(1, 3, 138, 138)
     trained = [name for name, _ in network.named_parameters() if "maskiou" not in name]
     for enabled in (False, True):

@@ -17,6 +17,8 @@ from yolact_ros.training.losses.multibox import MultiBoxLoss
 from yolact_ros.training.module import TrainingError, TrainingModule
 from yolact_ros.training.recipe import RECIPES
 
+PRESET = dataclasses.replace(get_preset("yolact_demo"), input_size=160)
+
 
 @pytest.fixture(scope="module")
 def dataset(scenes):
@@ -26,11 +28,11 @@ def dataset(scenes):
 @pytest.fixture(scope="module")
 def batch(dataset):
     none = augmentation_named("none")
-    samples = TrainingSet(dataset, input_size=320, augmentation=none, seed=0)
+    samples = TrainingSet(dataset, input_size=PRESET.input_size, augmentation=none, seed=0)
     return collate([samples[0], samples[1]])
 
 
-def make_module(preset="yolact_demo", **changed):
+def make_module(preset=PRESET, **changed):
     torch.manual_seed(0)
     options = {
         "network": build_network(preset),
@@ -113,14 +115,12 @@ def test_the_input_is_normalised_as_for_inference(batch):
     from yolact_ros.inference.preprocess import Preprocessor
 
     images, _ = batch
-    preset = get_preset("yolact_demo")
-    expected = Preprocessor(preset, torch.device("cpu"), torch.float32)(list(images), "rgb")
+    expected = Preprocessor(PRESET, torch.device("cpu"), torch.float32)(list(images), "rgb")
     torch.testing.assert_close(make_module()._normalize(images), expected)
 
 
 def test_the_mask_iou_net_learns(batch):
-    preset = dataclasses.replace(get_preset("yolact_demo"), mask_iou=True)
-    module = make_module(preset)
+    module = make_module(dataclasses.replace(PRESET, mask_iou=True))
     before = module.network.maskiou_net.maskiou_net[0].weight.clone()
     learn(module, batch, 2)
     assert not torch.equal(before, module.network.maskiou_net.maskiou_net[0].weight)

@@ -12,7 +12,7 @@ from yolact_testing.comparing import assert_same_bits
 NAN = float("nan")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     seed=st.integers(0, 2**31),
     prototype_size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
