@@ -53,3 +53,7 @@ TRAINING_DEVICES = ("auto", "cpu", "cuda")
 
 EXTRA_KINDS = ("dumbbell", "mushroom")
 """Kinds of objects in synthetic scenes that the demo's network does not know."""
+
+SHEET_PICTURES = (".png", ".jpg", ".jpeg")
+SHEET_PAGES = (".html", ".htm")
+"""Suffixes of the file that `dataset check --out` writes."""

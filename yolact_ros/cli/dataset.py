@@ -8,7 +8,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from yolact_ros.choices import EXTRA_KINDS
+from yolact_ros.choices import EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 
@@ -22,9 +22,6 @@ from .options import (
     positive_int,
     shared,
 )
-
-SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".html", ".htm")
-"""Suffixes of the file that `dataset check --out` writes."""
 
 
 def register(commands: Any) -> None:
@@ -69,7 +66,7 @@ def _register_check(actions: Any) -> None:
                 "--images",
                 "--out",
                 out={
-                    "type": file_ending(*SHEET_SUFFIXES),
+                    "type": file_ending(*SHEET_PICTURES, *SHEET_PAGES),
                     "required": False,
                     "help": "Draw samples to this file: as one picture (.png, .jpg), or on a page "
                     "with tables (.html).",

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolact_ros.choices import SHEET_PAGES
 from yolact_ros.datasets.choose import choose_images
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.datasets.problems import Problem
@@ -21,9 +22,6 @@ from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit
 from yolact_ros.web import Html, image, paragraph, render_page, section, table
 
 from .dataset_text import COLUMNS, class_rows, grouped, headline
-
-PICTURES = (".png", ".jpg", ".jpeg")
-PAGES = (".html", ".htm")
 
 _TILE = (420, 560)
 _SHOWN_PROBLEMS = 10
@@ -40,7 +38,7 @@ def write_page(
     """Write a picture or an HTML page that needs no other file.
 
     Args:
-        path: The file; its suffix, one of `PICTURES` and `PAGES`, decides on the format.
+        path: The file; its suffix, in `SHEET_PICTURES` or `SHEET_PAGES`, decides on the format.
         dataset: The data set to show.
         statistics: Its counts.
         problems: Its errors and warnings.
@@ -52,7 +50,7 @@ def write_page(
     tiles = [_draw(dataset, image) for image in choose_images(dataset, samples)]
     title = headline(dataset, statistics)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() in PAGES:
+    if path.suffix.lower() in SHEET_PAGES:
         path.write_text(_html(title, tiles, statistics, problems), encoding="utf-8")
         return
     legend = [

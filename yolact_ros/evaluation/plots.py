@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+
+from yolact_ros.visualization.figure import figure_png
 
 from .coco import PrecisionRecall
 
@@ -54,7 +54,7 @@ def precision_recall_plot(curves: PrecisionRecall, iou: float) -> bytes:
     axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
     axes.grid(color="#e4e7eb", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return figure_png(figure, _DPI)
 
 
 def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) -> bytes:
@@ -89,7 +89,7 @@ def confusion_plot(matrix: npt.NDArray[np.int64], class_names: Sequence[str]) ->
         line(len(class_names) - 0.5, color=_GREY, linewidth=1)
     _label(axes, "", "found class", "true class")
     figure.colorbar(shown, ax=axes, fraction=0.046, label="share of the row")
-    return _png(figure)
+    return figure_png(figure, _DPI)
 
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
@@ -101,12 +101,3 @@ def _label(axes: Axes, title: str, x: str, y: str) -> None:
 def _plain(name: str) -> str:
     """Escape a name so that matplotlib does not take it for a formula."""
     return name.replace("$", r"\$")
-
-
-def _png(figure: Figure) -> bytes:
-    # The canvas by itself: pyplot keeps state and looks for a display.
-    canvas = FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.set_dpi(_DPI)
-    canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

@@ -7,8 +7,9 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from yolact_ros.visualization.figure import figure_png
 
 Points = dict[str, dict[int, float]]
 
@@ -39,7 +40,6 @@ def draw_curve(log: Path, picture: Path) -> None:
     """
     points = read_log(log)
     figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     losses, precision = figure.subplots(1, 2)
     for name in sorted(points):
         steps = sorted(points[name])
@@ -54,4 +54,4 @@ def draw_curve(log: Path, picture: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    figure.savefig(picture, dpi=110)
+    picture.write_bytes(figure_png(figure, 110))

@@ -2,7 +2,7 @@
 """Pictures for people: an image and its `Instances` go in, the image with an overlay comes out.
 
 Read `overlay` first, which draws masks, boxes and labels; `palette` gives each class its colour;
-`contact_sheet` arranges many pictures on one page.
+`contact_sheet` arranges many pictures on one page. `figure` encodes plots.
 """
 
 from .overlay import TRUTH_STYLE, OverlayStyle, draw_overlay, encode_jpeg, paint_overlay
