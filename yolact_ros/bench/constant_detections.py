@@ -93,8 +93,6 @@ def spread_boxes(count: int, area: float, seed: int = 0) -> Tensor:
 
 def _best_candidates(boxes: Tensor, scores: Tensor, count: int) -> Tensor:
     """Indices of priors, (count,): first those that no better one covers."""
-    if count == 0:
-        return torch.zeros(0, dtype=torch.int64, device=scores.device)
     pool = min(len(scores), max(200, 10 * count))
     apart, _, _ = cross_class_fast_nms(boxes, scores, 0.5, pool)
     order = scores.amax(dim=1).argsort(descending=True)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from yolact_ros.errors import InputError
 
-_STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): sets the peak resident set size to the current one
 
 
 def reset_peak_memory() -> int:
-    """Set this process's peak to its current resident set size and return that, in bytes.
+    """Set this process's peak, "VmHWM", to its current resident set size; return that, in bytes.
 
     Raises:
         InputError: The system does not let it be set.
@@ -26,26 +25,15 @@ def reset_peak_memory() -> int:
         _CLEAR.write_text(_RESET_PEAK)
     except OSError as error:
         raise InputError(f"expected a Linux whose {_CLEAR} can be written: {error}") from error
-    return read_sizes(_STATUS)["VmRSS"]
+    return read_sizes()["VmRSS"]
 
 
-def peak_memory() -> int:
-    """Largest resident set size of this process since it was last reset, in bytes."""
-    return read_sizes(_STATUS)["VmHWM"]
-
-
-def held_memory() -> dict[str, int]:
-    """Resident bytes of this process: all, and those of no file, which a leak makes grow.
+def read_sizes(file: Path = Path("/proc/self/status")) -> dict[str, int]:
+    """Read the sizes in a file of lines such as "Rss:  123 kB", in bytes by their names.
 
     Raises:
-        OSError: The system does not say.
+        OSError: The system has no such file.
     """
-    sizes = read_sizes(_STATUS)
-    return {"resident": sizes["VmRSS"], "without_files": sizes["RssAnon"]}
-
-
-def read_sizes(file: Path) -> dict[str, int]:
-    """Read the sizes in a file of lines such as "Rss:  123 kB", in bytes by their names."""
     found = {}
     for line in file.read_text().splitlines():
         words = line.split()

@@ -15,25 +15,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.device import resolve_precision
 from yolact_ros.inference.timing import StageClock
 from yolact_ros.provenance import versions
 from yolact_ros.structures import Instances
 from yolact_ros.visualization import draw_overlay
 
 from .baseline import PlainSegmenter, draw_plainly
-from .complexity import count_complexity
-from .machine import describe_machine, measure_gemm
-from .memory import held_memory, peak_memory, reset_peak_memory
+from .machine import describe_machine
+from .memory import read_sizes, reset_peak_memory
 from .settings import SpeedSettings
 from .tables import CALL_STAGES
-from .timings import percentiles, ratio_of
+from .timings import percentiles
 from .workload import SEED, Image, Workload
 
 _AFTER_NETWORK = ("decode", "masks", "download")
 _SUMS = ("total", "after_network", "outside_network")
-_HOST = torch.device("cpu")
 
 _Times = dict[str, npt.NDArray[np.float64]]
 """Milliseconds of each call, by stage."""
@@ -54,8 +52,8 @@ def measure_speed(
 
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
-        the same under `baseline`, and the ratios of the medians; memory, arithmetic, machine,
-        versions and settings; with another engine than torch `in_torch`: network and total in
+        the same under `baseline`, and the ratios of the medians; memory, machine, versions and
+        settings; with another engine than torch `in_torch`: network and total in
         torch, in turns, too. `total` is the wall clock from images in host memory to instances in
         host memory, for the whole batch.
     """
@@ -66,28 +64,29 @@ def measure_speed(
         result = _describe(workload) | _summary(timings["segmenter"], settings)
         result["memory"] = _peak_memory(workload.segmenter, workload)
         result["growth"] = held
-        result["compute"] = _compute(workload, result, workload.segmenter.precision)
         if workload.in_torch:
             times = timings["in_torch"]
             result["in_torch"] = {n: percentiles(times[n]) for n in ("network", "total")}
         if workload.baseline:
             result["baseline"] = other = _summary(timings["baseline"], settings)
             other["memory"] = _peak_memory(workload.baseline, workload)
-            other["compute"] = _compute(workload, other, "fp32")
             result["ratios"] = ratios(result, other)
-            result["ratio"] = result["ratios"]["total"]
     return result
 
 
 def ratios(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, float | None]:
     """Baseline over ours: medians of the sums and of every stage that both have, and memory."""
-    slow = {name: baseline[name] for name in _SUMS} | baseline["stages"]
-    fast = {name: ours[name] for name in _SUMS} | ours["stages"]
-    found = {name: ratio_of(slow[name], fast[name]) for name in fast if name in slow}
-    for name, megabytes in ours["memory"].items():
-        other = baseline["memory"][name]
-        found[name] = other / megabytes if megabytes and other is not None else None
-    return found
+    slow, fast = (
+        {name: side[name]["p50_ms"] for name in _SUMS}
+        | {name: times["p50_ms"] for name, times in side["stages"].items()}
+        | side["memory"]
+        for side in (baseline, ours)
+    )
+    return {
+        name: slow[name] / value if value and slow[name] is not None else None
+        for name, value in fast.items()
+        if name in slow
+    }
 
 
 def _calls(workload: Workload, around: Any) -> dict[str, _Call]:
@@ -140,7 +139,7 @@ def _time_call(
     around: Any = None,
 ) -> dict[str, float]:
     """Milliseconds of each stage of one call, and in "total" from images to instances."""
-    clock = StageClock(_HOST)
+    clock = StageClock(torch.device("cpu"))
     if around:
         images = [around.arrive(number + i) for i in range(len(images))]
         clock.record("arrival")
@@ -181,19 +180,6 @@ def _summary(times: _Times, settings: SpeedSettings) -> dict[str, Any]:
     }
 
 
-def _compute(workload: Workload, summary: Mapping[str, Any], precision: str) -> dict[str, float]:
-    device = workload.segmenter.device
-    flops = count_complexity(workload.segmenter.preset).flops * workload.settings.batch
-    achieved = flops * 1000 / summary["stages"]["network"]["p50_ms"]
-    gemm = measure_gemm(device, resolve_precision(precision, device)[1])
-    return {
-        "network_flops": flops,
-        "achieved_flops_per_second": achieved,
-        "gemm_flops_per_second": gemm,
-        "share_of_gemm": achieved / gemm,
-    }
-
-
 def _peak_memory(
     segment: Callable[[Sequence[Image]], Any], workload: Workload
 ) -> dict[str, float | None]:
@@ -206,19 +192,17 @@ def _peak_memory(
     found: dict[str, float | None] = {"host_peak_mb": None, "host_peak_after_network_mb": None}
     try:
         before = reset_peak_memory()
-        held = segment(images)
-        found["host_peak_mb"] = (peak_memory() - before) / 1e6
-        del held
+        segment(images)
+        found["host_peak_mb"] = (read_sizes()["VmHWM"] - before) / 1e6
         if getattr(segment, "compiled", False):
             segment = workload.make_segmenter("off")  # whose network says when it is done
             segment(images)
         workload.detections.on_output = lambda: marks.append(reset_peak_memory())
-        held = segment(images)
+        segment(images)
         # In a CUDA graph, the network's end cannot be seen.
         if marks:
-            found["host_peak_after_network_mb"] = (peak_memory() - marks[-1]) / 1e6
-        del held
-    except ValueError:
+            found["host_peak_after_network_mb"] = (read_sizes()["VmHWM"] - marks[-1]) / 1e6
+    except InputError:
         pass  # a system that does not let its peak be reset
     finally:
         workload.detections.on_output = None
@@ -234,10 +218,12 @@ def _peak_memory(
 
 def _held_memory(device: torch.device) -> dict[str, float]:
     gc.collect()
+    held = {}
     try:
-        held = {f"host_{name}_mb": size / 1e6 for name, size in held_memory().items()}
+        held["host_resident_mb"] = read_sizes()["VmRSS"] / 1e6
+        held["host_without_files_mb"] = read_sizes()["RssAnon"] / 1e6  # which a leak makes grow
     except OSError:
-        held = {}  # a system without /proc
+        pass  # a system without /proc
     if device.type == "cuda":
         held["device_mb"] = torch.cuda.memory_allocated(device) / 1e6
         held["device_reserved_mb"] = torch.cuda.memory_reserved(device) / 1e6
@@ -259,7 +245,7 @@ def _describe(workload: Workload) -> dict[str, Any]:
             "image_size": list(settings.image_size),
             "box_area": workload.box_area,
         },
-        "machine": describe_machine(segmenter.device),
+        "machine": describe_machine(str(segmenter.device)),
         "versions": versions(),
     }
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from yolact_ros.inference.timing import STAGES
@@ -15,8 +16,18 @@ NODE_STAGES = (
     *("overlay", "message", "publish", "processing", "total", "age"),
 )
 """Stages of a frame in order, as the node tells them."""
-STAGE_SUMS = ("arrival", "batch", "processing", "total", "age")
-"""Times of several stages together, which the node tells, too."""
+COUNTS = {
+    "published": "published",
+    "lost_in_dds": "lost in DDS",
+    "received": "received",
+    "replaced": "replaced",
+    "too_old": "too old",
+    "bad": "bad",
+    "failed": "failed",
+    "unwanted": "unwanted",
+    "processed": "processed",
+}
+"""What is counted of a camera's frames, and how it is called."""
 
 _Side = Mapping[str, Any]
 _SUMS = {
@@ -30,17 +41,6 @@ _PEAKS = {
     "host_peak_after_network_mb": "host, peak after the network, MB",
     "device_peak_mb": "device, peak of a call, MB",
     "device_peak_with_weights_mb": "device, peak with the weights, MB",
-}
-_COUNTS = {
-    "published": "published",
-    "lost_in_dds": "lost in DDS",
-    "received": "received",
-    "replaced": "replaced",
-    "too_old": "too old",
-    "bad": "bad",
-    "failed": "failed",
-    "unwanted": "unwanted",
-    "processed": "processed",
 }
 _COMPARED = {
     "frames_per_second": "frames/s",
@@ -62,17 +62,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     cells = [[str(cell) for cell in row] for row in (titles, *rows)]
     cells = [row + [""] * (len(titles) - len(row)) for row in cells]
     first, *others = (max(map(len, column)) for column in zip(*cells, strict=True))
-    widths = [max(8, width + 2) for width in others]
-    return [
-        (f"{row[0]:<{max(14, first)}}"
-         + "".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]  # fmt: skip
+    columns = [f"{{:<{max(14, first)}}}", *(f"{{:>{max(8, width + 2)}}}" for width in others)]
+    return ["".join(columns).format(*row).rstrip() for row in cells]
 
 
 def speed_table(result: Mapping[str, Any]) -> str:
-    """The result of `measure_speed`: stages, sums, memory, arithmetic."""
+    """The result of `measure_speed`: stages, sums, memory."""
     baseline, ratios = result.get("baseline"), result.get("ratios", {})
     sides = [result, *([baseline] if baseline else [])]
     titles = ["ms per call", "median", "p95", "p99"]
@@ -91,21 +86,20 @@ def speed_table(result: Mapping[str, Any]) -> str:
     add({name: name for name in CALL_STAGES}, [side["stages"] for side in sides])
     rows.append([""])
     add(_SUMS, sides)
-    for name, times in result.get("in_torch", {}).items():
-        rows.append([f"{name} in torch", *_cells(times, 2)])
     add({"frames_per_second": "frames/s"}, sides, 1)
     rows.append([""])
     add(_PEAKS, [side["memory"] for side in sides], 1)
-    lines = [describe_settings(result), _conditions(result), "", *table(titles, rows)]
+    calls = f"{result['settings']['frames']} calls each, in turns; TF32 off; {_versions(result)}"
+    lines = [describe_settings(result), calls, "", *table(titles, rows)]
     for name, times in result.get("in_torch", {}).items():
-        own = result["stages"].get(name) or result[name]
-        lines.append(f"{name}: torch takes {times['p50_ms'] / own['p50_ms']:.2f} times as long")
-    held, end = result["growth"]["start"], result["growth"]["end"]
-    lines += [_growth(name, before, end[name]) for name, before in held.items()]
-    lines.append(_compute("network", result["compute"]))
-    if baseline:
-        lines.append(_compute("baseline's network", baseline["compute"]))
-        lines.append(f"ratio of the totals: {result['ratio']:.2f}")
+        own, median = result["stages"].get(name) or result[name], times["p50_ms"]
+        lines.append(
+            f"{name} in torch: {median:.2f} ms, {median / own['p50_ms']:.2f} times as long"
+        )
+    for name, before in result["growth"]["start"].items():
+        after, label = result["growth"]["end"][name], name.removesuffix("_mb").replace("_", " ")
+        held = f"{before:.1f} MB after warm-up, {after:.1f} at the end"
+        lines.append(f"held, {label}: {held}, {after / before - 1:+.2%}")
     return "\n".join(lines)
 
 
@@ -125,12 +119,6 @@ def describe_settings(result: Mapping[str, Any]) -> str:
     )
 
 
-def _conditions(result: Mapping[str, Any]) -> str:
-    on = " and ".join(name for name, state in result["machine"]["tf32"].items() if state)
-    calls = f"{result['settings']['frames']} calls each, in turns"
-    return f"{calls}; TF32 {'on for ' + on if on else 'off'}; {_versions(result)}"
-
-
 def _versions(result: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in result["versions"].items())
 
@@ -145,21 +133,6 @@ def _cells(value: Mapping[str, float] | float | None, digits: int) -> list[str]:
 
 def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _growth(name: str, before: float, after: float) -> str:
-    change = f"{after / before - 1:+.2%}" if before else f"{after - before:+.1f} MB"
-    label = name.removesuffix("_mb").replace("_", " ")
-    return f"held, {label}: {before:.1f} MB after warm-up, {after:.1f} at the end, {change}"
-
-
-def _compute(label: str, compute: Mapping[str, float]) -> str:
-    return (
-        f"{label}: {compute['network_flops'] / 1e9:.1f} GFLOP per call, "
-        f"{compute['achieved_flops_per_second'] / 1e9:.1f} GFLOP/s, "
-        f"{compute['share_of_gemm']:.0%} of a matrix product's "
-        f"{compute['gemm_flops_per_second'] / 1e9:.1f}"
-    )
 
 
 def node_table(result: Mapping[str, Any]) -> str:
@@ -178,7 +151,7 @@ def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
     """Compare one node for all cameras with one for each: "one", "many", "ratio" by value."""
     compared = {}
     for name in _COMPARED:
-        left, right = ({**side, **(side["memory"] or {})}.get(name) for side in (one, many))
+        left, right = ((side | side["memory"])[name] for side in (one, many))
         if left is not None and right:
             compared[name] = {"one": left, "many": right, "ratio": left / right}
     return compared
@@ -187,39 +160,29 @@ def compare(one: Mapping[str, Any], many: Mapping[str, Any]) -> dict[str, Any]:
 def describe_node_settings(result: Mapping[str, Any]) -> str:
     """Network, machine and cameras of `measure_node` in one line."""
     settings, machine = result["settings"], result["machine"]
-    cameras: dict[str, int] = {}
-    for camera in settings["cameras"]:
-        height, width = camera["image_size"]
-        kind = f"{width}x{height} at {camera['rate_hz']:g} Hz"
-        cameras[kind] = cameras.get(kind, 0) + 1
+    cameras = Counter((*camera["image_size"], camera["rate_hz"]) for camera in settings["cameras"])
+    kinds = (f"{n} x {w}x{h} at {rate:g} Hz" for (h, w, rate), n in cameras.items())
+    delivery = f"{settings['transport']}, {settings['reliability'].replace('_', ' ')}"
     turns = f", {settings['rounds']} times" if settings["rounds"] > 1 else ""
     return (
         f"{result['preset']}, {result['precision']} on {machine['name']}"
         + (f", {machine['cores']} cores" if machine["device"] == "cpu" else "")
-        + "; "
-        + ", ".join(f"{count} x {kind}" for kind, count in cameras.items())
-        + f", {settings['transport']}, {settings['reliability'].replace('_', ' ')}; "
+        + f"; {', '.join(kinds)}, {delivery}; "
         f"{settings['seconds']:g} s{turns} after {settings['warm_up_s']:g} s"
     )
-
-
-def ordered_stages(stages: Mapping[str, _Side]) -> dict[str, _Side]:
-    """Stages in the order of a frame's way through the node, and unknown ones behind them."""
-    known = [name for name in NODE_STAGES if name in stages]
-    return {name: stages[name] for name in [*known, *sorted(set(stages) - set(known))]}
 
 
 def _counts(arrangement: Mapping[str, Any]) -> list[str]:
     cameras = arrangement["cameras"]
     topics = list(cameras[0]["results"])
     rows = [
-        [*(camera[name] for name in _COUNTS), *(camera["results"][t]["received"] for t in topics)]
+        [*(camera[name] for name in COUNTS), *(camera["results"][t]["received"] for t in topics)]
         for camera in cameras
     ]
     named = [[camera["name"], *row] for camera, row in zip(cameras, rows, strict=True)]
     if len(cameras) > 1:
         named.append(["all", *(sum(column) for column in zip(*rows, strict=True))])
-    lines = table(["frames", *_COUNTS.values(), *(f"-> {topic}" for topic in topics)], named)
+    lines = table(["frames", *COUNTS.values(), *(f"-> {topic}" for topic in topics)], named)
     lines += [f"{camera['name']}: {remark}" for camera in cameras for remark in _remarks(camera)]
     if problems := [f"  {c['name']}: {text}" for c in cameras for text in c["problems"]]:
         return [*lines, "the sums do not close:", *problems]
@@ -227,16 +190,14 @@ def _counts(arrangement: Mapping[str, Any]) -> list[str]:
     return [*lines, f"the sums close: {sums}"]
 
 
-def _remarks(camera: Mapping[str, Any]) -> list[str]:
-    remarks = []
+def _remarks(camera: Mapping[str, Any]) -> Iterator[str]:
     if camera["skipped"]:
-        remarks.append(f"{camera['skipped']} frames were not made in time by the camera")
+        yield f"{camera['skipped']} frames were not made in time by the camera"
     if camera["lost_in_dds"] > camera["lost"]:
-        remarks.append(
+        yield (
             f"of {camera['lost_in_dds']} frames lost in DDS the node was told of {camera['lost']}; "
             "the others were the last, or replaced in its queue before its executor came"
         )
-    return remarks
 
 
 def _ages(cameras: Sequence[Mapping[str, Any]], frames_per_second: float) -> list[str]:
@@ -252,35 +213,33 @@ def _ages(cameras: Sequence[Mapping[str, Any]], frames_per_second: float) -> lis
 
 
 def _node_stages(stages: Mapping[str, _Side]) -> list[str]:
+    order = [*NODE_STAGES, *sorted(set(stages) - set(NODE_STAGES))]
     rows = [
-        [name, _number(times["p50_ms"]), _number(times["p95_ms"])]
-        for name, times in ordered_stages(stages).items()
+        [name, _number(stages[name]["p50_ms"]), _number(stages[name]["p95_ms"])]
+        for name in order
+        if name in stages
     ]
     return table(["stage, ms", "p50", "p95"], rows)
 
 
-def _use(arrangement: Mapping[str, Any]) -> list[str]:
-    lines = []
-    if arrangement["batch_size"] is not None:
-        lines.append(f"frames in a batch: {arrangement['batch_size']:.2f}")
-    count = arrangement["nodes"]
+def _use(arrangement: Mapping[str, Any]) -> Iterator[str]:
+    count, memory = arrangement["nodes"], arrangement["memory"]
     nodes = "the node" if count == 1 else f"the {count} nodes"
+    if arrangement["batch_size"] is not None:
+        yield f"frames in a batch: {arrangement['batch_size']:.2f}"
     if (cores := arrangement["processor_cores"]) is not None:
         others = arrangement["others_processor_cores"]
-        lines.append(f"processor: {nodes} {cores:.2f} cores; cameras and subscriber {others:.2f}")
-    if memory := arrangement["memory"]:
-        lines.append(
+        yield f"processor: {nodes} {cores:.2f} cores; cameras and subscriber {others:.2f}"
+    if memory["pss_mb"] is not None:
+        yield (
             f"memory of {nodes}, MB: {memory['pss_mb']:.0f} (PSS: shared pages by share), "
             f"{memory['without_files_mb']:.0f} without files, {memory['rss_mb']:.0f} in all (RSS), "
             f"{memory['peak_rss_mb']:.0f} at most"
         )
     if arrangement["gpu_use"] is not None:
-        lines.append(f"GPU: at work {arrangement['gpu_use']:.0%} of the time")
+        yield f"GPU: at work {arrangement['gpu_use']:.0%} of the time"
     if arrangement["gpu_memory_mb"] is not None:
-        by_process = arrangement["gpu_memory_by"] == "process"
-        note = "" if by_process else " (growth of all that is in use)"
-        lines.append(f"memory of the GPU, MB: {arrangement['gpu_memory_mb']:.0f}{note}")
-    return lines
+        yield f"memory of the GPU, growth in MB: {arrangement['gpu_memory_mb']:.0f}"
 
 
 def _comparison(comparison: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Percentiles of measured times, and their ratio; no torch."""
+"""Percentiles of measured times; no torch."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +13,3 @@ def percentiles(values: npt.NDArray[np.float64], unit: str = "_ms") -> dict[str,
     Of fewer than 100 values, p99 is little less than the largest one. The unit ends each key.
     """
     return {f"p{p}{unit}": float(np.percentile(values, p)) for p in (50, 95, 99)}
-
-
-def ratio_of(slow: Mapping[str, float], fast: Mapping[str, float]) -> float | None:
-    """How many times longer the first takes, by the medians; None if the second takes no time."""
-    return slow["p50_ms"] / fast["p50_ms"] if fast["p50_ms"] > 0 else None

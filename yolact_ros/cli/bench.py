@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from typing import Any
 
 from yolact_ros.bench.settings import SpeedSettings
 
 from . import bench_node
-from .bench_output import write_result
+from .bench_output import settings_of, write_result
 from .options import Kind, natural, positive_int, shared
 
 
@@ -103,7 +102,7 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bench` without a part."""
-    settings = _settings(arguments)
+    settings = settings_of(SpeedSettings, arguments)
     from yolact_ros.bench.stages import measure_speed  # torch
     from yolact_ros.bench.tables import speed_table
 
@@ -120,18 +119,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_growth(arguments: argparse.Namespace) -> int:
     """Runs `bench growth`."""
-    settings = _settings(arguments)
+    settings = settings_of(SpeedSettings, arguments)
     from yolact_ros.bench.growth import measure_growth  # torch
 
     result = measure_growth(settings, on_point=print)
     write_result(arguments, result, "growth_plot")
     return 0
-
-
-def _settings(arguments: argparse.Namespace) -> SpeedSettings:
-    names = [field.name for field in fields(SpeedSettings)]
-    given = {name: getattr(arguments, name) for name in names if name in arguments}
-    return SpeedSettings(**given)
 
 
 def _message_frames() -> Any:

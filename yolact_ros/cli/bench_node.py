@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
 
-from .bench_output import write_result
-from .options import ImageSize, image_size, shared
+from .bench_output import settings_of, write_result
+from .options import ImageSize, Kind, from_to, positive_int, shared
 
-_NEEDED = ("rclpy", "ament_index_python", "diagnostic_msgs", "sensor_msgs", "yolact_ros.msg")
 _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
 
 
@@ -42,20 +40,26 @@ def register(parts: Any) -> None:
     )
     node.set_defaults(run=run)
     group = node.add_argument_group("cameras")
-    group.add_argument("--cameras", type=int, default=1, metavar="N", help="Number of cameras.")
+    group.add_argument(
+        "--cameras", type=from_to("N", int, 1, 64), default=1, help="Number of cameras."
+    )
     group.add_argument(
         "--image-size",
-        type=image_size,
+        type=Kind(
+            "WIDTHxHEIGHT",
+            ImageSize.parse,
+            "WIDTHxHEIGHT of 32 to 4096 pixels each, such as 1280x720",
+            lambda size: min(size) >= 32 and max(size) <= 4096,
+        ),
         nargs="+",
         default=[ImageSize(height=480, width=640)],
         help="Width and height of the images in pixels: one for all cameras or one for each.",
     )
     group.add_argument(
         "--rate",
-        type=float,
+        type=from_to("HZ", float, 0.1, 240),
         nargs="+",
         default=[15.0],
-        metavar="HZ",
         help="Frames per second: one for all cameras or one for each.",
     )
     group.add_argument(
@@ -84,10 +88,17 @@ def register(parts: Any) -> None:
         help="Outputs to subscribe to, without `~/`; the ages are those of the first.",
     )
     group.add_argument(
-        "--seconds", type=float, default=20.0, metavar="S", help="Length of the measurement in s."
+        "--seconds",
+        type=from_to("S", float, 1, 3600),
+        default=20.0,
+        help="Length of the measurement in s.",
     )
     group.add_argument(
-        "--warm-up", type=float, default=5.0, metavar="S", help="Length of the warm-up in s."
+        "--warm-up",
+        dest="warm_up_s",
+        type=from_to("S", float, 0, 3600),
+        default=5.0,
+        help="Length of the warm-up in s.",
     )
     group.add_argument(
         "--compare",
@@ -96,15 +107,13 @@ def register(parts: Any) -> None:
     )
     group.add_argument(
         "--rounds",
-        type=int,
+        type=positive_int,
         default=1,
-        metavar="N",
         help="Number of measurements to join; what is compared takes turns.",
     )
     group.add_argument(
         "--domain-id",
-        type=int,
-        metavar="ID",
+        type=from_to("ID", int, 0, 232),
         help="ROS domain. Unless given, one that nobody uses, whatever ROS_DOMAIN_ID says.",
     )
 
@@ -113,25 +122,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs `bench node`."""
     from yolact_ros.ros.bench.settings import NodeBenchSettings, cameras_of
 
-    settings = NodeBenchSettings(
+    settings = settings_of(
+        NodeBenchSettings,
+        arguments,
         cameras=cameras_of(arguments.cameras, arguments.image_size, arguments.rate),
-        transport=arguments.transport,
-        reliability=arguments.reliability,
-        seconds=arguments.seconds,
-        warm_up_s=arguments.warm_up,
-        topics=tuple(arguments.topics.split(",")),
+        topics=tuple(dict.fromkeys(arguments.topics.split(","))),
         parameters=_parameters(arguments),
-        compare=arguments.compare,
-        rounds=arguments.rounds,
-        domain_id=arguments.domain_id,
     )
-    for module in _NEEDED:
-        if not _is_there(module):
-            raise InputError(
-                f"bench node: expected a sourced ROS 2 with this package built in it, found no "
-                f"{module}"
-            )
-    from yolact_ros.ros.bench.measure import measure_node
+    try:
+        from yolact_ros.ros.bench.measure import measure_node
+    except ImportError as error:
+        raise InputError(
+            "bench node: expected a sourced ROS 2 with this package built in it, found no "
+            f"{error.name}"
+        ) from error
     from yolact_ros.ros.signals import ignore_signals
 
     result: dict[str, Any] = {"command": arguments.command_line}
@@ -141,13 +145,11 @@ def run(arguments: argparse.Namespace) -> int:
         ignore_signals()  # it ends already: another Ctrl-C would only become a traceback
         raise
     # Not before: what this process maps of torch would count as shared with the nodes.
-    import torch
-
     from yolact_ros.bench.machine import describe_machine
     from yolact_ros.bench.tables import compare, node_table
     from yolact_ros.provenance import versions
 
-    result["machine"] = describe_machine(torch.device(result["device"]))
+    result["machine"] = describe_machine(result["device"])
     names = {"ros": "ROS_DISTRO", "rmw": "RMW_IMPLEMENTATION"}
     middleware = {name: value for name, key in names.items() if (value := os.environ.get(key))}
     result["versions"] = versions() | middleware
@@ -174,10 +176,3 @@ def _parameters(arguments: argparse.Namespace) -> dict[str, str]:
             raise InputError(f"--parameter: expected each name once, got {name} again")
         parameters[name] = value
     return parameters
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ImportError:
-        return False

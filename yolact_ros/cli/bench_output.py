@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of what was measured."""
+"""Settings of a benchmark, made of its options, and the files of what it measured."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ import argparse
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def settings_of(kind: type[Settings], arguments: argparse.Namespace, **others: Any) -> Settings:
+    """Makes settings, a dataclass, of the options that have the names of its fields."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return kind(**given | others)
 
 
 def write_result(arguments: argparse.Namespace, result: Mapping[str, Any], plot: str) -> None:

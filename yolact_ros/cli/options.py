@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -122,6 +123,12 @@ def file_ending(*suffixes: str) -> Kind[Path]:
     return Kind("FILE", Path, expected, lambda path: path.suffix.lower() in suffixes)
 
 
+def from_to(metavar: str, make: type[Number], low: float, high: float) -> Kind[Number]:
+    """Make the kind of a number from `low` to `high`."""
+    expected = f"{'an integer' if make is int else 'a number'} from {low:g} to {high:g}"
+    return Kind(metavar, make, expected, lambda value: low <= value <= high)
+
+
 class ImageSize(NamedTuple):
     """An image's size in pixels, typed and printed as width x height, such as 1280x720."""
 
@@ -142,7 +149,7 @@ class ImageSize(NamedTuple):
 
 positive_int = Kind("N", int, "an integer of 1 or more", lambda value: value >= 1)
 natural = Kind("N", int, "an integer of 0 or more", lambda value: value >= 0)
-fraction = Kind("F", float, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+fraction = from_to("F", float, 0, 1)
 positive = Kind("X", float, "a number above 0", lambda value: 0 < value < math.inf)
 non_negative = Kind("X", float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
 image_size = Kind("WIDTHxHEIGHT", ImageSize.parse, "WIDTHxHEIGHT in pixels, such as 1280x720")

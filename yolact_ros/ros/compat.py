@@ -21,7 +21,21 @@ __all__ = [
     "create_subscription_with_events",
     "destroy_state_machine",
     "lifecycle_state",
+    "with_information",
 ]
+
+
+def with_information(
+    callback: Callable[[Any, Mapping[str, Any] | None], None],
+) -> Callable[..., None]:
+    """Fit a callback of a message and what the middleware tells of it to this rclpy.
+
+    That is "source_timestamp" and "received_timestamp", ns, 0 where it does not know; None before
+    Iron.
+    """
+    if hasattr(Subscription, "CallbackType"):
+        return callback
+    return lambda message: callback(message, None)  # Humble
 
 
 def create_subscription_with_events(
@@ -37,17 +51,11 @@ def create_subscription_with_events(
     """Create a subscription with those event callbacks that the middleware supports.
 
     Args:
-        callback: Called with each message and what the middleware tells of it: "source_timestamp"
-            and "received_timestamp", ns, 0 where it does not know. None before Iron.
+        callback: Called with each message and its information, see `with_information`.
         message_lost: Called with a status whose `total_count_change` is the number of messages.
         incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
     """
-    receive: Callable[..., None] = callback
-    if not hasattr(Subscription, "CallbackType"):  # Humble
-
-        def receive(message: Any) -> None:
-            callback(message, None)
-
+    receive = with_information(callback)
     wanted: list[dict[str, Any]] = [
         {"message_lost": message_lost, "incompatible_qos": incompatible_qos},
         {"incompatible_qos": incompatible_qos},

@@ -1,41 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pipes between `yolact-ros bench node` and the programs that it starts."""
+"""The pipe between `yolact-ros bench node` and the programs that it starts."""
+
+import os
 
 import pytest
 
 from yolact_ros.errors import InputError
 from yolact_ros.ros.bench.helper import Helper
-from yolact_ros.ros.bench.viewer import _take
 from yolact_ros.ros.processes.children import Children
 
 PROGRAM = """
 import sys
-print("a library says hello")
-print('{"answer": 1}', flush=True)
-sys.stdin.read()
+from multiprocessing.connection import Connection
+pipe = Connection(int(sys.argv[1]))
+settings = pipe.recv()
+print("a library says hello", flush=True)
+pipe.send(settings["first"] + 1)
+pipe.send(pipe.recv()["second"] + 1)
 """
 
 
-def test_a_line_that_is_no_json_is_an_error_and_the_next_one_is_read(tmp_path):
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
     (tmp_path / "program.py").write_text(PROGRAM)
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     with Children() as children:
-        path = {"PYTHONPATH": str(tmp_path)}
-        helper = Helper(
-            "program", {}, tmp_path / "program.log", name="the program", environment=path
-        )
+        log = tmp_path / "program.log"
+        helper = Helper("program", {"first": 1}, log, name="the program")
         children.add(helper)
-        with pytest.raises(InputError, match="the program: expected JSON, got 'a library says he"):
-            helper.answer(60, lambda: None)
-        assert helper.answer(60, lambda: None) == {"answer": 1}
+        yield helper
 
 
-def test_results_that_come_meanwhile_are_for_the_next_question():
-    class Results(list):
-        def __getitem__(self, place):
-            taken = super().__getitem__(place)
-            self.extend((5, 6))  # as the other thread may
-            return taken
+def test_it_answers_whatever_it_prints(helper):
+    assert helper.answer(60, lambda: None) == 2
+    helper.say({"second": 2})
+    assert helper.answer(60, lambda: None) == 3
+    assert helper.last_lines() == "a library says hello"
 
-    results = Results([1, 2, 3, 4])
-    assert _take(results) == [1, 2, 3, 4]
-    assert list(results) == [5, 6]
+
+def test_nobody_waits_for_ever_for_an_answer(helper):
+    assert helper.answer(60, lambda: None) == 2
+    with pytest.raises(InputError, match=r"the program: expected an answer within 0\.3 s"):
+        helper.answer(0.3, lambda: None)
+
+
+def test_a_program_that_ends_is_seen_to_have_ended(helper):
+    def check():
+        if helper.exit_code is not None:
+            raise InputError("it has ended")
+
+    assert helper.answer(60, check) == 2
+    helper.say({"wrong": 2})
+    with pytest.raises(InputError, match="it has ended"):
+        helper.answer(60, check)
+    helper.say({"second": 2})  # which nobody hears

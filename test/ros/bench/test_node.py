@@ -184,4 +184,4 @@ def test_an_unknown_parameter_ends_it_before_it_begins(bench, peer):
     finish(run, peer, code=1)
     [line] = run.output.splitlines()
     assert line.startswith("yolact-ros: parameter: expected one of preset, weights, ")
-    assert line.endswith("got max_instance")
+    assert line.endswith("got 'max_instance'")

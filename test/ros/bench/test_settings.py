@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What nodes and topics `yolact-ros bench node` makes of its arguments."""
 
-import importlib
+import struct
 
 import pytest
 from yolact_ros.msg import InstanceArray
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros import outputs
-from yolact_ros.ros.bench.settings import TOPICS, NodeBenchSettings, arrangements, cameras_of
-from yolact_ros.ros.bench.viewer import stamp_of
+from yolact_ros.ros.bench.measure import measure_node
+from yolact_ros.ros.bench.settings import NodeBenchSettings, arrangements, cameras_of
+from yolact_ros.ros.bench.viewer import TOPICS, stamp_of
 
 
 def settings(count, **others):
@@ -59,11 +61,21 @@ def test_sizes_and_rates_are_for_all_or_for_each():
 
 
 def test_topics_are_the_node_s_outputs():
-    known = {output.topic: output.type for output in outputs._OUTPUTS}
-    assert set(TOPICS) == set(known)
-    for topic, name in TOPICS.items():
-        module, _, kind = name.partition("/")
-        assert getattr(importlib.import_module(module), kind) is known[topic]
+    assert {output.topic: output.type for output in outputs._OUTPUTS} == TOPICS
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"topics": ("instances", "masks")}, "topics: expected one of instances, .*, got 'masks'"),
+        ({"topics": ("",)}, "topics: expected one of instances, .*, got ''"),
+        ({"parameters": {"cameras": "[a]"}}, "parameter: expected one of .*, got 'cameras'"),
+        ({"parameters": {"max_instance": "3"}}, "parameter: .*, max_instances, .*'max_instance'"),
+    ],
+)
+def test_what_the_node_does_not_have_is_refused_before_anything_starts(changes, message):
+    with pytest.raises(InputError, match=message):
+        measure_node(settings(1, **changes))
 
 
 @pytest.mark.parametrize("seconds, nanoseconds", [(0, 0), (1_795_420_411, 112_445_509)])
@@ -74,5 +86,5 @@ def test_the_stamp_is_read_from_the_serialised_message(seconds, nanoseconds):
     message.header.frame_id = "camera"
     message.header.stamp.sec, message.header.stamp.nanosec = seconds, nanoseconds
     assert stamp_of(serialize_message(message)) == seconds * 10**9 + nanoseconds
-    big_endian = b"\x00\x00\x00\x00" + seconds.to_bytes(4, "big") + nanoseconds.to_bytes(4, "big")
+    big_endian = b"\x00\x00\x00\x00" + struct.pack(">iII7s", seconds, nanoseconds, 7, b"camera")
     assert stamp_of(big_endian) == seconds * 10**9 + nanoseconds

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A camera of `yolact-ros bench node`: publishes frames that were made before, and says which.
 
-    python3 -m yolact_ros.ros.bench.camera SETTINGS
+    python3 -m yolact_ros.ros.bench.camera DESCRIPTOR
 
-SETTINGS is JSON. It reads commands from its standard input and answers each on its standard output,
-one line of JSON each, and ends with its input.
+DESCRIPTOR is a `multiprocessing` connection's, as `helper.py` makes it. It gets the settings, says
+when somebody subscribes, then answers commands to film until the connection ends.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from multiprocessing.connection import Connection
+from typing import Any
 
 from yolact_ros.ros.loop import to_and_fro
 
@@ -24,15 +24,16 @@ FIRST_SEED = 4_000_000
 """Seed of the scene of the first camera: neither training nor evaluation uses it."""
 
 _NICE = -10
-_JPEG_QUALITY = 90
+_STEP = 0.05
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the camera until its input ends."""
-    [text] = sys.argv[1:] if args is None else args
-    settings = json.loads(text)
+    """Run the camera until its connection ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+        signal.signal(number, lambda *_: sys.exit())
+    [descriptor] = sys.argv[1:] if args is None else args
+    connection = Connection(int(descriptor))
+    settings = connection.recv()
     raise_priority()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
@@ -49,14 +50,14 @@ def main(args: Sequence[str] | None = None) -> None:
             volatile_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
         messages = _messages(settings)
-        _answer({"ready": True})
-        for line in sys.stdin:
-            command = json.loads(line)
-            if command == "subscribers":
-                _answer({"subscribers": publisher.get_subscription_count()})
-            else:
-                period = 1 / settings["rate_hz"]
-                _answer(film(publisher.publish, messages, period=period, **command))
+        while not publisher.get_subscription_count():
+            time.sleep(_STEP)
+        connection.send("seen")
+        period = 1 / settings["rate_hz"]
+        while True:
+            connection.send(film(publisher.publish, messages, period=period, **connection.recv()))
+    except EOFError:
+        pass
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
@@ -108,12 +109,12 @@ def raise_priority() -> None:
 
 def _messages(settings: Mapping[str, Any]) -> list[Any]:
     """Make the frames as messages, complete but for the stamp."""
-    import cv2
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
 
-    from yolact_ros.ros.conversion.images import append_bytes, array_to_image
+    from yolact_ros.ros.conversion.images import array_to_image
     from yolact_ros.scenes.scene import Scene
+    from yolact_ros.visualization import encode_jpeg
 
     height, width = settings["image_size"]
     scene = Scene.random(FIRST_SEED + settings["seed"], width=width, height=height)
@@ -124,21 +125,10 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
         if settings["transport"] == "raw":
             made.append(array_to_image(pixels, "rgb8", header))
             continue
-        bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
-        append_bytes(message.data, data)
+        message.data.frombytes(encode_jpeg(pixels[:, :, ::-1]))
         made.append(message)
     return made
-
-
-def _answer(content: Mapping[str, Any]) -> None:
-    print(json.dumps(content), flush=True)
-
-
-def _end(signum: int, frame: Any) -> NoReturn:
-    del signum, frame
-    raise SystemExit(0)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,6 @@ OUTCOMES = ("processed", "replaced", "too_old", "bad", "failed", "unwanted")
 """The counters of which exactly one counts each frame received, once it is done with."""
 
 _STAGE = re.compile(r"(.+) (p50|p95) \(ms\)")
-
 
 Arrivals = npt.NDArray[np.int64]
 """Results of one topic, (N, 2): stamp of the image, and when its result came, ns by one clock."""
@@ -48,10 +48,10 @@ def counts_of(values: Mapping[str, str]) -> dict[str, int]:
 
 def stages_of(values: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """Read the times in a status of `/diagnostics`: "p50_ms" and "p95_ms" by stage."""
-    stages: dict[str, dict[str, float]] = {}
+    stages: dict[str, dict[str, float]] = defaultdict(dict)
     for key, value in values.items():
         if found := _STAGE.fullmatch(key):
-            stages.setdefault(found[1], {})[f"{found[2]}_ms"] = float(value)
+            stages[found[1]][f"{found[2]}_ms"] = float(value)
     return stages
 
 
@@ -59,10 +59,10 @@ def joined_stages(
     nodes: Iterable[Mapping[str, Mapping[str, float]]],
 ) -> dict[str, dict[str, float]]:
     """Join times of several nodes or runs: mean of the medians, worst 95th percentile."""
-    joined: dict[str, list[Mapping[str, float]]] = {}
+    joined: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     for stages in nodes:
         for stage, times in stages.items():
-            joined.setdefault(stage, []).append(times)
+            joined[stage].append(times)
     return {
         stage: {
             "p50_ms": float(np.mean([one["p50_ms"] for one in times])),

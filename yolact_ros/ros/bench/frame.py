@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import rclpy
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -16,6 +15,7 @@ from std_msgs.msg import Header
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.conversion.images import array_to_image, image_to_array
 from yolact_ros.ros.conversion.instances import instance_array
+from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.structures import Instances
 
 
@@ -34,7 +34,7 @@ class MessageFrames:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node("yolact_bench", context=self._context)
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        qos = volatile_qos(depth=5, reliable=True)
         self._publisher = self._node.create_publisher(InstanceArray, "~/instances", qos)
         self._subscription = self._node.create_subscription(
             InstanceArray, "~/instances", lambda message: None, qos

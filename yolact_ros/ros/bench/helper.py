@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that `yolact-ros bench node` starts and talks to through pipes."""
+"""A program that `yolact-ros bench node` starts and talks to through a pipe."""
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -21,58 +18,49 @@ _STEP = 0.1
 
 
 class Helper(ChildProcess):
-    """A module that runs as a program, with JSON as its argument and lines of JSON in its pipes.
+    """A module that runs as a program.
+
+    Its argument is the number of a file descriptor, that of a `multiprocessing` connection, from
+    which it gets its settings first.
 
     Args:
         module: Full name.
-        settings: Its argument.
-        log: File of its error output, overwritten.
+        settings: What it gets.
+        log: File of its output, overwritten.
         name: Its name in errors.
-        environment: Variables besides those of this process.
     """
 
-    def __init__(
-        self,
-        module: str,
-        settings: Mapping[str, Any],
-        log: Path,
-        *,
-        name: str,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        command = [sys.executable, "-m", module, json.dumps(settings)]
-        pipe = subprocess.PIPE
-        super().__init__(name, command, log, environment, stdin=pipe, stdout=pipe)
-        self._unread = b""
+    def __init__(self, module: str, settings: Mapping[str, Any], log: Path, *, name: str) -> None:
+        self._pipe, its_end = Pipe()
+        with its_end:
+            number = its_end.fileno()
+            command = [sys.executable, "-m", module, str(number)]
+            super().__init__(name, command, log, pass_fds=[number])
+        self.say(settings)
 
-    def say(self, command: Any) -> None:
+    def say(self, command: Mapping[str, Any]) -> None:
         """Send a command; a program that has ended does not hear it."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            os.write(self._process.stdin.fileno(), json.dumps(command).encode() + b"\n")
+        with suppress(OSError):
+            self._pipe.send(command)
 
-    def answer(self, timeout: float, check: Callable[[], None]) -> Mapping[str, Any]:
+    def answer(self, timeout: float, check: Callable[[], None]) -> Any:
         """Wait for the next answer.
 
         Args:
             timeout: Longest wait, s.
-            check: Called meanwhile; raises when there is no use in waiting.
+            check: Called meanwhile; raises when there is no use in waiting, as when it has ended.
 
         Raises:
-            InputError: None came in time, or the program wrote something else than JSON.
+            InputError: None came in time.
         """
-        assert self._process.stdout is not None
-        output = self._process.stdout.fileno()
         deadline = time.monotonic() + timeout
-        while b"\n" not in self._unread:
+        while not self._pipe.poll(_STEP):
+            check()
             if time.monotonic() > deadline:
                 raise InputError(f"{self.name}: expected an answer within {timeout:g} s, got none")
-            check()
-            if select.select([output], [], [], _STEP)[0]:
-                self._unread += os.read(output, 65536)
-        line, _, self._unread = self._unread.partition(b"\n")
         try:
-            return dict(json.loads(line))
-        except ValueError as error:
-            shown = line.decode(errors="replace").strip()
-            raise InputError(f"{self.name}: expected JSON, got {shown!r}") from error
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            self.wait(timeout)
+            check()
+            raise

@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from yolact_ros.bench.settings import expect
+from yolact_ros.errors import expect_one_of
 from yolact_ros.ros.bench.counts import describe_camera, joined_stages, span_seconds
 from yolact_ros.ros.bench.session import Run, Session
 from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings, arrangements
+from yolact_ros.ros.bench.viewer import TOPICS
 from yolact_ros.ros.fastdds_profile import localhost_variables, profile_variables
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.processes.domain_id import reserve
 from yolact_ros.ros.signals import HeldSignals
+
+OWN_PARAMETERS = ("cameras", "image_transport", "autostart")
+"""Parameters of the node that the measurement sets itself."""
 
 
 def measure_node(
@@ -39,12 +43,15 @@ def measure_node(
         "set_ups" (the arrangements), each with its sums, ages, stages and use.
 
     Raises:
-        InputError: The node has no such parameter, or did not begin to work; the text says why.
+        InputError: The node has no such output, or no such parameter that can be set here, or did
+            not begin to work; the text says why.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
-    known = [spec.name for spec in PARAMETERS]
+    known = [spec.name for spec in PARAMETERS if spec.name not in OWN_PARAMETERS]
     for name in settings.parameters:
-        expect(name in known, "parameter", f"one of {', '.join(known)}", name)
+        expect_one_of("parameter", name, known)
+    for topic in settings.topics:
+        expect_one_of("topics", topic, tuple(TOPICS))
     measured = arrangements(settings)
     runs: list[list[Run]] = [[] for _ in measured]
     domain = reserve() if settings.domain_id is None else nullcontext(settings.domain_id)
@@ -69,20 +76,13 @@ def measure_node(
 def _describe(
     arrangement: Arrangement, settings: NodeBenchSettings, runs: Sequence[Run]
 ) -> dict[str, Any]:
-    cameras = []
+    cameras: list[dict[str, Any]] = []
     seconds = sum(max(settings.seconds, span_seconds(run.cameras)) for run in runs)
     for place, stream in enumerate(arrangement.streams):
-        described = describe_camera([run.cameras[place] for run in runs])
-        received = described["results"][settings.topics[0]]["received"]
-        cameras.append(
-            {
-                "name": stream.camera.name,
-                "image_topic": stream.image,
-                **described,
-                "frames_per_second": received / seconds,
-            }
-        )
-    memory = [run.memory for run in runs if run.memory is not None]
+        camera: dict[str, Any] = {"name": stream.camera.name, "image_topic": stream.image}
+        camera |= describe_camera([run.cameras[place] for run in runs])
+        received = camera["results"][settings.topics[0]]["received"]
+        cameras.append(camera | {"frames_per_second": received / seconds})
     return {
         "name": arrangement.name,
         "nodes": len(arrangement.nodes),
@@ -91,15 +91,14 @@ def _describe(
         "sums_close": not any(camera["problems"] for camera in cameras),
         "stages": joined_stages(stages for run in runs for stages in run.stages),
         **_means([run.use for run in runs]),
-        "memory": _means(memory) if memory else None,
-        "gpu_memory_by": runs[0].gpu_memory_by,
+        "memory": _means([run.memory for run in runs]),
     }
 
 
-def _means(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
     """The mean of each value over the rows that know it; None where none does."""
     means: dict[str, float | None] = {}
     for name in rows[0]:
-        known = [value for row in rows if (value := row[name]) is not None]
+        known = [row[name] for row in rows if not np.isnan(row[name])]
         means[name] = float(np.mean(known)) if known else None
     return means

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much processor, memory and GPU processes use, as the system tells."""
+"""How much processor, memory and GPU processes use, as the system tells; NaN where it does not."""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from yolact_ros.bench.memory import read_sizes
-from yolact_ros.ros.processes.parent import end_with_parent
+from yolact_ros.ros.processes.children import ChildProcess, Children
 
 _PROC = Path("/proc")
 _MEMORY = {
@@ -26,20 +28,20 @@ _LONGEST = 30.0
 """Longest wait for nvidia-smi, s: without a daemon that keeps the driver awake it takes several."""
 
 
-def processor_seconds(pids: Iterable[int]) -> float | None:
-    """Processor time of some processes so far, in s; None: the system does not tell."""
+def processor_seconds(pids: Iterable[int]) -> float:
+    """Processor time of some processes so far, in s; NaN: not known."""
     ticks = 0
     try:
         for pid in pids:
             fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
             ticks += int(fields[11]) + int(fields[12])
     except OSError:
-        return None
+        return math.nan
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_of(pids: Iterable[int]) -> dict[str, float] | None:
-    """Resident memory of some processes together, in MB (10^6 bytes); None: not known.
+def memory_of(pids: Iterable[int]) -> dict[str, float]:
+    """Resident memory of some processes together, in MB (10^6 bytes); NaN: not known.
 
     Returns:
         "rss_mb": all pages; "pss_mb": a page that n processes share counts as 1/n;
@@ -53,7 +55,7 @@ def memory_of(pids: Iterable[int]) -> dict[str, float] | None:
             for name, field in _MEMORY.items():
                 total[name] += sizes[field] * 1e-6
     except OSError:
-        return None
+        return dict.fromkeys(_MEMORY, math.nan)
     return total
 
 
@@ -70,24 +72,14 @@ def gpu_watched(device: str) -> Iterator[list[float]]:
     if gpu is None:
         yield use
         return
-    process = subprocess.Popen(
-        _query(gpu, "gpu=utilization.gpu", f"--loop-ms={_PERIOD}"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=end_with_parent(),
-    )
-    try:
-        yield use
-    finally:
-        process.terminate()
-        try:
-            # what it says in an hour fits into the pipe
-            output, _ = process.communicate(timeout=_LONGEST)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output = ""
-        use += [percent / 100 for line in output.splitlines() for percent in _numbers(line)]
+    command = [*_query(gpu, "utilization.gpu"), f"--loop-ms={_PERIOD}"]
+    with tempfile.NamedTemporaryFile() as output:
+        with Children(_LONGEST) as children:
+            children.add(ChildProcess("nvidia-smi", command, Path(output.name)))
+            yield use
+        for line in output.read().splitlines():
+            with suppress(ValueError):  # "[N/A]"
+                use.append(float(line) / 100)
 
 
 def gpu_of(device: str) -> str | None:
@@ -101,43 +93,18 @@ def gpu_of(device: str) -> str | None:
     return names[index] if index < len(names) else str(index)
 
 
-def gpu_memory(device: str) -> float | None:
-    """Memory in use on a GPU by all processes, in MB (10^6 bytes); None: not known."""
-    found = _numbers(_ask(device, "gpu=memory.used"))
-    return found[0] * 1.048576 if found else None
-
-
-def gpu_memory_of(pids: Collection[int], device: str) -> float | None:
-    """Memory of some processes on a GPU, in MB (10^6 bytes).
-
-    None: not known, as in a container, where the driver knows the processes by other ids.
-    """
-    rows = [_numbers(line) for line in _ask(device, "compute-apps=pid,used_memory").splitlines()]
-    used = [row[1] for row in rows if len(row) == 2 and row[0] in pids]
-    return sum(used) * 1.048576 if used else None
-
-
-def _ask(device: str, what: str) -> str:
+def gpu_memory(device: str) -> float:
+    """Memory in use on a GPU by all processes, in MB (10^6 bytes); NaN: not known."""
     gpu = gpu_of(device)
     if gpu is None:
-        return ""
-    command = _query(gpu, what)
+        return math.nan
+    command = _query(gpu, "memory.used")
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_LONGEST
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""  # not there, or it could not tell
+        answer = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=_LONGEST)
+        return float(answer) * 1.048576
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return math.nan  # not there, or it could not tell
 
 
-def _query(gpu: str, what: str, *others: str) -> list[str]:
-    return ["nvidia-smi", f"--id={gpu}", f"--query-{what}", "--format=csv,noheader,nounits",
-            *others]  # fmt: skip
-
-
-def _numbers(line: str) -> list[float]:
-    """Numbers in a line of CSV; none if one of them is no number, such as "[N/A]"."""
-    try:
-        return [float(word) for word in line.split(",")]
-    except ValueError:
-        return []
+def _query(gpu: str, what: str) -> list[str]:
+    return ["nvidia-smi", f"--id={gpu}", f"--query-gpu={what}", "--format=csv,noheader,nounits"]

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from yolact_ros.errors import InputError
 from yolact_ros.ros.bench import process_use
-from yolact_ros.ros.bench.counts import Arrivals, CameraRun, counts_of, is_settled, stages_of
+from yolact_ros.ros.bench.counts import CameraRun, counts_of, is_settled, stages_of
 from yolact_ros.ros.bench.helper import Helper
 from yolact_ros.ros.bench.process_use import processor_seconds
-from yolact_ros.ros.bench.settings import TOPICS, Arrangement, NodeBenchSettings, Stream
-from yolact_ros.ros.bench.viewer import Viewer
+from yolact_ros.ros.bench.settings import Arrangement, NodeBenchSettings
+from yolact_ros.ros.bench.viewer import TOPICS, Viewer
 from yolact_ros.ros.processes.children import Child, Children
 from yolact_ros.ros.signals import HeldSignals
 
@@ -36,13 +37,11 @@ _LOOP_FRAMES = 12
 _STEP = 0.05
 _PATIENCE = 4.0
 """Seconds that the processes have to end before they are killed."""
-_ERROR = 2
-"""DiagnosticStatus.ERROR."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a session measured; a value that is not known is None.
+    """What a session measured; a number that is not known is NaN.
 
     Attributes:
         cameras: In the order of the settings.
@@ -50,17 +49,15 @@ class Run:
         state: All values of the first node's status, such as "preset", "device", "precision".
         use: "batch_size" (of several cameras), "processor_cores" that the nodes kept busy and
             "others_processor_cores" that cameras and subscriber did, "gpu_use" (0 to 1), and
-            "gpu_memory_mb" of all nodes.
+            "gpu_memory_mb", by which the memory in use on the GPU has grown.
         memory: Sums over all nodes, as `process_use.memory_of`.
-        gpu_memory_by: "process", or "device" where only the growth of all in use is known.
     """
 
     cameras: tuple[CameraRun, ...]
     stages: tuple[dict[str, dict[str, float]], ...]
     state: Mapping[str, str]
-    use: Mapping[str, float | None]
-    memory: dict[str, float] | None
-    gpu_memory_by: str
+    use: Mapping[str, float]
+    memory: Mapping[str, float]
 
 
 class Session:
@@ -94,11 +91,11 @@ class Session:
         Raises:
             InputError: A process ended, or the node cannot be used.
         """
-        topics = [
-            (stream.results + topic, TOPICS[topic])
+        topics = {
+            stream.results + topic: TOPICS[topic]
             for stream in self._arrangement.streams
             for topic in self._settings.topics
-        ]
+        }
         with (
             tempfile.TemporaryDirectory() as folder,
             Children(_PATIENCE) as self._children,
@@ -125,8 +122,6 @@ class Session:
             camera = Helper("yolact_ros.ros.bench.camera", settings, log, name=f"camera {name}")
             self._children.add(camera)
             self._cameras.append(camera)
-        for camera in self._cameras:
-            camera.answer(_START, self._check)
         device = self._settings.parameters.get("device", "auto")
         self._gpu_before = process_use.gpu_memory("cuda" if device == "auto" else device)
         for place, plan in enumerate(self._arrangement.nodes):
@@ -135,7 +130,10 @@ class Session:
             self._children.add(node)
             self._nodes.append(node.pid)
         self._say(f"{self._arrangement.name}: waiting until it is ready")
-        self._wait_until_ready()
+        self._wait_for(self._is_served, _START, "the node: expected to be active")
+        for camera in self._cameras:
+            camera.answer(_ANSWER, self._check)  # that it has a subscriber
+        time.sleep(_SETTLING)
 
     def _warm_up(self) -> None:
         """Let the cameras film as in the measurement, then note where the counters stand."""
@@ -162,28 +160,35 @@ class Session:
             self._films = self._await_films(seconds)
             elapsed = time.monotonic() - begin
             after = {name: processor_seconds(pids) for name, pids in groups.items()}
-        self._use: dict[str, float | None] = {}
-        for name in groups:
-            begun, ended = before[name], after[name]
-            self._use[name] = None if begun is None or ended is None else (ended - begun) / elapsed
-        self._use["gpu_use"] = float(np.mean(gpu_use)) if gpu_use else None
+        self._use = {name: (after[name] - before[name]) / elapsed for name in groups}
+        self._use["gpu_use"] = float(np.mean(gpu_use)) if gpu_use else np.nan
 
     def _collect(self) -> Run:
         """Wait until the nodes are done with every frame, and put all together."""
-        counts = self._counts_at_rest()
+        counts, topics = self._counts_at_rest(), self._settings.topics
         # The system walks through all pages for it: not while the nodes are at work.
         memory = process_use.memory_of(self._nodes)
-        self._use["gpu_memory_mb"], gpu_memory_by = self._gpu_memory()
+        self._use["gpu_memory_mb"] = process_use.gpu_memory(self._device) - self._gpu_before
         nodes = [statuses[-1].values for statuses in self._viewer.of_nodes()]
-        batch_size = nodes[0].get("frames in a batch (mean)")
-        self._use["batch_size"] = None if batch_size is None else float(batch_size)
+        self._use["batch_size"] = float(nodes[0].get("frames in a batch (mean)", "nan"))
+        results = self._viewer.take_results()
+        cameras = zip(
+            self._arrangement.streams, self._films, self._counts_before, counts, strict=True
+        )
         return Run(
-            cameras=self._camera_runs(counts, self._viewer.take_results()),
+            cameras=tuple(
+                CameraRun(
+                    stamps=np.array(film["stamps"], dtype=np.int64),
+                    skipped=film["skipped"],
+                    counts={name: after[name] - before[name] for name in after},
+                    arrivals={name: results[stream.results + name] for name in topics},
+                )
+                for stream, film, before, after in cameras
+            ),
             stages=tuple(map(stages_of, nodes)),
             state=nodes[0],
             use=self._use,
             memory=memory,
-            gpu_memory_by=gpu_memory_by,
         )
 
     def _check(self) -> None:
@@ -194,35 +199,28 @@ class Session:
             last = child.last_lines(1).strip() or "it said nothing"
             raise InputError(f"{child.name} ended with exit code {child.exit_code}: {last}")
         for status in (one for statuses in self._viewer.of_nodes() for one in statuses):
-            if status.level == _ERROR and status.values["state"] == "unconfigured":
+            if status.level == DiagnosticStatus.ERROR and status.values["state"] == "unconfigured":
                 raise InputError(f"the node is {status.message}")
 
-    def _wait_until_ready(self) -> None:
-        """Wait until every node is active and all have found each other."""
-        deadline = time.monotonic() + _START
-        while not (
-            all(self._is_served(stream) for stream in self._arrangement.streams)
-            and self._viewer.is_found()
-            and all(map(self._is_seen, self._cameras))
-        ):
+    def _wait_for(self, condition: Callable[[], bool], seconds: float, expected: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
             self._check()
             if time.monotonic() > deadline:
-                raise InputError(f"the node: expected to be active within {_START:g} s")
+                raise InputError(f"{expected} within {seconds:g} s")
             time.sleep(_STEP)
-        time.sleep(_SETTLING)
 
-    def _is_served(self, stream: Stream) -> bool:
-        statuses = self._viewer.of_topic(stream.image)
+    def _is_served(self) -> bool:
+        """Whether every camera's node is active and has found it, and its results are found."""
         expected = {
             "state": "active",
             "publishers": "1",
             "reliability": self._settings.reliability.replace("_", " "),
         }
-        return bool(statuses) and expected.items() <= statuses[-1].values.items()
-
-    def _is_seen(self, camera: Helper) -> bool:
-        camera.say("subscribers")
-        return bool(camera.answer(_ANSWER, self._check)["subscribers"])
+        histories = [self._viewer.of_topic(stream.image) for stream in self._arrangement.streams]
+        return self._viewer.is_found() and all(
+            history and expected.items() <= history[-1].values.items() for history in histories
+        )
 
     def _order(self, seconds: float) -> None:
         """Tell all cameras to film, from `_LEAD` seconds from now on.
@@ -241,47 +239,25 @@ class Session:
         return tuple(camera.answer(seconds + _ANSWER, self._check) for camera in self._cameras)
 
     def _counts_at_rest(self) -> list[dict[str, int]]:
-        """Each camera's counters, once they stand still and the node is done with every frame."""
+        """Each camera's counters, once they stand still and the node is done with every frame.
+
+        What does not come to rest is taken as it is: the sums tell of it.
+        """
         self._viewer.forget()
-        deadline = time.monotonic() + _REST
-        while True:
-            self._check()
-            histories = [
+        begin = time.monotonic()
+        histories: list[list[dict[str, int]]] = []
+
+        def are_at_rest() -> bool:
+            histories[:] = [
                 [counts_of(status.values) for status in self._viewer.of_topic(stream.image)]
                 for stream in self._arrangement.streams
             ]
-            nodes_told = len(self._viewer.of_nodes()) == len(self._arrangement.nodes)
-            late = time.monotonic() > deadline
-            if nodes_told and all(histories) and (late or all(map(_stands_still, histories))):
-                return [history[-1] for history in histories]
-            if late:
-                raise InputError(f"/diagnostics: expected every camera's within {_REST:g} s")
-            time.sleep(_STEP)
+            all_told = len(self._viewer.of_nodes()) == len(self._arrangement.nodes)
+            late = time.monotonic() - begin > _REST
+            return all_told and all(histories) and (late or all(map(_stands_still, histories)))
 
-    def _camera_runs(
-        self, counts: Sequence[Mapping[str, int]], results: Sequence[Arrivals]
-    ) -> tuple[CameraRun, ...]:
-        topics = self._settings.topics
-        runs = []
-        for place, film in enumerate(self._films):
-            before = self._counts_before[place]
-            mine = results[place * len(topics) :][: len(topics)]
-            runs.append(
-                CameraRun(
-                    stamps=np.array(film["stamps"], dtype=np.int64),
-                    skipped=film["skipped"],
-                    counts={name: count - before[name] for name, count in counts[place].items()},
-                    arrivals=dict(zip(topics, mine, strict=True)),
-                )
-            )
-        return tuple(runs)
-
-    def _gpu_memory(self) -> tuple[float | None, str]:
-        used = process_use.gpu_memory_of(self._nodes, self._device)
-        if used is not None:
-            return used, "process"
-        now, before = process_use.gpu_memory(self._device), self._gpu_before
-        return (None if now is None or before is None else now - before), "device"
+        self._wait_for(are_at_rest, _REST + _ANSWER, "/diagnostics: expected every camera's")
+        return [history[-1] for history in histories]
 
 
 def _stands_still(history: Sequence[Mapping[str, int]]) -> bool:

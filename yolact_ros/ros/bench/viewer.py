@@ -3,33 +3,44 @@
 
 from __future__ import annotations
 
-import importlib
-import struct
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
 
+from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.bench.camera import raise_priority
 from yolact_ros.ros.bench.counts import Arrivals
+from yolact_ros.ros.compat import with_information
 from yolact_ros.ros.diagnostics import values_of
+from yolact_ros.ros.parameters.qos import volatile_qos
 
-_TELLS_WHEN = hasattr(Subscription, "CallbackType")
-"""Whether this rclpy tells when DDS got a message (Iron and later)."""
+TOPICS = {
+    "instances": InstanceArray,
+    "detections": Detection2DArray,
+    "instance_map": Image,
+    "class_map": Image,
+    "overlay": Image,
+}
+"""The outputs that can be subscribed to, and the type of each."""
 
 
 class Status(NamedTuple):
     """A status of `/diagnostics`, with its values by key."""
 
-    level: int
+    level: bytes
     message: str
     values: dict[str, str]
 
@@ -41,14 +52,14 @@ class Viewer:
     and its children would inherit that.
 
     Args:
-        topics: Name and type of each: "/yolact/instances", "yolact_ros.msg/InstanceArray".
+        topics: The results, and the type of each.
     """
 
-    def __init__(self, topics: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, topics: Mapping[str, type]) -> None:
         self._lock = threading.Lock()
-        self._statuses: dict[tuple[str, str], list[Status]] = {}
+        self._statuses: dict[tuple[str, str], list[Status]] = defaultdict(list)
         self._topics = topics
-        self._results: list[list[int]] = [[] for _ in topics]
+        self._results: dict[str, deque[tuple[int, int]]] = {name: deque() for name in topics}
         self._context = rclpy.Context()
         self._thread = ThreadPoolExecutor(1, initializer=raise_priority)
         self._thread.submit(self._subscribe).result()
@@ -70,12 +81,16 @@ class Viewer:
 
     def is_found(self) -> bool:
         """Whether every result has a publisher."""
-        return all(self._node.count_publishers(topic) for topic, _ in self._topics)
+        return all(self._node.count_publishers(topic) for topic in self._topics)
 
-    def take_results(self) -> list[Arrivals]:
-        """Stamp and arrival of the results of each topic since the last call."""
-        taken = [np.array(_take(results), dtype=np.int64) for results in self._results]
-        return [pairs.reshape(-1, 2) for pairs in taken]
+    def take_results(self) -> dict[str, Arrivals]:
+        """Stamp and arrival of the results since the last call, by topic."""
+        taken = {}
+        for topic, results in self._results.items():
+            # As many as there are now: the other thread may append meanwhile.
+            pairs = [results.popleft() for _ in range(len(results))]
+            taken[topic] = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return taken
 
     def forget(self) -> None:
         """Forget the statuses that came so far."""
@@ -100,10 +115,10 @@ class Viewer:
     def _subscribe(self) -> None:
         rclpy.init(args=[], context=self._context)
         self._node = rclpy.create_node("bench_viewer", context=self._context)
-        qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-        for (topic, kind), results in zip(self._topics, self._results, strict=True):
-            note = _noting(results)
-            self._node.create_subscription(_type(kind), topic, note, qos, raw=True)
+        qos = volatile_qos(depth=100, reliable=True)
+        for topic, kind in self._topics.items():
+            note = with_information(partial(_note, self._results[topic]))
+            self._node.create_subscription(kind, topic, note, qos, raw=True)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -111,39 +126,20 @@ class Viewer:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self._lock:
             for status in message.status:
-                values = values_of(status)
-                level = int.from_bytes(status.level, "little")
-                key = (status.name, values.get("image topic", ""))
-                self._statuses.setdefault(key, []).append(Status(level, status.message, values))
+                told = Status(status.level, status.message, values_of(status))
+                key = (status.name, told.values.get("image topic", ""))
+                self._statuses[key].append(told)
 
 
-def _noting(results: list[int]) -> Callable[..., None]:
+def _note(
+    results: deque[tuple[int, int]], data: bytes, information: Mapping[str, int] | None
+) -> None:
     # DDS notes the arrival in a thread of its own: how long Python takes does not matter.
-    def with_time(data: bytes, information: Mapping[str, int]) -> None:
-        results.extend((stamp_of(data), information["received_timestamp"] or time.time_ns()))
-
-    def without_time(data: bytes) -> None:
-        results.extend((stamp_of(data), time.time_ns()))
-
-    return with_time if _TELLS_WHEN else without_time
-
-
-def _take(results: list[int]) -> list[int]:
-    """Remove and return what a list holds; what the other thread appends meanwhile stays in it."""
-    taken = results[:]
-    del results[: len(taken)]
-    return taken
+    arrival = information["received_timestamp"] if information else 0
+    results.append((stamp_of(data), arrival or time.time_ns()))
 
 
 def stamp_of(data: bytes) -> int:
-    """Read the stamp of a serialised message that begins with a header, ns.
-
-    Four bytes say how CDR orders bytes (OMG DDS-RTPS 2.3, 10.5), then come seconds and nanoseconds.
-    """
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(seconds * 10**9 + nanoseconds)
-
-
-def _type(name: str) -> Any:
-    module, _, message = name.partition("/")
-    return getattr(importlib.import_module(module), message)
+    """Read the stamp of a serialised message that begins with a header, ns."""
+    stamp = deserialize_message(data, Header).stamp
+    return int(stamp.sec * 10**9 + stamp.nanosec)

@@ -31,7 +31,7 @@ class ChildProcess:
         command: Program and arguments.
         log: File of its output, overwritten.
         environment: Variables besides those of this process.
-        pipes: "stdin", "stdout" and "stderr" as for `subprocess.Popen`, instead of the file.
+        pass_fds: File descriptors that it has, too.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class ChildProcess:
         command: Sequence[str],
         log: Path,
         environment: Mapping[str, str] | None = None,
-        **pipes: int,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.log = log
         with log.open("wb") as output:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
                 command,
-                stdin=pipes.get("stdin"),
-                stdout=pipes.get("stdout", output),
-                stderr=pipes.get("stderr", output),
+                stdout=output,
+                stderr=output,
+                pass_fds=pass_fds,
                 env={**os.environ, **profile_variables(), **(environment or {})},
                 preexec_fn=end_with_parent(),
             )
