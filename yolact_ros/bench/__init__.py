@@ -7,5 +7,5 @@ Read `settings.py` (what is measured), `workload.py` (networks and images that d
 detections of `constant_detections.py`), `baseline.py` (the published code's way to segment, for
 comparison) and `stages.py` (one call after another is timed); then `growth.py` (the same for many
 sizes), `tables.py` and `plots.py` (for people, those of `yolact_ros.ros.bench` too). `timings.py`,
-`memory.py`, `machine.py` and `complexity.py` are single measures that these use.
+`memory.py` and `machine.py` are single measures that these use; `complexity.py` is for the presets.
 """
