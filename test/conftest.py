@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import fcntl
 import os
 import struct
 import subprocess
@@ -120,9 +121,11 @@ class Exported(NamedTuple):
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Callable[[str], Exported]:
-    """Exports the network of a preset once: `exported("yolact_demo")` with the shipped weights,
-    others with those of test/golden."""
-    folder = tmp_path_factory.mktemp("exported")
+    """Exports the network of a preset once, also for tests in another process of pytest-xdist:
+    `exported("yolact_demo")` with the shipped weights, others with those of test/golden."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
     made: dict[str, Exported] = {}
 
     def export(preset: str) -> Exported:
@@ -141,8 +144,12 @@ def exported(tmp_path_factory) -> Callable[[str], Exported]:
             version = tuple(map(int, runtime.__version__.split(".")[:2]))
             if network.preset.mask_iou and version < (1, 25):
                 pytest.skip(f"onnxruntime {runtime.__version__} has no DeformConv")
-            export_network(network, folder / f"{preset}.onnx", check=False)
-            made[preset] = Exported(network, folder / f"{preset}.onnx")
+            path = folder / f"{preset}.onnx"
+            with path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not path.exists():
+                    export_network(network, path, check=False)
+            made[preset] = Exported(network, path)
         return made[preset]
 
     return export

@@ -37,7 +37,7 @@ torch.save((extra["metadata.json"], outputs), results)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network():
     """A small YOLACT++: deformable convolutions and a mask-IoU net."""
     preset = dataclasses.replace(
@@ -54,18 +54,29 @@ def network():
     return network
 
 
-def test_a_program_runs_without_this_package(tmp_path, network):
-    options = SegmenterOptions(0.1, 20)
-    differences = export_network(network, tmp_path / "x.pt2", format="torch", options=options)
+OPTIONS = SegmenterOptions(0.1, 20)
+
+
+@pytest.fixture(scope="module")
+def program(network, tmp_path_factory):
+    """The exported file, and its differences from the network."""
+    path = tmp_path_factory.mktemp("program") / "x.pt2"
+    return path, export_network(network, path, format="torch", options=OPTIONS)
+
+
+def test_a_program_runs_without_this_package(tmp_path, network, program):
+    path, differences = program
     assert max(differences.values()) < 1e-5
     batches = [torch.randn(size, 3, 128, 128) for size in (1, 3)]
     torch.save(batches, tmp_path / "images.pt")
-    paths = [tmp_path / name for name in ("x.pt2", "images.pt", "results.pt")]
-    result = subprocess.run([sys.executable, "-c", _RUN, *paths], capture_output=True, text=True)
+    paths = [tmp_path / name for name in ("images.pt", "results.pt")]
+    result = subprocess.run(
+        [sys.executable, "-c", _RUN, path, *paths], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     text, outputs = torch.load(tmp_path / "results.pt")
     file = ExportedFile.from_metadata(json.loads(text), "x.pt2")
-    assert file == ExportedFile(network.preset, "fp32", options)
+    assert file == ExportedFile(network.preset, "fp32", OPTIONS)
     for images, found in zip(batches, outputs, strict=True):
         with torch.inference_mode():
             raw = network(images)
@@ -78,9 +89,9 @@ def test_a_program_runs_without_this_package(tmp_path, network):
         }  # fmt: skip
 
 
-def test_the_file_holds_no_paths_of_this_machine(tmp_path, network):
-    export_network(network, tmp_path / "x.pt2", format="torch", check=False)
-    with zipfile.ZipFile(tmp_path / "x.pt2") as archive:
+def test_the_file_holds_no_paths_of_this_machine(program):
+    path, _ = program
+    with zipfile.ZipFile(path) as archive:
         content = b"".join(map(archive.read, archive.namelist()))
     for word in (b"yolact_ros/network", b"site-packages"):
         assert word not in content

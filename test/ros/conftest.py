@@ -229,7 +229,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def say(capsys):
-    """Prints measured figures past pytest's capturing, so that every run shows them."""
+    """Prints measured figures past pytest's capturing: every run but pytest-xdist's shows them."""
 
     def say(text):
         with capsys.disabled():
