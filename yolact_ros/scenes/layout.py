@@ -27,6 +27,14 @@ def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
     )
 
 
+def _turned(angle: float) -> np.ndarray:
+    return rotation_about(np.array([0.0, 0.0, 1.0]), angle)
+
+
+def _tipped(angle: float) -> np.ndarray:
+    return rotation_about(np.array([0.0, 1.0, 0.0]), angle)
+
+
 @dataclass(frozen=True, eq=False)
 class PosedBody:
     """A solid at one moment: `rotation` (3, 3) from its axes to the world's, `position` (3,)."""
@@ -72,9 +80,8 @@ class Body:
         """The circles (N, 3) that the whole motion covers."""
         if not self.amplitude:
             return self.footprint
-        shifts = np.concatenate(
-            [self.amplitude * _SWEEP[:, None] * self.direction, np.zeros((len(_SWEEP), 1))], axis=1
-        )
+        along = self.amplitude * _SWEEP[:, None] * self.direction
+        shifts = np.column_stack([along, np.zeros(len(_SWEEP))])
         return (self.footprint[None] + shifts[:, None]).reshape(-1, 3)
 
     def at(self, time: float) -> PosedBody:
@@ -83,7 +90,7 @@ class Body:
         shift = self.amplitude * swing
         rotation = self.rotation
         if self.spin:
-            rotation = rotation_about(np.array([0.0, 0.0, 1.0]), self.spin * swing) @ rotation
+            rotation = _turned(self.spin * swing) @ rotation
         if self.rolling_radius:
             axle = np.array([-self.direction[1], self.direction[0], 0.0])
             rotation = rotation_about(axle, shift / self.rolling_radius) @ rotation
@@ -93,27 +100,18 @@ class Body:
 
 def collides(body: Body, others: Sequence[Body], gap: float = 0.004) -> bool:
     """Whether the body, anywhere in its motion, comes closer than `gap` metres to another."""
-    mine = body.swept()
-    for other in others:
-        its = other.swept()
-        apart = np.hypot(*(mine[:, None, :2] - its[None, :, :2]).transpose(2, 0, 1))
-        if (apart < mine[:, None, 2] + its[None, :, 2] + gap).any():
-            return True
-    return False
+    mine = body.swept()[:, None]
+    taken = np.concatenate([np.empty((0, 3)), *(other.swept() for other in others)])
+    apart = np.hypot(*(mine[..., :2] - taken[:, :2]).transpose(2, 0, 1))
+    return bool((apart < mine[..., 2] + taken[:, 2] + gap).any())
 
 
-def _turned(angle: float) -> np.ndarray:
-    return rotation_about(np.array([0.0, 0.0, 1.0]), angle)
+Posture = tuple[np.ndarray, np.ndarray, np.ndarray, float]
+"""Rotation, position and footprint about (0, 0), and rolling radius, of a solid at rest."""
 
 
-def _tipped(angle: float) -> np.ndarray:
-    return rotation_about(np.array([0.0, 1.0, 0.0]), angle)
-
-
-def _lying(
-    solid: Solid, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Rotation, position and footprint about (0, 0), and rolling radius, of a lying solid."""
+def _lying(solid: Solid, rng: np.random.Generator) -> Posture:
+    """Lay the solid on its side."""
     dip = float(np.arctan2(solid.radius - solid.tip_radius, solid.height))
     about = rng.uniform(0.6, 1.4) * np.pi  # a lying mug's handle points up or sideways
     rotation = _turned(rng.uniform(0, 2 * np.pi)) @ _tipped(np.pi / 2 + dip) @ _turned(about)
@@ -127,10 +125,8 @@ def _lying(
     return rotation, position, np.hstack([points, radii]), rolling
 
 
-def _posture(
-    solid: Solid, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """A way for the solid to rest on the table, as `_lying`."""
+def _posture(solid: Solid, rng: np.random.Generator) -> Posture:
+    """Choose a way for the solid to rest on the table."""
     circle = np.array([[0.0, 0.0, solid.reach]])
     yaw = _turned(rng.uniform(0, 2 * np.pi))
     chance = rng.uniform()

@@ -21,18 +21,10 @@ def _ball(rng: np.random.Generator) -> Solid:
     image = textures.pattern(
         rng, 128, textures.any_color(rng), ("plain", "plain", "bands", "sectors", "sectors", "dots")
     )
-    rows = texture.add(image)
-    corner = np.full(3, radius)
-    return Solid(
-        kind="ball",
-        pieces=(Band(radius**2, 0.0, -1.0, -radius, radius, rows),),
-        texture=texture.image(),
-        low=-corner,
-        high=corner,
-        radius=radius,
-        tip_radius=radius,
-        specular=float(rng.uniform(0.05, 0.5)),
-        shininess=int(rng.integers(3, 7)),
+    sphere = Band(radius**2, 0.0, -1.0, -radius, radius, texture.add(image))
+    specular = rng.uniform(0.05, 0.5)
+    return of_revolution(
+        "ball", [sphere], texture, radius, 2 * radius, rng, specular=specular, base=-radius
     )
 
 
@@ -212,17 +204,9 @@ def _ring(rng: np.random.Generator) -> Solid:
     rows = texture.add(
         textures.pattern(rng, 96, textures.any_color(rng), ("plain", "plain", "sectors", "dots"))
     )
-    outer = major + minor
-    return Solid(
-        kind="ring",
-        pieces=(Torus(major, minor, 2, rows),),
-        texture=texture.image(),
-        low=np.array([-outer, -outer, -minor]),
-        high=np.array([outer, outer, minor]),
-        radius=outer,
-        tip_radius=0.0,
-        specular=float(rng.uniform(0.1, 0.6)),
-        shininess=int(rng.integers(3, 7)),
+    torus, specular = Torus(major, minor, 2, rows), rng.uniform(0.1, 0.6)
+    return of_revolution(
+        "ring", [torus], texture, major + minor, 2 * minor, rng, specular=specular, base=-minor
     )
 
 

@@ -78,26 +78,21 @@ class SceneFrame:
 class _View:
     """A gently swaying camera."""
 
-    azimuth: float
-    pitch: float
-    distance: float
+    rest: np.ndarray  # (3,) azimuth, pitch, distance
     roll: float
-    sway: np.ndarray  # (3, 3) amplitude, rate, phase of azimuth, pitch, distance
+    sway: np.ndarray  # (3, 3) their amplitude, rate, phase
 
     def pose(self, time: float) -> CameraPose:
         amplitude, rate, phase = self.sway
-        azimuth, pitch, distance = (self.azimuth, self.pitch, self.distance) + amplitude * np.sin(
-            rate * time + phase
-        )
+        azimuth, pitch, distance = self.rest + amplitude * np.sin(rate * time + phase)
         away = (-np.cos(azimuth) * np.cos(pitch), -np.sin(azimuth) * np.cos(pitch), np.sin(pitch))
         return CameraPose.looking_at(distance * np.array(away), np.zeros(3), self.roll)
 
 
 def _random_view(rng: np.random.Generator) -> _View:
     return _View(
-        azimuth=rng.uniform(0, 2 * np.pi),
-        pitch=np.deg2rad(rng.uniform(33, 62)),
-        distance=rng.uniform(0.62, 0.92),
+        rest=np.array([rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(33, 62)),
+                       rng.uniform(0.62, 0.92)]),
         roll=np.deg2rad(rng.normal(0, 3)),
         sway=np.array([rng.uniform(0, (0.05, 0.03, 0.03)), rng.uniform(0.3, 0.8, 3),
                        rng.uniform(0, 6.28, 3)]),
@@ -180,11 +175,8 @@ class Scene:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")
         if min(width, height) < MIN_SIDE:
             raise InputError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
-        if (
-            not class_names
-            or not set(class_names).issubset(SCENE_CLASSES)
-            or len(set(class_names)) < len(class_names)
-        ):
+        kinds = set(class_names)
+        if not kinds or kinds.difference(SCENE_CLASSES) or len(kinds) < len(class_names):
             raise InputError(
                 f"classes: expected some of {', '.join(SCENE_CLASSES)}, none twice, "
                 f"got {', '.join(class_names) or 'none'}"
@@ -193,10 +185,8 @@ class Scene:
         view, light, sensor = _random_view(rng), Light.random(rng), Sensor.random(rng)
         # No upright picture looks above the horizon.
         focal = rng.uniform(0.86, 1.0) * max(min(width, height * 4 / 3), height)
-        middle = np.array([width - 1, height - 1]) / 2
-        intrinsics = CameraIntrinsics(
-            width, height, focal, focal, float(middle[0]), float(middle[1])
-        )
+        middle = ((width - 1) / 2, (height - 1) / 2)
+        intrinsics = CameraIntrinsics(width, height, focal, focal, *middle)
         ground = Ground.random(rng)
         bodies = _random_bodies(rng, class_names, intrinsics, view.pose(0.0), ground)
         pixels = sensor.pixels(height, width, rng)

@@ -21,6 +21,10 @@ _ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1) / np.cos(np.pi / 20)
 
 
+Rows = tuple[float, float]
+"""Rows of the texture at the two ends of a piece."""
+
+
 @dataclass(eq=False)
 class Rays:
     """Rays in a solid's frame: one origin; N directions by component, float32 each."""
@@ -66,18 +70,12 @@ class Band:
     c: float
     z0: float
     z1: float
-    rows: tuple[float, float]
+    rows: Rows
     inner: bool = False
 
     @classmethod
     def frustum(
-        cls,
-        z0: float,
-        r0: float,
-        z1: float,
-        r1: float,
-        rows: tuple[float, float],
-        inner: bool = False,
+        cls, z0: float, r0: float, z1: float, r1: float, rows: Rows, inner: bool = False
     ) -> Band:
         """Make the straight wall from radius r0 at z0 to radius r1 at z1."""
         k = (r1 - r0) / (z1 - z0)
@@ -86,13 +84,7 @@ class Band:
 
     @classmethod
     def dome(
-        cls,
-        z0: float,
-        r0: float,
-        z1: float,
-        r1: float,
-        rows: tuple[float, float],
-        inner: bool = False,
+        cls, z0: float, r0: float, z1: float, r1: float, rows: Rows, inner: bool = False
     ) -> Band:
         """Make an ellipsoidal wall from r0 at z0 to r1 at z1, vertical at the wider end."""
         zw, rw, zn, rn = (z0, r0, z1, r1) if r0 > r1 else (z1, r1, z0, r0)
@@ -162,7 +154,7 @@ class Disk:
     z: float
     r0: float
     r1: float
-    rows: tuple[float, float]
+    rows: Rows
     down: bool = False
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
@@ -195,7 +187,7 @@ class Face:
 
     half: tuple[float, float, float]
     axis: int
-    rows: tuple[float, float]
+    rows: Rows
 
     def trace(self, rays: Rays, hits: Hits, number: int) -> None:
         """Update `hits` where this piece is nearer."""
@@ -228,7 +220,7 @@ class Torus:
     major: float
     minor: float
     axis: int
-    rows: tuple[float, float]
+    rows: Rows
     center_x: float = 0.0
     center_z: float = 0.0
     clear: float = 0.0
@@ -271,10 +263,8 @@ class Torus:
         hits.keep(depth, np.isfinite(depth), number)
 
     def _distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        if self.axis == 2:
-            ring, rest = np.sqrt(x * x + y * y), z
-        else:
-            ring, rest = np.sqrt(x * x + z * z), y
+        across, rest = (y, z) if self.axis == 2 else (z, y)
+        ring = np.sqrt(x * x + across * across)
         ring -= np.float32(self.major)
         distance = np.sqrt(ring * ring + rest * rest)
         distance -= np.float32(self.minor)

@@ -92,9 +92,9 @@ class TextureStack:
 def of_revolution(
     kind: str, pieces: list[Piece], texture: TextureStack, radius: float, height: float,
     rng: np.random.Generator, *, specular: float, tip_radius: float | None = None,
-    reach: float = 0.0, flared: bool = False, convex: bool = True,
+    base: float = 0.0, reach: float = 0.0, flared: bool = False, convex: bool = True,
 ) -> Solid:  # fmt: skip
-    """Make a solid of revolution that stands on z = 0.
+    """Make a solid of revolution.
 
     Args:
         kind, pieces, radius, specular, flared, convex: See `Solid`.
@@ -102,14 +102,15 @@ def of_revolution(
         height: Size along the axis in metres.
         rng: Random generator for the gloss.
         tip_radius: Radius at the upper end; None: `radius`.
+        base: z of its lower end in metres.
         reach: Distance from the axis to the end of a handle along x; 0 without one.
     """
     return Solid(
         kind=kind,
         pieces=tuple(pieces),
         texture=texture.image(),
-        low=np.array([-radius, -radius, 0.0]),
-        high=np.array([max(radius, reach), radius, height]),
+        low=np.array([-radius, -radius, base]),
+        high=np.array([max(radius, reach), radius, base + height]),
         radius=radius,
         tip_radius=radius if tip_radius is None else tip_radius,
         specular=specular,

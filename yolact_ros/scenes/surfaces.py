@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
@@ -80,15 +78,7 @@ def _tiles(rng: np.random.Generator, side: int) -> np.ndarray:
     return image
 
 
-_MAKERS: tuple[Callable[[np.random.Generator, int], np.ndarray], ...] = (
-    _wood,
-    _wood,
-    _plain,
-    _plain,
-    _stone,
-    _cloth,
-    _tiles,
-)
+_MAKERS = (_wood, _wood, _plain, _plain, _stone, _cloth, _tiles)
 
 
 def _paper(rng: np.random.Generator, image: np.ndarray, scale: float) -> None:

@@ -29,11 +29,8 @@ _WORDS = (
 
 def color(rng: np.random.Generator, *, dull: bool = False) -> Color:
     """Return a random RGB colour, vivid or (`dull`) muted."""
-    saturation, value = (
-        (rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85))
-        if dull
-        else (rng.uniform(0.55, 0.95), rng.uniform(0.5, 0.95))
-    )
+    ranges = ((0.05, 0.4), (0.25, 0.85)) if dull else ((0.55, 0.95), (0.5, 0.95))
+    saturation, value = (rng.uniform(low, high) for low, high in ranges)
     r, g, b = colorsys.hsv_to_rgb(rng.uniform(), saturation, value)
     return int(255 * r), int(255 * g), int(255 * b)
 
@@ -157,9 +154,7 @@ def label(rng: np.random.Generator, rows: int, base: Color) -> np.ndarray:
     for i in range(3):
         y = rows // 2 + 20 + 6 * i
         cv2.line(side, (26, y), (half - 26 - int(rng.integers(20)), y), ink, 1)
-    image[:, :half] = side
-    image[:, half:] = side
-    return image
+    return np.tile(side, (1, 2, 1))
 
 
 def checks(rng: np.random.Generator, rows: int, base: Color) -> np.ndarray:
