@@ -31,6 +31,9 @@ FIRST_SEED = 2_000_000
 SLOW_FRAMES = 5
 """Consecutive frames that may take longer than their period before a warning is logged."""
 
+Maker = Callable[[SceneFrame, Header], Any]
+"""Makes the message of one topic."""
+
 
 @dataclass(frozen=True)
 class DemoCameraSettings:
@@ -81,67 +84,56 @@ class DemoCamera(Node):
         super().__init__("demo_camera")
         reading.declare(self, PARAMETERS)
         settings = DemoCameraSettings(**reading.read(self, PARAMETERS))
+        self._settings = settings
         self._log = ThrottledLog(self.get_logger())
         self._period = 1 / settings.rate
-        self._size = (settings.width, settings.height)
-        self._frame_id = settings.frame_id
-        self._seed = FIRST_SEED + settings.seed
-        self._scene_seconds = settings.scene_seconds
         self._scene_number = 0
         self._scene = self._make_scene(0)
-        self._loop_frames = settings.loop_frames
         self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
         self._slow_frames = 0
         qos = volatile_qos(depth=5, reliable=settings.reliability == "reliable")
-        makers: dict[str, tuple[type, Callable[[SceneFrame, Header], Any]]] = {
-            "image": (Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
-            "depth": (Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
-            "camera_info": (
+        makers: list[tuple[str, type, Maker]] = [
+            ("image", Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
+            ("depth", Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
+            (
+                "camera_info",
                 CameraInfo,
                 lambda frame, header: camera_info(frame.intrinsics, header),
             ),
-        }
+        ]
         if settings.publish_truth:
-            makers["truth"] = (InstanceArray, truth_message)
-        self._outputs: list[tuple[Publisher, Callable[[SceneFrame, Header], Any]]] = [
+            makers.append(("truth", InstanceArray, truth_message))
+        self._outputs: list[tuple[Publisher, Maker]] = [
             (self.create_publisher(message_type, topic, qos), make)
-            for topic, (message_type, make) in makers.items()
+            for topic, message_type, make in makers
         ]
 
     def begin(self) -> None:
         """Render the loop, if there is one, and begin to publish."""
-        if frames := self._render_loop(self._loop_frames):
-            self._loop = to_and_fro(frames)
+        settings, log = self._settings, self.get_logger()
+        if settings.loop_frames:
+            log.info(f"rendering a loop of {settings.loop_frames} frames")
+            moments = (i * self._period for i in range(settings.loop_frames))
+            frames = [self._scene.frame(moment) for moment in moments if self.context.ok()]
+            self._loop = to_and_fro(frames) if frames else None
         self.create_timer(self._period, self._publish)
-        width, height = self._size
-        self.get_logger().info(f"filming {width} x {height} at {1 / self._period:g} Hz")
+        log.info(f"filming {settings.width} x {settings.height} at {settings.rate:g} Hz")
 
     def close(self) -> None:
         """There is nothing to end."""
 
     def _make_scene(self, number: int) -> Scene:
-        width, height = self._size
-        return Scene.random(self._seed + number, width=width, height=height)
-
-    def _render_loop(self, count: int) -> list[SceneFrame]:
-        if not count:
-            return []
-        self.get_logger().info(f"rendering a loop of {count} frames")
-        frames = []
-        for i in range(count):
-            if not self.context.ok():
-                break
-            frames.append(self._scene.frame(i * self._period))
-        return frames
+        seed = FIRST_SEED + self._settings.seed + number
+        return Scene.random(seed, width=self._settings.width, height=self._settings.height)
 
     def _next_frame(self) -> SceneFrame:
         if self._loop is not None:
             return next(self._loop)
         seconds = self._frame_number * self._period
         self._frame_number += 1
-        if self._scene_seconds:
-            scene_number, seconds = divmod(seconds, self._scene_seconds)
+        if self._settings.scene_seconds:
+            scene_number, seconds = divmod(seconds, self._settings.scene_seconds)
             if int(scene_number) != self._scene_number:
                 self._scene_number = int(scene_number)
                 self._scene = self._make_scene(self._scene_number)
@@ -158,7 +150,7 @@ class DemoCamera(Node):
         begin = time.monotonic()
         frame = self._next_frame()
         # The stamp is that of the finished picture: a real camera has no rendering time.
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
         for publisher, make in wanted:
             publisher.publish(make(frame, header))
         elapsed = time.monotonic() - begin

@@ -50,7 +50,7 @@ TOGETHER = (
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the demo; returns the exit code."""
+    """Run the demo; return the exit code."""
     options = _parse(args)
     try:
         viewer, problem = _show(options)
@@ -63,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _show(options: argparse.Namespace) -> tuple[DemoViewer, str]:
-    """Starts everything and ends it when enough has been seen; what went wrong, if anything."""
+    """Start everything and end it when enough has been seen; what went wrong, if anything."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -158,7 +158,7 @@ def _output_of(view: CameraView, output: Path) -> Path:
 
 
 def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames: int) -> str:
-    """Prints lines each second until enough frames came; returns what went wrong, if anything."""
+    """Print lines each second until enough frames came; return what went wrong, if anything."""
     from rclpy.executors import SingleThreadedExecutor
 
     executor = SingleThreadedExecutor()
@@ -187,7 +187,7 @@ def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames:
 
 
 def _conclude(view: CameraView, output: Path) -> int:
-    """Prints a camera's summary, writes its overlay, and judges; returns the exit code."""
+    """Print a camera's summary, write its overlay, and judge; return the exit code."""
     import cv2
 
     score = view.score()

@@ -21,12 +21,9 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
     without other objects and the image border.
     """
     height, width = frame.instance_map.shape
-    order = sorted(
-        range(len(frame.objects)), key=lambda i: frame.objects[i].visible_fraction, reverse=True
-    )
     message = InstanceArray(header=header, image_height=height, image_width=width)
-    for i in order:
-        item = frame.objects[i]
+    numbered = enumerate(frame.objects, start=1)
+    for number, item in sorted(numbered, key=lambda pair: -pair[1].visible_fraction):
         message.instances.append(
             instance_message(
                 class_id=item.class_id,
@@ -34,7 +31,7 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
                 score=float(item.visible_fraction),
                 mask_score=math.nan,
                 box=item.box,
-                mask=PackedMask.from_array(frame.instance_map == i + 1),
+                mask=PackedMask.from_array(frame.instance_map == number),
             )
         )
     return message

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from yolact_ros.masks import MaskMessage, decode_mask
+from yolact_ros.masks import full_mask, instance_map
 from yolact_ros.msg import InstanceArray
 
 MATCH_IOU = 0.5
@@ -69,21 +69,23 @@ class TruthScore:
             result: A message of `~/instances`.
             truth: A message of the demo camera's `truth`, whose scores are visible fractions.
         """
-        found_masks = [_Placed(instance.mask) for instance in result.instances]
-        true_masks = [_Placed(instance.mask) for instance in truth.instances]
-        overlap = np.array(
-            [[mask.iou(other) for other in true_masks] for mask in found_masks]
-        ).reshape(len(found_masks), len(true_masks))
+        numbers = instance_map(truth)  # the true masks do not overlap
+        true_areas = _pixels_of_each(numbers, truth)
+        overlap = np.zeros((len(result.instances), len(truth.instances)))
+        for row, instance in zip(overlap, result.instances, strict=True):
+            covered = numbers[full_mask(instance.mask, *numbers.shape)]
+            common = _pixels_of_each(covered, truth)
+            row[:] = common / (covered.size + true_areas - common)
         found_classes = np.array([instance.class_id for instance in result.instances], np.int64)
         true_classes = np.array([instance.class_id for instance in truth.instances], np.int64)
         same_class = found_classes[:, None] == true_classes[None, :]
         matched = _match(np.where(same_class, overlap, 0.0))
         matched_any_class = _match(overlap)
         self.frames += 1
-        self.instances += len(found_masks)
+        self.instances += len(result.instances)
         self.instances_matched += len(matched)
-        for i, (instance, mask) in enumerate(zip(truth.instances, true_masks, strict=True)):
-            if instance.score < LEAST_VISIBLE or mask.area < LEAST_PIXELS:
+        for i, instance in enumerate(truth.instances):
+            if instance.score < LEAST_VISIBLE or true_areas[i] < LEAST_PIXELS:
                 continue
             self.objects += 1
             self.found_any_class += i in matched_any_class
@@ -92,26 +94,9 @@ class TruthScore:
                 self.ious.append(matched[i])
 
 
-class _Placed:
-    """A decoded mask and where it lies."""
-
-    def __init__(self, mask: MaskMessage) -> None:
-        self.pixels = decode_mask(mask)
-        self.area = int(np.count_nonzero(self.pixels))
-        self.left, self.top = mask.x_offset, mask.y_offset
-        self.right, self.bottom = self.left + mask.width, self.top + mask.height
-
-    def iou(self, other: _Placed) -> float:
-        left, right = max(self.left, other.left), min(self.right, other.right)
-        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
-        if left >= right or top >= bottom:
-            return 0.0
-        mine = self.pixels[top - self.top : bottom - self.top, left - self.left : right - self.left]
-        theirs = other.pixels[
-            top - other.top : bottom - other.top, left - other.left : right - other.left
-        ]
-        common = int(np.count_nonzero(mine & theirs))
-        return common / (self.area + other.area - common)
+def _pixels_of_each(numbers: np.ndarray, truth: InstanceArray) -> np.ndarray:
+    """Count the pixels of each true instance in a part of the map of their numbers."""
+    return np.bincount(numbers.ravel(), minlength=len(truth.instances) + 1)[1:]
 
 
 def _match(overlap: np.ndarray) -> dict[int, float]:
