@@ -67,11 +67,7 @@ def _run_lengths_fault(runs: Mapping[str, Any], width: int, height: int) -> str 
             decoded = counts_of(counts)
         except ValueError as error:
             return f"segmentation.counts: {error}, got {_brief(counts)}"
-        least, total, area = (
-            (int(decoded.min()), int(decoded.sum()), int(decoded[1::2].sum()))
-            if len(decoded)
-            else (0, 0, 0)
-        )
+        least, total, area = decoded.min(initial=0), decoded.sum(), decoded[1::2].sum()
     elif isinstance(counts, list) and {int}.issuperset(map(type, counts)):
         least, total, area = min(counts, default=0), sum(counts), sum(counts[1::2])
     else:
