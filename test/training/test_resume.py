@@ -24,7 +24,7 @@ OPTIONS = (
 @pytest.fixture(scope="module")
 def unbroken(train, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "unbroken"
-    train(out, *OPTIONS)
+    train(out, *OPTIONS, "--workers", "0")  # unlike those that are broken off
     return out
 
 
