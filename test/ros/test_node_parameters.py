@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import GetParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
+
+from yolact_ros.ros.run import WRONG_START
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -28,6 +30,12 @@ class Client:
         assert result.successful == (not result.reason)
         return result.reason
 
+    def delete(self, name):
+        """Does what `ros2 param delete` does; returns the reason of a refusal."""
+        deleted = Parameter(name, Parameter.Type.NOT_SET).to_parameter_msg()
+        response = self._peer.call(SetParameters, "/yolact/set_parameters", parameters=[deleted])
+        return response.results[0].reason
+
     def get(self, name):
         response = self._peer.call(GetParameters, "/yolact/get_parameters", names=[name])
         [value] = response.values
@@ -47,12 +55,12 @@ class Client:
 def test_wrong_start_values_leave_the_node_unconfigured_until_they_are_mended(
     start, peer, weights, tmp_path
 ):
-    node = start("yolact_node", preset="yolact_huge", score_threshold="-1.0", weights="123")
+    node = start("yolact_node", preset="yolact_huge", score_threshold="-1.0", weights="1e5")
     client = Client(peer)
     line = node.wait_for("not configured")
     assert "preset: expected nothing, or one of" in line and "got 'yolact_huge'" in line
     assert "score_threshold: expected a number from 0 to 1, got -1.0" in line
-    assert "weights: expected a path" in line and "got 123 (integer)" in line
+    assert "weights: expected a path" in line and "got 100000.0 (float); put text" in line
     assert client.state == "unconfigured"
 
     assert client.set("score_threshold", -0.5).startswith("score_threshold: expected a number")
@@ -113,3 +121,59 @@ def test_file_of_parameters_reaches_the_node_in_every_namespace(start, peer, tmp
     assert values[1].string_array_value == [""]
     assert values[2].bool_value is False
     assert values[3].integer_value == 5
+
+
+def test_what_can_be_typed_wrongly_is_named(start, peer, tmp_path):
+    file, other = tmp_path / "parameters.yaml", tmp_path / "other.yaml"
+    file.write_text(
+        "yolact:\n  ros__parameters:\n    score_treshold: 0.5\n    overlay: {opactiy: 0.2}\n"
+        "    classes: []\n    use_sim_time: false\n    autostart: false\n"
+    )
+    other.write_text("yolact_node:\n  ros__parameters:\n    nms: exact\n")
+    files = ("--params-file", file, "--params-file", other)
+    node = start("yolact_node", *files, score_treshold="0.4")
+    node.wait_for("waiting to be configured")
+    near = {"score_treshold": "score_threshold", "overlay.opactiy": "overlay.opacity"}
+    for name, known in near.items():
+        [line] = node.lines(f"unknown parameter {name}")
+        assert line.endswith(f"which is ignored; did you mean {known}?")
+    [line] = node.lines("has nothing for this node")
+    assert f"{other} " in line and "called /yolact, but only for /yolact_node" in line
+    assert len(node.lines("WARN")) == 3
+
+    client = Client(peer)
+    reason = client.set("score_treshold", 0.4)
+    assert reason == (
+        "score_treshold: this node has no such parameter; did you mean score_threshold?"
+    )
+    for name in ("classes", "weights", "score_threshold"):
+        assert client.delete(name) == (
+            f"{name}: expected a value; a parameter of this node cannot be deleted"
+        )
+    assert client.set("classes", ["cup"]) == "" and client.get("classes") == ["cup"]
+    assert "this node has no such parameter" in client.delete("score_treshold")
+
+    described = peer.call(
+        DescribeParameters, "/yolact/describe_parameters", names=["score_threshold", "nms"]
+    )
+    threshold, nms = described.descriptors
+    [bounds] = threshold.floating_point_range
+    assert (bounds.from_value, bounds.to_value) == (0.0, 1.0)
+    assert nms.additional_constraints == "one of fast, cross_class, exact"
+
+
+@pytest.mark.parametrize("given", ["~/missing.pth", "missing.pth"])
+def test_the_path_that_was_tried_is_named(start, tmp_path, monkeypatch, given):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    node = start("yolact_node", weights=given)
+    assert f" {tmp_path}/missing.pth" in node.wait_for("not configured")
+
+
+@pytest.mark.parametrize("argument", ["-r __ns:=/1a", "--params-file missing.yaml", "-p device"])
+def test_arguments_that_ros_refuses_end_the_node_with_a_code_of_their_own(start, argument):
+    node = start("yolact_node", *argument.split())
+    assert node.process.wait(30) == WRONG_START
+    [line] = node.lines("not started: ")
+    assert ": expected " in line or "there is no such file" in line
+    assert "Traceback" not in node.output

@@ -25,7 +25,8 @@ from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
 from yolact_ros.ros.parameters import reading
-from yolact_ros.ros.parameters.reading import ParameterError
+from yolact_ros.ros.parameters.answers import TableParameters
+from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.run import run_node
 from yolact_ros.ros.subscription import ImageSubscription
@@ -43,12 +44,14 @@ _SILENCE = 2.0
 """Seconds without an image after which the log says what the node waits for."""
 
 
-class YolactNode(LifecycleNode):
+class YolactNode(TableParameters, LifecycleNode):
     """Segments the newest image of one camera, or of several cameras in one batch.
 
     Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
     """
+
+    parameter_table = PARAMETERS
 
     def __init__(self) -> None:
         super().__init__("yolact")

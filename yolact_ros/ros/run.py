@@ -10,16 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
-from yolact_ros.errors import first_line
+from yolact_ros.errors import InputError
 from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.parameters.refusals import refusal_in_words
 from yolact_ros.ros.signals import ignore_signals, leave_quietly
 from yolact_ros.ros.tuning import keep_freed_memory
 
 LONGEST_END = 0.8
 """Seconds that a node has to end after the signal before its process is ended for it."""
+
+WRONG_START = 2
+"""Exit code where the command line or a parameter has to be mended before another start."""
 
 
 class RunnableNode(Protocol):
@@ -36,7 +41,8 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
     """Make a node, spin it until it is told to end, close it and end the process.
 
     An exception in a callback is logged, and the node goes on. The exit code is 0 after a signal or
-    shutdown, and 1 when the node could not be made.
+    shutdown, `WRONG_START` when the command line or a parameter is refused, and 1 when the node
+    could not be made for another reason.
 
     Args:
         create: Makes the node; must be quick.
@@ -64,8 +70,9 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
         _spin(executor, ThrottledLog(node.get_logger()))
     except Exception as error:
         if node is None or rclpy.ok():
-            print(f"not started: {first_line(error)}", file=sys.stderr)
-            code = 1
+            print(f"not started: {refusal_in_words(error)}", file=sys.stderr)
+            refused = not rclpy.ok() or isinstance(error, (InputError, ParameterException))
+            code = WRONG_START if refused else 1
     finally:
         if node is not None:
             node.close()

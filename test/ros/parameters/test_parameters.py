@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
-from yolact_ros.ros.parameters.reading import (
+from yolact_ros.ros.parameters.reading import check_all, markdown
+from yolact_ros.ros.parameters.spec import (
     BOOLEAN,
     FLOAT,
     INTEGER,
@@ -14,8 +15,6 @@ from yolact_ros.ros.parameters.reading import (
     STRINGS,
     ParameterError,
     ParameterSpec,
-    check_all,
-    markdown,
 )
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 
@@ -73,7 +72,11 @@ def test_settings_have_a_field_for_each_parameter():
         (BOOLEAN, False, False),
         (STRING, "x", "x"),
         (STRING, None, ""),
+        (STRING, "null", ""),
+        (STRING, "~", ""),
+        (STRING, 123, "123"),
         (STRINGS, None, ()),
+        (STRINGS, "null", ()),
         (STRINGS, [], ()),
         (STRINGS, b"", ()),
         (STRINGS, [""], ()),
@@ -96,7 +99,8 @@ def test_values_are_taken(kind, value, checked):
         (INTEGER, True),
         (BOOLEAN, 1),
         (BOOLEAN, "true"),
-        (STRING, 5),
+        (STRING, 5.0),
+        (STRING, True),
         (STRINGS, "a"),
         (STRINGS, [1, 2]),
         (STRINGS, 7),
@@ -114,9 +118,19 @@ def test_values_of_another_type_are_refused(kind, value):
         ("score_threshold", 2, r"a number from 0 to 1, got 2 \(integer\)"),
         ("max_instances", 0, r"an integer from 1 to 1000, got 0 \(integer\)"),
         ("preset", "yolact", r"nothing, or one of .*yolact_base.*, got 'yolact' \(string\)"),
-        ("device", "gpu", r"auto, cpu, cuda or cuda:N, got 'gpu' \(string\)"),
+        ("preset", 550, r"nothing, or one of .*yolact_base.*, got 550 \(integer\)"),
+        ("device", "gpu", r"auto, cpu, cuda or cuda:N \(.*\), got 'gpu' \(string\)"),
+        ("device", 0, r"auto, .* or cuda:N \(cuda:0 is the first GPU\), got 0 \(integer\)"),
+        ("weights", 1e5, r"a path, .*, got 100000.0 \(float\); put text .* in quotes"),
         ("nms", "", r"one of fast, cross_class, exact, got '' \(string\)"),
-        ("classes", [3], r"a list of class names, got \[3\]"),
+        ("nms", "null", r"one of fast, cross_class, exact, got 'null' \(string\)"),
+        ("classes", [3], r"a list of class names, got \[3\]; put text .* in quotes"),
+        (
+            "classes",
+            [True, False],
+            r"a list .*, got \[True, False\]; put .* true or false in quotes",
+        ),
+        ("classes", "a, b", r"a list .*, got 'a, b' \(string\); write \[a, b\]"),
         ("cameras", ["front", "front"], r"a list of different names .*, got \['front', 'front'\]"),
         ("cameras", ["a/b"], r"a list of different names of letters, digits and _ .*'a/b'\]"),
         ("cameras", ["2nd"], r"a list of .* that begin with no digit, got \['2nd'\]"),
@@ -126,6 +140,42 @@ def test_values_of_another_type_are_refused(kind, value):
 def test_refusals_name_the_parameter_the_range_and_the_value(name, value, text):
     with pytest.raises(ParameterError, match=f"^{name}: expected {text}$"):
         SPECS[name].check(value)
+
+
+def test_paths_are_those_of_files_that_will_be_read(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/robot")
+    monkeypatch.chdir(tmp_path)
+    weights = SPECS["weights"]
+    assert weights.check("~/x.pth") == "/home/robot/x.pth"
+    assert weights.check("run/x.pth") == str(tmp_path / "run" / "x.pth")
+    assert weights.check("/x.pth") == "/x.pth"
+    assert weights.check(7) == str(tmp_path / "7")
+    assert weights.check("") == weights.check("~") == ""
+
+
+@pytest.mark.parametrize(
+    "name, field, bounds",
+    [
+        ("score_threshold", "floating_point_range", (0.0, 1.0)),
+        ("max_instances", "integer_range", (1, 1000)),
+        ("max_image_pixels", "integer_range", (1, 2**63 - 1)),
+    ],
+)
+def test_ranges_are_shown_but_not_told_to_rclpy(name, field, bounds):
+    [shown] = getattr(SPECS[name].shown_descriptor(), field)
+    assert (shown.from_value, shown.to_value) == bounds
+    assert not getattr(SPECS[name].descriptor(), field)
+
+
+def test_descriptors_say_when_a_parameter_may_change():
+    shown = {spec.name: spec.shown_descriptor() for spec in (*PARAMETERS, *CAMERA_PARAMETERS)}
+    assert shown["score_threshold"].additional_constraints == "a number from 0 to 1"
+    assert shown["nms"].additional_constraints == "one of fast, cross_class, exact"
+    assert shown["preset"].additional_constraints.endswith("; only while the node is unconfigured")
+    assert shown["rate"].additional_constraints.endswith("; only at the start")
+    assert {name for name, descriptor in shown.items() if descriptor.read_only} == {
+        spec.name for spec in CAMERA_PARAMETERS
+    }
 
 
 def test_all_problems_are_named_together():

@@ -20,8 +20,9 @@ from yolact_ros.ros.demo.truth import camera_info, truth_message
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters import reading
+from yolact_ros.ros.parameters.answers import TableParameters
 from yolact_ros.ros.parameters.qos import volatile_qos
-from yolact_ros.ros.parameters.reading import parameter, table_of
+from yolact_ros.ros.parameters.spec import parameter, table_of
 from yolact_ros.ros.run import run_node
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
@@ -67,10 +68,10 @@ class DemoCameraSettings:
     )
 
 
-PARAMETERS = table_of(DemoCameraSettings)
+PARAMETERS = table_of(DemoCameraSettings, only_at_start=True)
 
 
-class DemoCamera(Node):
+class DemoCamera(TableParameters, Node):
     """Publishes `image` (rgb8), `depth` (32FC1, m), `camera_info` and, on request, `truth`.
 
     All messages of one frame have the same stamp. `truth` has the form of the results, with the
@@ -79,6 +80,8 @@ class DemoCamera(Node):
     Raises:
         ParameterError: A parameter cannot be used.
     """
+
+    parameter_table = PARAMETERS
 
     def __init__(self) -> None:
         super().__init__("demo_camera")

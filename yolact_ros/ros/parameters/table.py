@@ -17,7 +17,7 @@ from yolact_ros.choices import (
     TRANSPORTS,
 )
 from yolact_ros.presets import preset_names
-from yolact_ros.ros.parameters.reading import parameter, table_of
+from yolact_ros.ros.parameters.spec import parameter, table_of
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _CAMERA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,6 +39,7 @@ class Settings:
         "Path of the network's weights. Empty: the weights downloaded for the preset, or those of "
         "yolact_demo, with a warning.",
         expected="a path, or nothing for the weights that are shipped or downloaded",
+        is_path=True,
     )
     class_names: tuple[str, ...] = parameter(
         (),
@@ -55,7 +56,7 @@ class Settings:
     device: str = parameter(
         "auto",
         "Device that runs the network. auto: the GPU if there is one.",
-        expected="auto, cpu, cuda or cuda:N",
+        expected="auto, cpu, cuda or cuda:N (cuda:0 is the first GPU)",
         accepts=lambda text: _DEVICE.fullmatch(text) is not None,
     )
     precision: str = parameter(
