@@ -177,3 +177,20 @@ def test_arguments_that_ros_refuses_end_the_node_with_a_code_of_their_own(start,
     [line] = node.lines("not started: ")
     assert ": expected " in line or "there is no such file" in line
     assert "Traceback" not in node.output
+
+
+def test_a_second_node_of_the_same_name_is_noticed(start, peer):
+    first = start("yolact_node", autostart="false")
+    first.wait_for("waiting to be configured")
+    namespace = ("-r", "__ns:=/robot")
+    elsewhere = start("yolact_node", *namespace, autostart="false")
+    elsewhere.wait_for("waiting to be configured")
+    peer.spin(2.5)
+    assert not first.lines("nodes are called")
+
+    second = start("yolact_node", autostart="false")
+    for node in (first, second):
+        assert "2 nodes are called /yolact: " in node.wait_for("nodes are called")
+    peer.spin(2.5)
+    assert len(first.lines("nodes are called")) == 1
+    assert not elsewhere.lines("nodes are called")

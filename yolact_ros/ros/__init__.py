@@ -34,6 +34,7 @@ The other files of the node, in reading order:
     camera_stream.py     one camera's name, counters and log
     counters.py          counts and stage times, shared by the threads
     diagnostics.py       counters to the message that node.py sends to /diagnostics
+    namesakes.py         notices other nodes of the same name
     logs.py              throttled lines; the core's log records to the node's logger
     compat.py            differences between versions of rclpy
     run.py, signals.py   the process: it spins the node, and ends soon and cleanly

@@ -24,6 +24,7 @@ from yolact_ros.ros.compat import (
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
 from yolact_ros.ros.parameters.spec import ParameterError
@@ -66,6 +67,7 @@ class YolactNode(TableParameters, LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         answer_refused_transitions(self)
         self._problem = ""
+        self._namesakes = Namesakes(self)
         self._counters = Counters()
         self._diagnostics = Diagnostics()
         self._cameras: tuple[CameraStream, ...] = ()
@@ -266,6 +268,7 @@ class YolactNode(TableParameters, LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _every_second(self) -> None:
+        self._namesakes.check()
         for subscription in self._image_subscriptions:
             subscription.match()
             if time.monotonic() - subscription.last_image > _SILENCE:
