@@ -7,13 +7,29 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from yolact_ros.msg import InstanceArray
 
+from yolact_ros.ros.parameters.table import PARAMETERS
+
 MISSING = [name for name in ("launch", "launch_ros") if importlib.util.find_spec(name) is None]
 FILE = Path(__file__).parents[2] / "launch" / "yolact.launch.py"
+SCRIPT = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+
+service = LaunchService(argv=sys.argv[2:])
+arguments = [argument.split(":=") for argument in sys.argv[2:]]
+included = IncludeLaunchDescription(sys.argv[1], launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([included]))
+sys.exit(service.run())
+"""
+"""What `ros2 launch FILE NAME:=VALUE ...` does."""
+
 pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(
@@ -36,15 +52,15 @@ def test_arguments():
     declared = {
         entity.name for entity in description.entities if isinstance(entity, DeclareLaunchArgument)
     }
-    wanted = {"preset", "weights", "engine", "device", "image", "rviz", "demo_camera"}
-    assert wanted | {"params_file", "namespace", "cameras"} == declared
+    assert {spec.name for spec in PARAMETERS} | {"image", "rviz", "respawn"} <= declared
 
 
 def context_with(**arguments):
     from launch import LaunchContext
 
     context = LaunchContext()
-    context.launch_configurations.update({"cameras": "", "image": "", "namespace": ""} | arguments)
+    empty = dict.fromkeys(("cameras", "image", "namespace", "use_sim_time"), "")
+    context.launch_configurations.update(empty | {"rviz": "true"} | arguments)
     return context
 
 
@@ -86,23 +102,13 @@ def test_each_camera_has_its_topic():
 @pytest.mark.parametrize("cameras", [[], ["front", "rear"]], ids=["one", "two"])
 def test_launch_for_real(domain_id, peer, weights, tmp_path, cameras):
     """Cameras and node come up, results flow, and Ctrl-C ends all with exit code 0."""
-    script = (
-        "import sys\n"
-        "from launch import LaunchService\n"
-        "from launch.actions import IncludeLaunchDescription\n"
-        "from launch import LaunchDescription\n"
-        "service = LaunchService(argv=sys.argv[2:])\n"
-        "service.include_launch_description(LaunchDescription([IncludeLaunchDescription(\n"
-        "    sys.argv[1], launch_arguments=[a.split(':=') for a in sys.argv[2:]])]))\n"
-        "sys.exit(service.run())\n"
-    )
     arguments = ["demo_camera:=true", "namespace:=robot", "device:=cpu"]
     arguments += [f"{name}:={value}" for name, value in weights.items()]
     arguments += [f"cameras:={','.join(cameras)}"] * bool(cameras)
     log = tmp_path / "launch.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", script, str(FILE), *arguments],
+            [sys.executable, "-c", SCRIPT, str(FILE), *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(os.environ, ROS_DOMAIN_ID=str(domain_id)),
@@ -125,3 +131,37 @@ def test_launch_for_real(domain_id, peer, weights, tmp_path, cameras):
     clean = re.findall(r"\[(yolact_node|demo_camera)-\d\]: process has finished cleanly", text)
     assert sorted(clean) == ["demo_camera"] * len(topics) + ["yolact_node"], text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("code, starts", [(signal.SIGKILL, 2), (signal.SIGINT, 1)])
+def test_a_node_is_started_again_after_a_fault_alone(domain_id, tmp_path, code, starts):
+    log = tmp_path / "launch.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(FILE), "autostart:=false", "respawn_delay:=0.5"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, ROS_DOMAIN_ID=str(domain_id)),
+            start_new_session=True,
+        )
+    try:
+        wait_for(log, "waiting to be configured", 1)
+        [pid] = re.findall(r"process started with pid \[(\d+)\]", log.read_text())
+        os.kill(int(pid), code)
+        wait_for(log, "process has (died|finished cleanly)", 1)
+        if starts == 2:
+            wait_for(log, "waiting to be configured", 2)
+            os.killpg(process.pid, signal.SIGINT)
+        # launch ends by itself when nothing is left to run
+        assert process.wait(10) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert log.read_text().count("process started with pid") == starts
+
+
+def wait_for(log, pattern, count):
+    deadline = time.monotonic() + 60
+    while len(re.findall(pattern, log.read_text())) < count:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
