@@ -2,6 +2,7 @@
 """Single training steps."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -37,9 +38,7 @@ def make_module(preset=PRESET, **changed):
     options = {
         "network": build_network(preset),
         "loss": MultiBoxLoss(),
-        "recipe": RECIPES["short"],
-        "steps": 30,
-        "batch": 2,
+        "optimize": partial(RECIPES["short"].optimize, steps=30, batch=2),
         "seed": 0,
         "frozen_norms": False,
     }
@@ -80,8 +79,9 @@ def without_lightnings_checks(monkeypatch):
 
 
 def test_two_pictures_are_learned(batch):
+    recipe = dataclasses.replace(RECIPES["short"], learning_rate=8e-3)
     losses = learn(
-        make_module(recipe=dataclasses.replace(RECIPES["short"], learning_rate=8e-3)),
+        make_module(optimize=partial(recipe.optimize, steps=30, batch=2)),
         batch,
         30,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,13 @@ class BestWeights(Callback):
         self.measured_step = 0
 
     def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, *numbers: int
     ) -> None:
-        """Segments one image, with the averaged weights if there are."""
+        """Segment one image, with the averaged weights if there are."""
         self.validator.segment(module.network, batch)
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Logs the figures and writes the file if they are the best so far."""
+        """Log the figures, and write the file if they are the best so far."""
         figures = self.validator.measure()  # the same on every process
         self.measured_step = trainer.global_step
         for name, value in figures.items():
@@ -74,19 +69,16 @@ class BestWeights(Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best result so far, for a resumed run."""
-        return {
-            "step": self.step,
-            "figures": self.figures,
-            "measured_step": self.measured_step,
-        }
+        """Return the best result so far, for a resumed run."""
+        return {name: getattr(self, name) for name in ("step", "figures", "measured_step")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continues from an earlier `state_dict`."""
+        """Continue from an earlier `state_dict`."""
         for name, value in state_dict.items():
             setattr(self, name, value)
 
 
+@dataclass(eq=False, kw_only=True)
 class LastCheckpoint(Callback):
     """Keeps one file to resume the run from; it is replaced in one move, never half written.
 
@@ -94,33 +86,30 @@ class LastCheckpoint(Callback):
     nor repeats the validation. (Lightning's own callback saves before.) The last step is not
     saved: what follows it is done again if it was interrupted.
 
-    Args:
+    Attributes:
         path: The file.
-        steps: Total number of steps.
         every: Steps between checkpoints.
         validated_every: Steps between validations.
     """
 
-    def __init__(self, path: Path, *, steps: int, every: int, validated_every: int) -> None:
-        self.path = path
-        self.steps = steps
-        self.every = every
-        self.validated_every = validated_every
+    path: Path
+    every: int
+    validated_every: int
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves after every `every`-th step, unless a validation follows it."""
+        """Save after every `every`-th step, unless a validation follows it."""
         if trainer.global_step % self.every == 0 and trainer.global_step % self.validated_every:
             self._save(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Saves after a validation that is part of the training."""
+        """Save after a validation that is part of the training."""
         if trainer.state.fn == "fit":
             self._save(trainer)
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        if trainer.global_step >= self.steps:
+        if trainer.global_step >= trainer.max_steps:
             return
         incomplete = self.path.with_name(f"{self.path.name}.incomplete")
         trainer.save_checkpoint(incomplete)
@@ -132,13 +121,13 @@ class ProgressBar(TQDMProgressBar):
     """Lightning's progress bar without the name of the log folder."""
 
     def get_metrics(self, trainer: lightning.Trainer, module: Any) -> dict[str, Any]:
-        """Returns the values to show behind the bar."""
+        """Return the values to show behind the bar."""
         metrics = super().get_metrics(trainer, module)
         metrics.pop("v_num", None)
         return metrics
 
 
 def write_weights(network: Yolact, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes the weights of a network under training, for `Segmenter` and the node."""
+    """Write the weights of a network under training, for `Segmenter` and the node."""
     stored = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format)
     save_checkpoint(stored, path, metadata)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning
@@ -12,12 +12,13 @@ import torch
 import torch.distributed
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact
 from yolact_ros.training.data.target import Target
 from yolact_ros.training.losses.multibox import MultiBoxLoss
-from yolact_ros.training.recipe import Recipe
 
 Batch = tuple[np.ndarray[Any, Any], list[Target]]
 
@@ -35,9 +36,7 @@ class TrainingModule(lightning.LightningModule):
     Args:
         network: Trained in place.
         loss: Computes the terms, whose sum is minimised.
-        recipe: Gives optimiser and learning rate.
-        steps: Total number of batches.
-        batch: Images per step, over all processes.
+        optimize: Returns the optimiser of a network and its learning-rate schedule.
         seed: Of the random choices within a step.
         frozen_norms: Whether batch norms keep their statistics and parameters, as published for
             fewer than six images per GPU.
@@ -48,18 +47,14 @@ class TrainingModule(lightning.LightningModule):
         *,
         network: Yolact,
         loss: MultiBoxLoss,
-        recipe: Recipe,
-        steps: int,
-        batch: int,
+        optimize: Callable[[Yolact], tuple[Optimizer, LRScheduler]],
         seed: int,
         frozen_norms: bool,
     ) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
-        self.recipe = recipe
-        self.steps = steps
-        self.batch = batch
+        self.optimize = optimize
         self.seed = seed
         self.frozen_norms = frozen_norms
         if frozen_norms:
@@ -68,7 +63,7 @@ class TrainingModule(lightning.LightningModule):
                 norm.eval()
 
     def train(self, mode: bool = True) -> TrainingModule:
-        """Changes the mode, except that frozen batch norms stay in evaluation mode."""
+        """Change the mode, except that frozen batch norms stay in evaluation mode."""
         super().train(mode)
         if self.frozen_norms:
             for norm in self._norms():
@@ -76,12 +71,12 @@ class TrainingModule(lightning.LightningModule):
         return self
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seeds the random choices of the step by its number and the process's rank."""
+        """Seed the random choices of the step by its number and the process's rank."""
         key = np.random.SeedSequence([self.seed, self.global_rank, self.global_step])
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Computes the sum of the loss terms of a batch, see `collate`."""
+        """Compute the sum of the loss terms of a batch, see `collate`."""
         images, targets = batch
         predictions = self.network(self._normalize(images))
         # Whatever precision the network runs in, losses are computed in fp32.
@@ -101,13 +96,11 @@ class TrainingModule(lightning.LightningModule):
         return total
 
     def validation_step(self, image: Any, batch_idx: int) -> None:
-        """Does nothing: Lightning asks for it, and `BestWeights` segments the image."""
+        """Do nothing: Lightning asks for it, and `BestWeights` segments the image."""
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Returns the recipe's optimiser and learning-rate schedule."""
-        optimizer, scheduler = self.recipe.optimize(
-            self.network, steps=self.steps, batch=self.batch
-        )
+        """Return the optimiser and its learning-rate schedule."""
+        optimizer, scheduler = self.optimize(self.network)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -123,7 +116,7 @@ class TrainingModule(lightning.LightningModule):
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
     def _require_finite(self, what: str, values: Mapping[str, Tensor]) -> None:
-        """Stops all processes if a value is not finite on one of them."""
+        """Stop all processes if a value is not finite on one of them."""
         flags = torch.stack([~torch.isfinite(value).all() for value in values.values()]).int()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(flags)

@@ -139,7 +139,7 @@ class Run:
 
 
 def resolve(options: TrainingOptions, images: int) -> Run:
-    """Makes the choices that the options leave open.
+    """Make the choices that the options leave open.
 
     Args:
         options: Of the run.
@@ -170,7 +170,7 @@ def resolve(options: TrainingOptions, images: int) -> Run:
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """Replaces "auto" by the fastest precision of the device that costs no relevant accuracy."""
+    """Replace "auto" by the fastest precision of the device that costs no relevant accuracy."""
     if precision != "auto":
         return precision
     if device == "cuda":

@@ -15,24 +15,22 @@ Points = dict[str, dict[int, float]]
 
 
 def read_log(folder: Path) -> Points:
-    """Reads the values of each name by step; later starts of a run replace earlier ones."""
+    """Read the values of each name by step; later starts of a run replace earlier ones."""
     points: Points = defaultdict(dict)
     starts = sorted(
         folder.glob("from_step_*/metrics.csv"),
         key=lambda file: int(file.parent.name.rpartition("_")[2]),
     )
     for file in starts:
-        with file.open(newline="") as lines:
-            for row in csv.DictReader(lines):
-                step = int(row["step"])
-                for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        points[name][step] = float(value)
+        for row in csv.DictReader(file.read_text().splitlines()):
+            for name, value in row.items():
+                if value and name not in ("step", "epoch"):
+                    points[name][int(row["step"])] = float(value)
     return dict(points)
 
 
 def draw_curve(log: Path, picture: Path) -> None:
-    """Draws the logged losses and average precisions.
+    """Draw the logged losses and average precisions.
 
     Args:
         log: Log folder of the run.

@@ -75,7 +75,7 @@ class Recipe:
     def optimize(
         self, network: nn.Module, *, steps: int, batch: int
     ) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        """Makes the optimiser, and the schedule that sets its learning rate after every step.
+        """Make the optimiser, and the schedule that sets its learning rate after every step.
 
         Args:
             network: Parameters that need no gradient are left out.
@@ -112,7 +112,7 @@ to hours of training on few or simple pictures."""
 
 
 def stepped_rate(step: int, steps: int) -> float:
-    """Returns the published learning rate at a step, as a fraction of the peak.
+    """Return the published learning rate at a step, as a fraction of the peak.
 
     It rises linearly from a tenth within the first 500 steps (or the first tenth of all steps, if
     that is less), and is divided by 10 at four steps.
@@ -125,7 +125,7 @@ def stepped_rate(step: int, steps: int) -> float:
 
 
 def default_steps(images: int, batch: int) -> int:
-    """Returns the steps of as many passes as published, but at least `LEAST_STEPS`."""
+    """Return the steps of as many passes as published, but at least `LEAST_STEPS`."""
     return max(math.ceil(PUBLISHED_EPOCHS * images / batch), LEAST_STEPS)
 
 

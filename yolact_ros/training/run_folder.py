@@ -9,7 +9,6 @@ import os
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,50 +24,32 @@ class RunError(InputError):
     """A folder cannot be used for a run."""
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """Paths of the files of a run.
+    """The files of a run.
 
     Attributes:
         path: The folder.
+        description: Everything needed to repeat the run, as JSON; see `begin`.
+        checkpoint: The state that an interrupted run is resumed from.
+        best: Weights with the highest mask AP in validation.
+        last: Weights after the last step.
+        log: TensorBoard files and `metrics.csv`, one folder for each start of the run.
+        curve: Plot of losses and AP over the steps.
     """
 
-    path: Path
-
-    @property
-    def description(self) -> Path:
-        """Everything needed to repeat the run, as JSON; see `begin`."""
-        return self.path / "run.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The state that an interrupted run is resumed from."""
-        return self.path / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """Weights with the highest mask AP in validation."""
-        return self.path / "best.safetensors"
-
-    @property
-    def last(self) -> Path:
-        """Weights after the last step."""
-        return self.path / "last.safetensors"
-
-    @property
-    def log(self) -> Path:
-        """TensorBoard files and `metrics.csv`, one folder for each start of the run."""
-        return self.path / "log"
-
-    @property
-    def curve(self) -> Path:
-        """Plot of losses and AP over the steps."""
-        return self.path / "curve.png"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.description = path / "run.json"
+        self.checkpoint = path / "last.ckpt"
+        self.best = path / "best.safetensors"
+        self.last = path / "last.safetensors"
+        self.log = path / "log"
+        self.curve = path / "curve.png"
 
     def begin(
         self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resume: bool
     ) -> Path | None:
-        """Writes the description of a new run, or checks that a resumed one has not changed.
+        """Write the description of a new run, or check that a resumed one has not changed.
 
         Args:
             settings: Everything that affects the result; must be equal when a run is resumed.
@@ -83,19 +64,18 @@ class RunFolder:
                 or it had other settings.
         """
         settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
-        if not resume:
-            if self.description.exists():
-                raise RunError(
-                    f"out: expected a new folder, got the run in {self.path}; `--resume` goes on "
-                    "with it"
-                )
-            starts = []
-        else:
+        starts = []
+        if resume:
             if not self.description.is_file():
                 raise RunError(f"resume: expected a run in {self.path}, found no run.json there")
             found = json.loads(self.description.read_text())
             _require_equal(found["settings"], settings, self.path)
             starts = found["starts"]
+        elif self.description.exists():
+            raise RunError(
+                f"out: expected a new folder, got the run in {self.path}; `--resume` goes on "
+                "with it"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"settings": settings, "starts": [*starts, provenance]}, indent=1)
         self.description.write_text(text + "\n")
@@ -116,7 +96,7 @@ def _require_equal(before: Mapping[str, Any], now: Mapping[str, Any], path: Path
 
 
 def dataset_digest(dataset: CocoDataset) -> str:
-    """Returns the SHA-256 of the annotation file and all images, in hexadecimal."""
+    """Return the SHA-256 of the annotation file and all images, in hexadecimal."""
     files = [
         dataset.annotation_file,
         *(dataset.image_folder / image.file_name for image in dataset.images),
@@ -129,7 +109,7 @@ def dataset_digest(dataset: CocoDataset) -> str:
 
 
 def describe_start(command: str, seed: int) -> dict[str, str]:
-    """Makes the text entries of a weights file: command, seed, revision, versions, machine."""
+    """Make the text entries of a weights file: command, seed, revision, versions, machine."""
     return {
         "command": command,
         "seed": str(seed),

@@ -61,7 +61,7 @@ class Start:
 
 
 def start_from_weights(network: Yolact, path: Path) -> Start:
-    """Copies everything that a trained network has in common with this one.
+    """Copy everything that a trained network has in common with this one.
 
     Tensors with one row (or one row per prior) for each class are copied row by row, for the
     background and for the classes that both networks know by name; other classes start at random.
@@ -107,7 +107,7 @@ def start_from_weights(network: Yolact, path: Path) -> Start:
 
 
 def imagenet_name(preset: Preset) -> str | None:
-    """Returns torchvision's name of a preset's backbone; None if it has no such network."""
+    """Return torchvision's name of a preset's backbone; None if it has no such network."""
     spec = preset.backbone
     if isinstance(spec, TorchvisionSpec):
         return spec.name
@@ -117,7 +117,7 @@ def imagenet_name(preset: Preset) -> str | None:
 
 
 def start_backbone(network: Yolact, choice: str) -> Start | None:
-    """Copies a backbone that torchvision trained on ImageNet.
+    """Copy a backbone that torchvision trained on ImageNet.
 
     Deformable convolutions get the weights of the plain ones and start with zero offsets.
 
@@ -173,7 +173,7 @@ def _downloaded(name: str) -> Mapping[str, Tensor]:
 
 
 def _own_name(name: str, preset: Preset) -> str:
-    """Returns our name of a tensor of torchvision's classification network."""
+    """Return our name of a tensor of torchvision's classification network."""
     if isinstance(preset.backbone, TorchvisionSpec):
         return f"backbone.body.{name}"
     return "backbone." + re.sub(r"^layer(\d)\.", lambda stage: f"layers.{int(stage[1]) - 1}.", name)
@@ -205,7 +205,7 @@ class _ClassRows:
         return views[0].shape[0] == views[1].shape[0] and views[0].shape[2:] == views[1].shape[2:]
 
     def merged(self, name: str, own: Tensor, found: Tensor) -> Tensor:
-        """Returns our tensor with the rows of the background and of common classes replaced."""
+        """Return our tensor with the rows of the background and of common classes replaced."""
         result = own.clone()
         here = self._by_class(name, result, self._target)
         there = self._by_class(name, found, self._source).to(own.dtype)

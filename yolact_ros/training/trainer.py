@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset, read_dataset
 from yolact_ros.errors import InputError
-from yolact_ros.network import Yolact, build_network
+from yolact_ros.network import build_network
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
 from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.data.loading import TrainingData
@@ -69,7 +70,7 @@ class _Data(NamedTuple):
 
 
 def train(options: TrainingOptions, command: str) -> Trained:
-    """Trains, validates on the way, and leaves the weights in the run's folder.
+    """Train, validate on the way, and leave the weights in the run's folder.
 
     Args:
         options: Of the run.
@@ -89,15 +90,19 @@ def train(options: TrainingOptions, command: str) -> Trained:
     checkpoint = _open_folder(folder, run, data, described)
     if options.resume and folder.last.is_file():
         _say(f"the run in {folder.path} is finished")
-        trained = _read_result(folder, run)
+        text = read_metadata(folder.best)
+        best_step, figures = int(text["step"]), {name: float(text[name]) for name in FIGURES}
     else:
         first_step = _step_of(checkpoint)
         _say(_introduction(run, module, start, len(data.training), first_step))
         best = BestWeights(Validator(data.validation), folder.best, described)
         trainer = _make_trainer(run, folder, best, first_step, module.frozen_norms)
         _fit(trainer, module, loaders, checkpoint, best, run)
-        _write_result(module.network, folder, {**described, "step": str(run.steps)})
-        trained = Trained(folder, run.steps, best.step, best.figures)
+        if is_first_process():
+            write_weights(module.network, folder.last, {**described, "step": str(run.steps)})
+            draw_curve(folder.log, folder.curve)
+        best_step, figures = best.step, best.figures
+    trained = Trained(folder, run.steps, best_step, figures)
     _say(str(trained))
     return trained
 
@@ -119,7 +124,7 @@ def _read_data(options: TrainingOptions) -> _Data:
 
 
 def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None]:
-    """Makes the network with its starting weights; without any, they are random."""
+    """Make the network with its starting weights; without any, they are random."""
     options, recipe = run.options, run.options.recipe
     torch.manual_seed(options.seed)
     network = build_network(preset)
@@ -133,9 +138,7 @@ def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None
     module = TrainingModule(
         network=network.to(memory_format=torch.channels_last),
         loss=MultiBoxLoss(class_loss=recipe.class_loss, binary_masks=recipe.binary_masks),
-        recipe=recipe,
-        steps=run.steps,
-        batch=run.batch,
+        optimize=partial(recipe.optimize, steps=run.steps, batch=run.batch),
         seed=options.seed,
         frozen_norms=frozen_norms,
     )
@@ -164,8 +167,7 @@ def _make_trainer(
 ) -> lightning.Trainer:
     options, recipe = run.options, run.options.recipe
     last = LastCheckpoint(
-        folder.checkpoint,
-        steps=run.steps,
+        path=folder.checkpoint,
         every=options.checkpoint_every,
         validated_every=run.validate_every,
     )
@@ -199,7 +201,7 @@ def _make_trainer(
 def _open_folder(
     folder: RunFolder, run: Run, data: _Data, described: dict[str, str]
 ) -> Path | None:
-    """Opens the run's folder, on one process for all; returns the checkpoint to resume from."""
+    """Open the run's folder, on one process for all; return the checkpoint to resume from."""
     if not is_first_process():
         # Lightning starts these processes when the first one has opened the folder.
         return folder.checkpoint if run.options.resume and folder.checkpoint.is_file() else None
@@ -236,18 +238,6 @@ def _fit(
         )
     if best.measured_step < run.steps:
         trainer.validate(module, loaders, verbose=False)
-
-
-def _write_result(network: Yolact, folder: RunFolder, metadata: dict[str, str]) -> None:
-    if is_first_process():
-        write_weights(network, folder.last, metadata)
-        draw_curve(folder.log, folder.curve)
-
-
-def _read_result(folder: RunFolder, run: Run) -> Trained:
-    text = read_metadata(folder.best)
-    figures = {name: float(text[name]) for name in FIGURES}
-    return Trained(folder, run.steps, int(text["step"]), figures)
 
 
 def _say(text: str) -> None:

@@ -32,7 +32,7 @@ class Validator:
         self._results: list[dict[str, Any]] = []
 
     def segment(self, network: Yolact, image: CocoImage) -> None:
-        """Segments one image with the weights that the network had at the first one."""
+        """Segment one image with the weights that the network had at the first one."""
         if self._segmenter is None:
             self._segmenter = Segmenter(
                 network=network,
@@ -47,7 +47,7 @@ class Validator:
         )
 
     def measure(self) -> dict[str, float]:
-        """Measures what all processes segmented since the last call.
+        """Measure what all processes segmented since the last call.
 
         Returns:
             "mask_ap", "mask_ap50", "box_ap" and "box_ap50", 0 to 1, the same on every process.

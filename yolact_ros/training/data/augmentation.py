@@ -91,7 +91,7 @@ _NAMED = {
 
 
 def augmentation_named(name: str) -> Augmentation:
-    """Returns the augmentation of this name.
+    """Return the augmentation of this name.
 
     Args:
         name: "published": that of the paper, for long runs on large data sets. "light": for short

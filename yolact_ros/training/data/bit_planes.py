@@ -22,7 +22,7 @@ _TABLES = np.where(np.arange(256) >> np.arange(_BITS)[:, None] & 1, 255, 0).asty
 
 
 def pack(masks: Iterable[Array], height: int, width: int) -> tuple[Array, list[int]]:
-    """Packs masks and counts their pixels.
+    """Pack masks and count their pixels.
 
     Args:
         masks: N of (height, width) uint8, 0 and 1, consumed one by one.
@@ -48,6 +48,6 @@ def pack(masks: Iterable[Array], height: int, width: int) -> tuple[Array, list[i
 
 
 def unpack_one(planes: Array, index: int) -> Array:
-    """Returns mask `index` as (H, W) uint8 of 0 and 255."""
+    """Return mask `index` as (H, W) uint8 of 0 and 255."""
     mask: Array = cv2.LUT(planes[index // _BITS], _TABLES[index % _BITS])
     return mask

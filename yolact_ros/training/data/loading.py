@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import lightning
@@ -14,13 +15,14 @@ from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.training.data.training_set import Sample, TrainingSet, collate, prepare_worker
 
 
+@dataclass(frozen=True, kw_only=True)
 class StepSampler(Sampler[list[int]]):
     """Yields the sample indices of each step, a pure function of the step.
 
     Step s takes the samples s * B * W to (s + 1) * B * W - 1, whatever the number W of processes:
     two processes with a batch of B see in each step what one sees with a batch of 2 B.
 
-    Args:
+    Attributes:
         steps: Total number of steps.
         batch_size: Samples B per step and process.
         rank: Of this process, 0 to W - 1.
@@ -29,14 +31,11 @@ class StepSampler(Sampler[list[int]]):
             Lightning counts the earlier steps too.
     """
 
-    def __init__(
-        self, *, steps: int, batch_size: int, rank: int, world_size: int, first_step: int
-    ) -> None:
-        self.steps = steps
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world_size = world_size
-        self.first_step = first_step
+    steps: int
+    batch_size: int
+    rank: int
+    world_size: int
+    first_step: int
 
     def __len__(self) -> int:
         return self.steps
@@ -47,10 +46,11 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(begin, begin + self.batch_size))
 
 
+@dataclass(eq=False, kw_only=True)
 class TrainingData(lightning.LightningDataModule):
-    """Makes the data loaders of Lightning's trainer.
+    """The data loaders of Lightning's trainer.
 
-    Args:
+    Attributes:
         training: Samples for all steps of all processes.
         validation: Its images are measured on, unchanged.
         steps: Total number of steps.
@@ -58,24 +58,17 @@ class TrainingData(lightning.LightningDataModule):
         workers: Processes that make samples, per training process; 0: it makes its own.
     """
 
-    def __init__(
-        self,
-        *,
-        training: TrainingSet,
-        validation: CocoDataset,
-        steps: int,
-        batch_size: int,
-        workers: int,
-    ) -> None:
+    training: TrainingSet
+    validation: CocoDataset
+    steps: int
+    batch_size: int
+    workers: int
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.training = training
-        self.validation = validation
-        self.steps = steps
-        self.batch_size = batch_size
-        self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Loads the remaining samples, from the trainer's current step on."""
+        """Load the remaining samples, from the trainer's current step on."""
         assert self.trainer is not None
         return DataLoader(
             self.training,
@@ -95,7 +88,7 @@ class TrainingData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[CocoImage]:
-        """Loads this process's share of the validation images."""
+        """Load this process's share of the validation images."""
         assert self.trainer is not None
         share = self.validation.images[self.trainer.global_rank :: self.trainer.world_size]
         return DataLoader(share, batch_size=None)  # type: ignore[arg-type]
@@ -103,7 +96,7 @@ class TrainingData(lightning.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Moves the targets of training samples; the module moves and normalises their images."""
+        """Move the targets of training samples; the module moves and normalises their images."""
         if isinstance(batch, CocoImage):
             return batch
         images, targets = batch

@@ -12,10 +12,6 @@ from torch import Tensor
 from yolact_ros.errors import InputError
 
 
-def _no_boxes() -> Tensor:
-    return torch.zeros((0, 4))
-
-
 @dataclass(frozen=True, eq=False)
 class Target:
     """The N true objects of one image, and its crowd regions.
@@ -33,7 +29,7 @@ class Target:
     boxes: Tensor
     class_ids: Tensor
     masks: Tensor
-    crowd_boxes: Tensor = field(default_factory=_no_boxes)
+    crowd_boxes: Tensor = field(default_factory=lambda: torch.zeros((0, 4)))
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
@@ -53,7 +49,7 @@ class Target:
         return len(self.class_ids)
 
     def to(self, device: torch.device) -> Target:
-        """Returns a copy on another device."""
+        """Return a copy on another device."""
         moved = copy.copy(self)
         # Not by the constructor, whose checks would make a GPU wait.
         for name in ("boxes", "class_ids", "masks", "crowd_boxes"):

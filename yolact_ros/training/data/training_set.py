@@ -105,7 +105,7 @@ class TrainingSet(Dataset[Sample]):
         return self._length
 
     def image_at(self, index: int) -> CocoImage:
-        """Returns the image that a sample is made of.
+        """Return the image that a sample is made of.
 
         Raises:
             IndexError: `index` is not in [0, length).
@@ -171,7 +171,7 @@ class TrainingSet(Dataset[Sample]):
         numbers: Sequence[int],
         class_ids: Sequence[int],
     ) -> Target:
-        """Makes the target from transformed masks; those from `len(class_ids)` on are crowds."""
+        """Make the target from transformed masks; those from `len(class_ids)` on are crowds."""
         height, width = planes.shape[1:]
         side, limits = self.input_size, self.augmentation
         masks = np.empty((len(numbers), side, side), np.bool_)
@@ -191,33 +191,33 @@ class TrainingSet(Dataset[Sample]):
             rows.append(_extent(mask) if limits.tight_boxes else box)
             chosen.append(number)
         crowds = [bit_planes.unpack_one(planes, i) for i in range(len(class_ids), len(areas))]
-        scale = torch.tensor([width, height, width, height], dtype=torch.float32)
+        sides = torch.tensor([width, height, width, height], dtype=torch.float32)
         return Target(
-            boxes=torch.tensor(rows, dtype=torch.float32).reshape(-1, 4) / scale,
+            boxes=_as_boxes(rows) / sides,
             class_ids=torch.tensor([class_ids[number] for number in chosen], dtype=torch.int64),
             masks=torch.from_numpy(masks[: len(chosen)]),
-            crowd_boxes=torch.tensor(
-                [_extent(crowd) for crowd in crowds if crowd.any()], dtype=torch.float32
-            ).reshape(-1, 4)
-            / scale,
+            crowd_boxes=_as_boxes([_extent(crowd) for crowd in crowds if crowd.any()]) / sides,
         )
 
     def _recolor(self, image: torch.Tensor) -> npt.NDArray[np.uint8]:
         if self.augmentation.photometric:
             image = self._photometric(image)
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        return recolor(pixels, self.augmentation) if self._changes_levels() else pixels
-
-    def _changes_levels(self) -> bool:
         strengths = self.augmentation
-        return bool(strengths.contrast or strengths.brightness or strengths.tint)
+        if strengths.contrast or strengths.brightness or strengths.tint:
+            pixels = recolor(pixels, strengths)
+        return pixels
 
 
 def _clipped(things: Sequence[CocoObject], image: CocoImage) -> torch.Tensor:
     """(N, 4) boxes in pixels, clipped to the image."""
-    boxes = torch.tensor([thing.box for thing in things], dtype=torch.float32).reshape(-1, 4)
+    boxes = _as_boxes([thing.box for thing in things])
     sides = torch.tensor([image.width, image.height] * 2, dtype=torch.float32)
     return torch.minimum(boxes.clamp(min=0), sides)
+
+
+def _as_boxes(rows: Sequence[Any]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
 
 
 def _extent(mask: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -248,27 +248,21 @@ def _to_arrays(target: Target) -> tuple[Any, ...]:
 
 
 def _from_arrays(targets: Sequence[tuple[Any, ...]]) -> list[Target]:
-    return [
-        Target(
-            boxes=torch.from_numpy(boxes),
-            class_ids=torch.from_numpy(class_ids),
-            masks=torch.from_numpy(
-                np.unpackbits(bits, count=math.prod(shape)).view(np.bool_).reshape(shape)
-            ),
-            crowd_boxes=torch.from_numpy(crowd_boxes),
-        )
-        for boxes, class_ids, bits, shape, crowd_boxes in targets
-    ]
+    loaded = []
+    for boxes, class_ids, bits, shape, crowd_boxes in targets:
+        masks = np.unpackbits(bits, count=math.prod(shape)).view(np.bool_).reshape(shape)
+        loaded.append(Target(*map(torch.from_numpy, (boxes, class_ids, masks, crowd_boxes))))
+    return loaded
 
 
 def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[np.uint8], list[Target]]:
-    """Joins samples into a batch: (B, S, S, 3) uint8 RGB images and their targets."""
+    """Join samples into a batch: (B, S, S, 3) uint8 RGB images and their targets."""
     images = np.stack([sample.image for sample in samples])
     return images, _Targets(sample.target for sample in samples)
 
 
 def prepare_worker(worker: int) -> None:
-    """Limits a DataLoader's worker to one thread; pass it as `worker_init_fn`.
+    """Limit a DataLoader's worker to one thread; pass it as `worker_init_fn`.
 
     OpenCV and torch would start as many threads as there are cores in each worker.
     """

@@ -27,7 +27,7 @@ class IouCrop(v2.RandomIoUCrop):
     """torchvision's crop, except that an image without boxes is left whole."""
 
     def forward(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Crops a sample with "boxes"."""
+        """Crop a sample with "boxes"."""
         if not len(sample["boxes"]):
             return sample
         result: dict[str, Any] = super().forward(sample)
@@ -48,7 +48,7 @@ class WindowCrop(nn.Module):
         self.smallest = smallest
 
     def forward(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Crops all parts of a sample with "image"."""
+        """Crop all parts of a sample with "image"."""
         chance, side, stretch, down, right = torch.rand(5).tolist()
         if chance >= self.p:
             return sample
@@ -63,7 +63,7 @@ class WindowCrop(nn.Module):
 
 
 def geometry_of(augmentation: Augmentation) -> v2.Compose:
-    """Makes the transform that moves pixels, to be applied before the resize.
+    """Make the transform that moves pixels, to be applied before the resize.
 
     Returns:
         Takes and returns a dict of "image" (`tv_tensors.Image`), "boxes" (`BoundingBoxes`) and any
@@ -84,7 +84,7 @@ def geometry_of(augmentation: Augmentation) -> v2.Compose:
 
 
 def photometric_of(augmentation: Augmentation) -> v2.Compose:
-    """Makes SSD's colour changes, in its order and strengths.
+    """Make SSD's colour changes, in its order and strengths.
 
     torchvision's `RandomPhotometricDistort` has them too, but also permutes colour channels, which
     YOLACT's training leaves out.
@@ -105,7 +105,7 @@ def photometric_of(augmentation: Augmentation) -> v2.Compose:
 
 
 def recolor(image: npt.NDArray[np.uint8], augmentation: Augmentation) -> npt.NDArray[np.uint8]:
-    """Changes contrast, brightness and tint of an (H, W, 3) uint8 RGB image at random."""
+    """Change contrast, brightness and tint of an (H, W, 3) uint8 RGB image at random."""
     gain, shift, *tint = (2 * torch.rand(5, dtype=torch.float64) - 1).tolist()
     gain = 1 + augmentation.contrast * gain
     channels = 1 + augmentation.tint * np.array(tint)

@@ -13,7 +13,7 @@ from .prior_matching import BACKGROUND, NEUTRAL
 def hard_negative_loss(
     logits: Tensor, labels: Tensor, positives: list[int], negatives_per_positive: int
 ) -> Tensor:
-    """Sums the cross entropy of the positives and of the hardest background priors (OHEM).
+    """Sum the cross entropy of the positives and of the hardest background priors (OHEM).
 
     Args:
         logits: (B, P, C), background first.
@@ -41,7 +41,7 @@ def hard_negative_loss(
 def choose_negatives(
     logits: Tensor, labels: Tensor, positives: list[int], per_positive: int
 ) -> tuple[Tensor, Tensor]:
-    """Chooses the hardest background priors of each image (OHEM; SSD, section 2.2).
+    """Choose the hardest background priors of each image (OHEM; SSD, section 2.2).
 
     The hardness is -log softmax of the background, with the highest logit of the whole batch
     subtracted, as published: it decides near-ties. (On several processes it is each one's own
@@ -74,7 +74,7 @@ def choose_negatives(
 
 
 def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
-    """Sums the focal loss of all priors that are not neutral (Lin et al., ICCV 2017, eq. 5).
+    """Sum the focal loss of all priors that are not neutral (Lin et al., ICCV 2017, eq. 5).
 
     It is -a (1 - p)^gamma log p, p being the softmax probability of the prior's true class,
     background included, and a being alpha for objects and 1 - alpha for background. The softmax

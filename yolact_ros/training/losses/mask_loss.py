@@ -33,7 +33,7 @@ class Positives(NamedTuple):
 def assemble_positives(
     prototypes: Tensor, coefficients: Tensor, positives: Positives, boxes: Tensor
 ) -> Tensor:
-    """Assembles the masks of the positives, each cropped by the true box of its object.
+    """Assemble the masks of the positives, each cropped by the true box of its object.
 
     Args:
         prototypes: (B, h, w, k).
@@ -53,7 +53,7 @@ def assemble_positives(
 
 
 def mask_loss(masks: Tensor, positives: Positives, boxes: Tensor, truth: Tensor) -> Tensor:
-    """Sums the cross entropy of each mask over its pixels, divided by the area of its box.
+    """Sum the cross entropy of each mask over its pixels, divided by the area of its box.
 
     PyTorch limits the logarithms to -100, so a true pixel that the crop cuts off costs 100.
 

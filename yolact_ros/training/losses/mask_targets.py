@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """Resizes masks bilinearly, without antialiasing and with align_corners=False.
+    """Resize masks bilinearly, without antialiasing and with align_corners=False.
 
     Args:
         masks: (N, H, W) float, bool, or uint8 of 0 and 1. Of the last two, only the pixels that
@@ -35,7 +35,7 @@ def resize_masks(masks: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def covered_fraction(masks: Tensor, size: Sequence[int]) -> Tensor:
-    """Returns the fraction of each new pixel that the mask covers: (N, H, W) to (N, h, w) float."""
+    """Return the fraction of each new pixel that the mask covers: (N, H, W) to (N, h, w) float."""
     if tuple(masks.shape[1:]) == tuple(size) or len(masks) == 0:
         return _as_floats(masks).reshape(len(masks), *size)
     tall, wide = masks.shape[1] // size[0], masks.shape[2] // size[1]
@@ -54,7 +54,7 @@ def _as_floats(masks: Tensor) -> Tensor:
 
 
 def _neighbours(old: int, new: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns for each of `new` pixels its two neighbours of `old`, and the second's weight."""
+    """Return for each of `new` pixels its two neighbours of `old`, and the second's weight."""
     pixels = torch.arange(new, device=device, dtype=torch.float32)
     source = ((pixels + 0.5) * (old / new) - 0.5).clamp(min=0)
     first = source.long().clamp(max=old - 1)

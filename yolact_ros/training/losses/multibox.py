@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from yolact_ros.choices import CLASS_LOSSES
 from yolact_ros.errors import InputError
@@ -24,7 +25,8 @@ from .mask_targets import covered_fraction, resize_masks
 from .prior_matching import Matches, match_priors
 
 
-class MultiBoxLoss(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class MultiBoxLoss:
     """Box, class, mask and semantic loss of a batch, and mask-IoU loss for YOLACT++.
 
         >>> from yolact_ros.network import build_network
@@ -76,69 +78,51 @@ class MultiBoxLoss(nn.Module):
         InputError: A value is out of its range.
     """
 
-    def __init__(
-        self,
-        *,
-        box_weight: float = 1.5,
-        class_weight: float = 1.0,
-        mask_weight: float = 6.125,
-        semantic_weight: float = 1.0,
-        mask_iou_weight: float = 25.0,
-        class_loss: str = "softmax",
-        focal_alpha: float = 0.25,
-        focal_gamma: float = 2.0,
-        positive_iou: float = 0.5,
-        negative_iou: float = 0.4,
-        crowd_overlap: float = 0.7,
-        negatives_per_positive: int = 3,
-        max_masks: int = 100,
-        binary_masks: bool = True,
-        mask_iou_least_area: int = 25,
-        max_mask_ious: int | None = None,
-    ) -> None:
-        super().__init__()
-        if class_loss not in CLASS_LOSSES:
+    box_weight: float = 1.5
+    class_weight: float = 1.0
+    mask_weight: float = 6.125
+    semantic_weight: float = 1.0
+    mask_iou_weight: float = 25.0
+    class_loss: str = "softmax"
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4
+    crowd_overlap: float = 0.7
+    negatives_per_positive: int = 3
+    max_masks: int = 100
+    binary_masks: bool = True
+    mask_iou_least_area: int = 25
+    max_mask_ious: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_loss not in CLASS_LOSSES:
             raise InputError(
-                f"class_loss: expected {' or '.join(CLASS_LOSSES)}, got {class_loss!r}"
+                f"class_loss: expected {' or '.join(CLASS_LOSSES)}, got {self.class_loss!r}"
             )
-        if not (0 <= focal_alpha <= 1 and focal_gamma >= 0):
+        if not (0 <= self.focal_alpha <= 1 and self.focal_gamma >= 0):
             raise InputError(
                 "focal_alpha, focal_gamma: expected 0 to 1 and 0 or more, "
-                f"got {focal_alpha} and {focal_gamma}"
+                f"got {self.focal_alpha} and {self.focal_gamma}"
             )
-        if not 0 < negative_iou <= positive_iou <= 1:
+        if not 0 < self.negative_iou <= self.positive_iou <= 1:
             raise InputError(
                 "negative_iou, positive_iou: expected 0 < negative_iou <= positive_iou <= 1, "
-                f"got {negative_iou} and {positive_iou}"
+                f"got {self.negative_iou} and {self.positive_iou}"
             )
-        for name, value in (("max_masks", max_masks), ("max_mask_ious", max_mask_ious)):
+        for name in ("max_masks", "max_mask_ious"):
+            value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}: expected 1 or more, got {value}")
-        self.box_weight = box_weight
-        self.class_weight = class_weight
-        self.mask_weight = mask_weight
-        self.semantic_weight = semantic_weight
-        self.mask_iou_weight = mask_iou_weight
-        self.class_loss = class_loss
-        self.focal_alpha = focal_alpha
-        self.focal_gamma = focal_gamma
-        self.positive_iou = positive_iou
-        self.negative_iou = negative_iou
-        self.crowd_overlap = crowd_overlap
-        self.negatives_per_positive = negatives_per_positive
-        self.max_masks = max_masks
-        self.binary_masks = binary_masks
-        self.mask_iou_least_area = mask_iou_least_area
-        self.max_mask_ious = max_mask_ious
 
-    def forward(
+    def __call__(
         self,
         predictions: TrainingPredictions,
         targets: Sequence[Target],
         *,
         mask_iou_net: MaskIouNet | None = None,
     ) -> dict[str, Tensor]:
-        """Computes the weighted terms.
+        """Compute the weighted terms.
 
         Args:
             predictions: Of B images.
@@ -177,7 +161,7 @@ class MultiBoxLoss(nn.Module):
         return terms
 
     def match(self, priors: Tensor, targets: Sequence[Target]) -> Matches:
-        """Matches the priors with the objects of the images under this loss's thresholds."""
+        """Match the priors with the objects of the images under this loss's thresholds."""
         return match_priors(
             priors,
             [target.boxes for target in targets],
@@ -224,7 +208,7 @@ class MultiBoxLoss(nn.Module):
         return terms
 
     def _sample(self, positives: Positives) -> Positives:
-        """Draws at most `max_masks` positives of each image; weights make up for the others."""
+        """Draw at most `max_masks` positives of each image; weights make up for the others."""
         if max(positives.counts) <= self.max_masks:
             return positives
         device = positives.images.device
@@ -247,7 +231,7 @@ class MultiBoxLoss(nn.Module):
 
 
 def mean_over_ranks(positives: int, images: int, device: torch.device) -> tuple[float, float]:
-    """Returns the divisors of this rank's terms, so that the ranks' mean is the joined batch's.
+    """Return the divisors of this rank's terms, so that the ranks' mean is the joined batch's.
 
     Args:
         positives: Of this rank.

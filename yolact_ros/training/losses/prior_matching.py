@@ -49,7 +49,7 @@ def match_priors(
     negative_iou: float = 0.4,
     crowd_overlap: float = 0.7,
 ) -> Matches:
-    """Matches the priors with the objects of each of B images.
+    """Match the priors with the objects of each of B images.
 
     Args:
         priors: (P, 4) cx, cy, w, h as fractions of the image.
@@ -87,7 +87,7 @@ def match_priors(
 
 
 def assign_each_object(iou: Tensor) -> Tensor:
-    """Gives each object a prior of its own: greedily, the pair with the highest IoU first.
+    """Give each object a prior of its own: greedily, the pair with the highest IoU first.
 
     Of equal pairs the one with the first object, then with the first prior is taken, as published.
 
