@@ -22,19 +22,19 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     assert cv2.imread(str(picture)).shape == (480, 640, 3)
 
 
-def test_demo_of_three_cameras_agrees_with_the_truth_of_each(start, tmp_path):
+def test_demo_of_several_cameras_agrees_with_the_truth_of_each(start, tmp_path):
     picture = tmp_path / "overlay.png"
-    demo = start("yolact_ros.ros.demo", "--cameras", "3", "--output", picture)
+    demo = start("yolact_ros.ros.demo", "--cameras", "2", "--output", picture)
     code = demo.process.wait(140)
     print(demo.output)
     assert code == 0
-    for name, width, height in (("front", 640, 480), ("rear", 480, 360), ("left", 800, 600)):
+    for name, width, height in (("front", 640, 480), ("rear", 480, 360)):
         assert len(demo.lines(rf"^{name} .*frames .* Hz  age p50")) >= 3
         [line] = demo.lines(rf"^{name}: \d+ frames of {width} x {height} at")
         assert int(re.search(r"(\d+) frames", line)[1]) >= 100
         overlay = cv2.imread(str(tmp_path / f"overlay_{name}.png"))
         assert overlay.shape == (height, width, 3)
-    assert len(demo.lines("recall at mask IoU")) == 3
+    assert len(demo.lines("recall at mask IoU")) == 2
 
 
 @pytest.mark.parametrize(
