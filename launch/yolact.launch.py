@@ -141,13 +141,19 @@ def restarting(delay: float) -> Restart:
 
 def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the node with the arguments that were given."""
+    passed_on: list[Any] = []
     ros_arguments = []
     if file := text_of(context, "params_file"):
-        # not among `parameters`, from which launch_ros drops a file that is missing
-        ros_arguments += ["--params-file", os.path.abspath(os.path.expanduser(file))]
+        path = os.path.abspath(os.path.expanduser(file))
+        if os.path.isfile(path):
+            passed_on.append(path)
+        else:
+            # launch_ros would drop it, and the node go on without it
+            ros_arguments += ["--params-file", path]
     if level := text_of(context, "log_level"):
         ros_arguments += ["--log-level", level]
-    given = parameters(context)
+    if given := parameters(context):
+        passed_on.append(given)
     delay = value_of(context, "respawn_delay", FLOAT, "a number of seconds")
     return [
         Node(
@@ -156,7 +162,7 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name="yolact",
             namespace=text_of(context, "namespace"),
             ros_arguments=ros_arguments,
-            parameters=[given] if given else [],
+            parameters=passed_on,
             remappings=[(name, topic) for name, topic in topics(context) if name != topic],
             additional_env=profile_variables(),
             output="screen",

@@ -51,10 +51,10 @@ def test_every_parameter_is_an_argument_that_is_empty(file):
 
 def test_nothing_is_passed_on_that_was_not_given(file):
     node = the_node(file)
-    assert node.parameters == [] and node.remappings == [] and node.namespace == ""
-    [flag, path] = node.ros_arguments
-    assert flag == "--params-file" and path.endswith("config/yolact.yaml")
-    assert the_node(file, "params_file:=").ros_arguments == []
+    assert node.remappings == [] and node.namespace == "" and node.ros_arguments == []
+    [path] = node.parameters
+    assert path.endswith("config/yolact.yaml")
+    assert the_node(file, "params_file:=").parameters == []
 
 
 def test_every_default_reaches_the_node_with_its_type(file):
@@ -63,7 +63,7 @@ def test_every_default_reaches_the_node_with_its_type(file):
         for spec in PARAMETERS
     }
     given = {name: text for name, text in written.items() if text}
-    [passed_on] = the_node(file, *(f"{name}:={text}" for name, text in given.items())).parameters
+    passed_on = the_node(file, *(f"{name}:={text}" for name, text in given.items())).parameters[-1]
     assert passed_on.keys() == given.keys()
     for spec in PARAMETERS:
         if spec.name not in given:
@@ -100,7 +100,7 @@ def test_every_default_reaches_the_node_with_its_type(file):
 )
 def test_values_have_the_type_of_their_parameter(file, argument, value):
     name = argument.split(":=")[0]
-    [parameters] = the_node(file, argument).parameters
+    _, parameters = the_node(file, argument).parameters
     passed_on = parameters[name]
     if isinstance(value, (str, list)):
         assert isinstance(passed_on, ParameterValue)
@@ -109,20 +109,30 @@ def test_values_have_the_type_of_their_parameter(file, argument, value):
     assert passed_on == value and type(passed_on) is type(value)
 
 
-def test_file_and_level_of_the_log_are_arguments_of_ros(file, monkeypatch, tmp_path):
+@pytest.mark.parametrize("given", ["my.yaml", "~/my.yaml"])
+def test_a_file_of_parameters_is_passed_on_even_if_it_is_missing(
+    file, monkeypatch, tmp_path, given
+):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/robot")
-    level = ["--log-level", "debug"]
-    arguments = the_node(file, "params_file:=my.yaml", "log_level:=debug").ros_arguments
-    assert arguments == ["--params-file", str(tmp_path / "my.yaml"), *level]
-    assert the_node(file, "params_file:=~/my.yaml").ros_arguments[1] == "/home/robot/my.yaml"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "my.yaml"
+    # launch_ros would drop it from `parameters`
+    missing = the_node(file, f"params_file:={given}")
+    assert (missing.parameters, missing.ros_arguments) == ([], ["--params-file", str(path)])
+    path.touch()
+    there = the_node(file, f"params_file:={given}")
+    assert (there.parameters, there.ros_arguments) == ([str(path)], [])
+
+
+def test_level_of_the_log_is_an_argument_of_ros(file):
+    assert the_node(file, "log_level:=debug").ros_arguments == ["--log-level", "debug"]
 
 
 def test_all_nodes_take_the_time_of_a_simulation(file):
     nodes = Launch(file, "use_sim_time:=true", "demo_camera:=true", "rviz:=true").nodes
     assert nodes.keys() == {"yolact_node", "demo_camera", "rviz2"}
     for [node] in nodes.values():
-        assert node.parameters == [{"use_sim_time": True}]
+        assert node.parameters[-1] == {"use_sim_time": True}
 
 
 def test_each_camera_has_a_demo_camera_of_its_own(file):

@@ -11,6 +11,7 @@ from yolact_ros.msg import InstanceArray
 
 from yolact_ros.masks import instance_map
 from yolact_ros.ros.demo.camera import FIRST_SEED
+from yolact_ros.ros.run import WRONG_START
 from yolact_ros.scenes.scene import Scene
 
 pytestmark = pytest.mark.timeout(60)
@@ -79,7 +80,7 @@ def test_scenes_change_and_truth_is_published_on_request_only(start, peer):
 
 def test_wrong_parameters_end_it_with_one_line(start):
     camera = start("demo_camera", rate="-3.0", width=7)
-    assert camera.process.wait(20) == 1
+    assert camera.process.wait(20) == WRONG_START
     lines = camera.output.splitlines()
     assert len(lines) == 1 and "width: expected an integer from 32 to 4096, got 7" in lines[0]
     assert "rate: expected a number from 0.1 to 240, got -3.0" in lines[0]
