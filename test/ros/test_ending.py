@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C and SIGTERM end every process within 2 s, with exit code 0 and no traceback."""
 
+import os
+import random
 import re
 import signal
 import time
@@ -53,15 +55,34 @@ def shared_memory_of(process):
     return {Path(path) for path in re.findall(r"/dev/shm/fastrtps_(?!port)\w+", maps)}
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.0])
-def test_node_that_still_imports(start, seconds):
-    node = start("yolact_node")
-    deadline = time.monotonic() + 20
-    while not catches(node.process.pid, signal.SIGTERM):  # until then it is Python that starts
-        assert time.monotonic() < deadline
-    time.sleep(seconds)
-    assert_ended(node, *node.interrupt())
-    assert not node.lines("active"), node.output  # it was still starting
+STARTS = int(os.environ.get("YOLACT_INTERRUPTED_STARTS", "6"))
+LATEST = 5.0  # s after the first line, by when it has loaded on most machines
+
+
+@pytest.mark.timeout(120 + 20 * STARTS)
+def test_starts_that_are_interrupted_at_any_moment(start, peer):
+    """YOLACT_INTERRUPTED_STARTS=100 makes as many, at random moments."""
+    own = all_shared_memory_of("self")
+    moments = [LATEST * i / STARTS for i in range(STARTS)]
+    if STARTS > 20:
+        moments = [random.uniform(0, LATEST) for _ in range(STARTS)]
+    for i, moment in enumerate(moments):
+        node = start("yolact_node")
+        deadline = time.monotonic() + 20
+        while not catches(node.process.pid, signal.SIGTERM):  # until then it is Python that starts
+            assert time.monotonic() < deadline
+        time.sleep(moment)
+        segments = all_shared_memory_of(node.process.pid) - own
+        assert_ended(node, *node.interrupt((signal.SIGINT, signal.SIGTERM)[i % 2]))
+        assert not [path for path in segments if path.exists()], f"after {moment:.2f} s"
+        assert "rcl" not in node.output, node.output
+        peer.until(lambda: "yolact" not in peer.node.get_node_names(), 2, what="farewell")
+
+
+def all_shared_memory_of(process):
+    """All that Fast DDS has in /dev/shm for a process alone, its semaphores included."""
+    maps = Path(f"/proc/{process}/maps").read_text()
+    return {Path(path) for path in re.findall(r"/dev/shm/(?:sem\.)?fastrtps_(?!port)[\w.]+", maps)}
 
 
 def test_node_that_loads_its_network(start):

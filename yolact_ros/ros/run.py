@@ -6,22 +6,26 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn, Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+from rclpy.executors import ExternalShutdownException
+from rclpy.signals import SignalHandlerOptions
 
 from yolact_ros.errors import InputError
-from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.executor import NodeExecutor
+from yolact_ros.ros.logs import ThrottledLog, place_of
 from yolact_ros.ros.parameters.refusals import refusal_in_words
-from yolact_ros.ros.signals import ignore_signals, leave_quietly
+from yolact_ros.ros.signals import NotedSignals, leave_quietly
 from yolact_ros.ros.tuning import keep_freed_memory
 
-LONGEST_END = 0.8
+LONGEST_END = 1.5
 """Seconds that a node has to end after the signal before its process is ended for it."""
+_PAUSE = 0.01
+"""Seconds after an error in the executor: one that comes at once would take a whole core."""
 
 WRONG_START = 2
 """Exit code where the command line or a parameter has to be mended before another start."""
@@ -30,19 +34,27 @@ WRONG_START = 2
 class RunnableNode(Protocol):
     """What `run_node` expects of a node beyond rclpy's interface."""
 
-    def begin(self) -> None:
-        """Do what takes time; called once, before the node spins."""
+    @property
+    def slow_services(self) -> Container[Any]:
+        """Services that take long; they are called in threads of their own."""
+
+    def begin(self, end: Callable[[int], None]) -> None:
+        """Begin its work, in threads for what takes time; called once, before the node spins.
+
+        Args:
+            end: Ends the process with an exit code; may be called at any time, from any thread.
+        """
 
     def close(self) -> None:
-        """End its threads; called once, when the context may already be invalid."""
+        """End its threads; called once, before the node is destroyed."""
 
 
 def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = None) -> NoReturn:
-    """Make a node, spin it until it is told to end, close it and end the process.
+    """Make a node, spin it until it is told to end, close and destroy it and end the process.
 
     An exception in a callback is logged, and the node goes on. The exit code is 0 after a signal or
-    shutdown, `WRONG_START` when the command line or a parameter is refused, and 1 when the node
-    could not be made for another reason.
+    shutdown, `WRONG_START` when the command line or a parameter is refused, 1 when the node could
+    not be made for another reason, or what the node itself ends with.
 
     Args:
         create: Makes the node; must be quick.
@@ -52,22 +64,37 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
     keep_freed_memory()
     code = 0
     node: Any = None
+    signals = NotedSignals()
     finished = threading.Event()
+
+    def end(with_code: int) -> None:
+        nonlocal code
+        code = with_code
+        signals.note()
+
+    def end_in_time() -> None:
+        signals.wait()
+        if not finished.wait(LONGEST_END):
+            _leave(code)
+
+    threading.Thread(target=end_in_time, daemon=True).start()
     try:
-        # rclpy's signal handlers come last: objects that are being made when the context goes down
-        # leave tracebacks of their destructors.
+        # rclpy's own handlers would shut the context down while the node is at work: what it says
+        # or publishes then fails.
         rclpy.init(
             args=list(args) if args is not None else None,
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        executor = SingleThreadedExecutor()
         node = create()
+        log = ThrottledLog(node.get_logger())
+        executor = NodeExecutor(
+            node.slow_services, lambda error: _report(log, error), ended=lambda: signals.came
+        )
         executor.add_node(node)
-        ignore_signals()
-        install_signal_handlers(SignalHandlerOptions.ALL)
-        threading.Thread(target=_end_in_time, args=(finished,), daemon=True).start()
-        node.begin()
-        _spin(executor, ThrottledLog(node.get_logger()))
+        signals.then(executor.wake)
+        if not signals.came:
+            node.begin(end)
+        _spin(executor, signals, log)
     except Exception as error:
         if node is None or rclpy.ok():
             print(f"not started: {refusal_in_words(error)}", file=sys.stderr)
@@ -82,28 +109,24 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
     _leave(code)
 
 
-def _spin(executor: SingleThreadedExecutor, log: ThrottledLog) -> None:
-    while rclpy.ok():
+def _spin(executor: NodeExecutor, signals: NotedSignals, log: ThrottledLog) -> None:
+    while rclpy.ok() and not signals.came:
         try:
-            executor.spin()
+            executor.spin_once()
         except ExternalShutdownException:
             return
         except Exception as error:
             if not rclpy.ok():
                 return
-            log.error(
-                (type(error).__name__, str(error)),
-                f"error in a callback, the node goes on: {type(error).__name__}: {error}",
-            )
+            _report(log, error)
+            time.sleep(_PAUSE)
 
 
-def _end_in_time(finished: threading.Event) -> None:
-    """End the process if the context is down and the node does not end by itself in time."""
-    while rclpy.ok():
-        if finished.wait(0.1):
-            return
-    if not finished.wait(LONGEST_END):
-        _leave(0)
+def _report(log: ThrottledLog, error: BaseException) -> None:
+    log.error(
+        place_of(error),
+        f"error in a callback, the node goes on: {type(error).__name__}: {error}",
+    )
 
 
 def _leave(code: int) -> NoReturn:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -27,17 +29,55 @@ def leave_quietly() -> None:
 
 
 def ignore_signals() -> None:
-    """Keep Python from raising KeyboardInterrupt wherever it happens to be.
+    """Do nothing on Ctrl-C or SIGTERM: the process ends already."""
+    for number in _SIGNALS:
+        signal.signal(number, _do_nothing)
 
-    rclpy's own handlers, which are installed later and call these, shut the context down, and
-    `spin` returns: nothing else ends a node.
+
+class NotedSignals:
+    """Ctrl-C and SIGTERM, from now on, only become known here: no thread is interrupted anywhere.
+
+    A thread of its own learns of them at once, whatever the main thread does: Python's handlers run
+    only when that comes back from what it waits for.
     """
 
-    def do_nothing(signum: int, frame: Any) -> None:
-        del signum, frame
+    def __init__(self) -> None:
+        self._came = threading.Event()
+        self._then: Callable[[], None] = lambda: None
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        ignore_signals()
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
 
-    for number in _SIGNALS:
-        signal.signal(number, do_nothing)
+    @property
+    def came(self) -> bool:
+        """Whether one has come."""
+        return self._came.is_set()
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Call something in the watching thread when one comes, or now if one has come."""
+        self._then = act
+        if self.came:
+            act()
+
+    def note(self) -> None:
+        """Act as if one had come."""
+        self._came.set()
+        self._then()
+
+    def wait(self) -> None:
+        """Wait until one has come."""
+        self._came.wait()
+
+    def _watch(self, reader: int) -> None:
+        while number := os.read(reader, 1):
+            if number[0] in _SIGNALS:
+                self.note()
+
+
+def _do_nothing(signum: int, frame: Any) -> None:
+    del signum, frame
 
 
 class HeldSignals:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class DemoCamera(TableParameters, Node):
         self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
         self._slow_frames = 0
+        self._closing = threading.Event()
+        self.slow_services = ()
         qos = volatile_qos(depth=5, reliable=settings.reliability == "reliable")
         makers: list[tuple[str, type, Maker]] = [
             ("image", Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
@@ -112,19 +115,26 @@ class DemoCamera(TableParameters, Node):
             for topic, message_type, make in makers
         ]
 
-    def begin(self) -> None:
+    def begin(self, end: Callable[[int], None]) -> None:
         """Render the loop, if there is one, and begin to publish."""
+        del end
+        threading.Thread(target=self._begin, daemon=True).start()
+
+    def _begin(self) -> None:
         settings, log = self._settings, self.get_logger()
         if settings.loop_frames:
             log.info(f"rendering a loop of {settings.loop_frames} frames")
             moments = (i * self._period for i in range(settings.loop_frames))
-            frames = [self._scene.frame(moment) for moment in moments if self.context.ok()]
+            frames = [self._scene.frame(at) for at in moments if not self._closing.is_set()]
             self._loop = to_and_fro(frames) if frames else None
+        if self._closing.is_set():
+            return
         self.create_timer(self._period, self._publish)
         log.info(f"filming {settings.width} x {settings.height} at {settings.rate:g} Hz")
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """End the rendering."""
+        self._closing.set()
 
     def _make_scene(self, number: int) -> Scene:
         seed = FIRST_SEED + self._settings.seed + number

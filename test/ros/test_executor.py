@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Callbacks in the spinning thread, slow services elsewhere, errors where they belong."""
+
+import threading
+import time
+
+import pytest
+import rclpy
+from rclpy.callback_groups import ReentrantCallbackGroup
+from std_srvs.srv import Trigger
+
+from yolact_ros.ros.executor import NodeExecutor
+
+
+@pytest.fixture
+def node(domain_id):
+    rclpy.init(args=[], domain_id=domain_id)
+    node = rclpy.create_node("served")
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_a_slow_service_keeps_nobody_waiting(node, peer):
+    threads, errors, go_on = [], [], threading.Event()
+
+    def slow(request, response):
+        threads.append(threading.current_thread())
+        assert go_on.wait(20)
+        if len(threads) > 2:
+            raise ValueError("third")
+        response.success = True
+        return response
+
+    def quick(request, response):
+        response.success = threading.current_thread() is spinning
+        return response
+
+    group = ReentrantCallbackGroup()
+    service = node.create_service(Trigger, "slow", slow, callback_group=group)
+    node.create_service(Trigger, "quick", quick)
+    ending = threading.Event()
+    executor = NodeExecutor([service], errors.append, ended=ending.is_set)
+    executor.add_node(node)
+
+    def spin():
+        while not ending.is_set():
+            executor.spin_once()
+
+    spinning = threading.Thread(target=spin, daemon=True)
+    spinning.start()
+    client = peer.node.create_client(Trigger, "slow")
+    peer.until(client.service_is_ready, what="service")
+    answers = [client.call_async(Trigger.Request()) for _ in range(2)]
+    peer.until(lambda: len(threads) == 2, what="two calls at once")
+    for _ in range(5):
+        assert peer.call(Trigger, "quick", timeout=10).success
+    assert spinning not in threads and len(set(threads)) == 2
+    assert not any(answer.done() for answer in answers)
+    go_on.set()
+    for answer in answers:
+        peer.until(answer.done, what="slow answer")
+        assert answer.result().success
+    client.call_async(Trigger.Request())
+    peer.until(lambda: errors, what="error")
+    assert str(errors[0]) == "third"
+    assert peer.call(Trigger, "quick", timeout=10).success
+    # It waits without using the processor.
+    begin = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - begin < 0.3
+    ending.set()
+    executor.wake()  # there is no timer that would do it
+    spinning.join(10)
+    assert not spinning.is_alive()
+
+
+def test_what_a_quick_callback_raises_is_raised_where_it_spins(node):
+    def fail():
+        raise KeyError("timer")
+
+    node.create_timer(0.01, fail)
+    executor = NodeExecutor((), pytest.fail)
+    executor.add_node(node)
+    with pytest.raises(KeyError, match="timer"):
+        for _ in range(100):
+            executor.spin_once(timeout_sec=1.0)
+
+
+def test_it_returns_when_nothing_comes_in_time(node):
+    executor = NodeExecutor((), pytest.fail)
+    executor.add_node(node)
+    begin = time.monotonic()
+    executor.spin_once(timeout_sec=0.05)
+    assert time.monotonic() - begin < 5
