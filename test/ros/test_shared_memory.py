@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+import fcntl
+import os
+import signal
+
+import pytest
+
+from yolact_ros.ros.shared_memory import SHARED_MEMORY, left_behind
+
+
+def test_what_nobody_holds_is_counted(tmp_path):
+    for name, size in (("fastrtps_aa", 1000), ("fastrtps_bb", 500), ("fastrtps_port7411", 20)):
+        (tmp_path / name).write_bytes(bytes(size))
+        (tmp_path / f"{name}_el").touch()
+    (tmp_path / "fastrtps_gone_el").touch()
+    (tmp_path / "another").write_bytes(bytes(9))
+    held = os.open(tmp_path / "fastrtps_bb_el", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert left_behind(tmp_path) == (2, 1020)
+    os.close(held)
+    assert left_behind(tmp_path) == (3, 1520)
+    assert left_behind(tmp_path / "missing") == (0, 0)
+
+
+@pytest.mark.timeout(60)
+def test_the_next_start_tells_of_a_killed_node(start):
+    killed = start("yolact_node", autostart="false")
+    killed.wait_for("waiting to be configured")
+    if not any(SHARED_MEMORY.glob("fastrtps_*_el")):
+        pytest.skip("the middleware in use is not Fast DDS with shared memory")
+    killed.process.send_signal(signal.SIGKILL)
+    killed.process.wait()
+    node = start("yolact_node", autostart="false")
+    line = node.wait_for("left behind")
+    assert "MB in /dev/shm" in line and "fastdds shm clean" in line

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared memory that killed processes left behind; no ROS."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+_LOCK = "_el"
+"""Fast DDS names a segment's lock so; its owner holds it for as long as it lives."""
+
+
+def left_behind(folder: Path = SHARED_MEMORY) -> tuple[int, int]:
+    """Find what Fast DDS left there for processes that were killed.
+
+    Returns:
+        Number of segments, and their bytes: memory that nobody gives back until the machine starts
+        anew, or `fastdds shm clean` is called.
+    """
+    count = size = 0
+    for lock in folder.glob(f"fastrtps_*{_LOCK}"):
+        segment = lock.with_name(lock.name.removesuffix(_LOCK))
+        try:
+            if _is_abandoned(lock):
+                size += segment.stat().st_size
+                count += 1
+        except OSError:
+            continue  # another user's, or it has just gone
+    return count, size
+
+
+def _is_abandoned(lock: Path) -> bool:
+    descriptor = os.open(lock, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
