@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.service import Service
 from rclpy.subscription import Subscription
 
 try:  # Iron and later
@@ -17,9 +18,9 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 __all__ = [
-    "answer_refused_transitions",
     "create_subscription_with_events",
     "destroy_state_machine",
+    "guard_transitions",
     "lifecycle_state",
     "with_information",
 ]
@@ -56,52 +57,65 @@ def create_subscription_with_events(
         incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
     """
     receive = with_information(callback)
-    wanted: list[dict[str, Any]] = [
-        {"message_lost": message_lost, "incompatible_qos": incompatible_qos},
-        {"incompatible_qos": incompatible_qos},
-    ]
-    for events in wanted:
+    callbacks: dict[str, Any] = {"message_lost": message_lost, "incompatible_qos": incompatible_qos}
+    for names in (tuple(callbacks), ("incompatible_qos",), ("message_lost",)):
+        wanted: dict[str, Any] = {name: callbacks[name] for name in names}
         try:
             return node.create_subscription(
                 message_type,
                 topic,
                 receive,
                 qos,
-                event_callbacks=SubscriptionEventCallbacks(**events),
+                event_callbacks=SubscriptionEventCallbacks(**wanted),
             )
         except UnsupportedEventTypeError:
             continue
     return node.create_subscription(message_type, topic, receive, qos)
 
 
-def answer_refused_transitions(node: LifecycleNode) -> None:
-    """Make `~/change_state` answer a transition that the current state does not allow.
+def guard_transitions(node: Any, begin: AbstractContextManager[Any]) -> Service:
+    """Make `~/change_state` answer in every case, and one call after the other.
 
-    rclpy raises in the executor instead, and the client waits forever.
+    rclpy raises in the executor if the current state does not allow a transition, and the client
+    waits forever.
+
+    Args:
+        node: A node with `LifecycleNodeMixin`.
+        begin: Entered for the time of a call, which may be made in any thread.
+
+    Returns:
+        The service.
     """
-    service = getattr(node, "_service_change_state", None)
-    if service is None:
-        return
+    service: Service = node._service_change_state
     change_state = service.callback
 
     def answer(request: Any, response: Any) -> Any:
-        try:
-            return change_state(request, response)
-        except Exception:
-            wanted = request.transition.label or request.transition.id
-            node.get_logger().warning(f"transition {wanted} refused: not allowed in this state")
-            response.success = False
-            return response
+        wanted = request.transition
+        with begin:
+            allowed = {each[1]: each[0] for each in node._state_machine.available_transitions}
+            if wanted.label in allowed or (not wanted.label and wanted.id in allowed.values()):
+                try:
+                    return change_state(request, response)
+                except Exception as error:
+                    problem = f"{type(error).__name__}: {error}"
+            else:
+                state, names = lifecycle_state(node), ", ".join(sorted(allowed)) or "none"
+                problem = f"not allowed while the node is {state}, which allows: {names}"
+        name = wanted.label or f"number {wanted.id}"
+        node.get_logger().warning(f"transition {name} refused: {problem}")
+        response.success = False
+        return response
 
     service.callback = answer
+    return service
 
 
-def lifecycle_state(node: LifecycleNode) -> str:
+def lifecycle_state(node: Any) -> str:
     """Return the node's state, such as "inactive"; rclpy tells it through a service alone."""
     return str(node._state_machine.current_state[1])
 
 
-def destroy_state_machine(node: LifecycleNode) -> None:
+def destroy_state_machine(node: Node) -> None:
     """Destroy what rclpy's `destroy_node` forgets and what keeps the node's DDS entities alive.
 
     Otherwise they stay until they are garbage-collected, and their shared memory stays forever if
@@ -110,3 +124,8 @@ def destroy_state_machine(node: LifecycleNode) -> None:
     machine = getattr(node, "_state_machine", None)
     if machine is not None:
         machine.destroy_when_not_in_use()
+    # Lyrical's `destroy_node` destroys only a copy of it, and the node stays (ros2/rclpy#1710).
+    description = getattr(node, "_type_description_service", None)
+    original = getattr(description, "_type_description_srv", None)
+    if original is not None:
+        original.destroy_when_not_in_use()

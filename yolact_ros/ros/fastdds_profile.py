@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from yolact_ros.ros.middleware import profile_path
 
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 """What Fast DDS 2 (Humble to Jazzy) and 3 (Kilted and later) read."""
@@ -26,8 +25,7 @@ def profile_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
     """
     if any(environment.get(name) for name in USER_VARIABLES):
         return {}
-    profile = Path(get_package_share_directory("yolact_ros")) / "config" / "fastdds.xml"
-    return dict.fromkeys(PROFILE_VARIABLES, str(profile))
+    return dict.fromkeys(PROFILE_VARIABLES, str(profile_path()))
 
 
 def localhost_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

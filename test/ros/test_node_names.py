@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names are applied once, and what is read is what is said."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from yolact_ros.msg import InstanceArray
+
+from yolact_ros.ros.conversion.images import array_to_image
+from yolact_ros.ros.diagnostics import status_name, values_of
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def picture(name):
+    return array_to_image(np.zeros((48, 64, 3), np.uint8), "rgb8", Header(frame_id=name))
+
+
+@pytest.mark.parametrize(
+    "cameras, rules, read",
+    [
+        # Swapped mounts.
+        (
+            ("front", "rear"),
+            ("front/image:=/rear/image", "rear/image:=/front/image"),
+            ("/rear/image", "/front/image"),
+        ),
+        # A rule whose right side is another rule's left side.
+        (
+            ("a", "b"),
+            ("a/image:=/front/image", "/front/image:=/rear/image"),
+            ("/front/image", "/b/image"),
+        ),
+    ],
+)
+def test_each_camera_reads_what_the_log_and_the_diagnostics_say(
+    start, peer, weights, cameras, rules, read
+):
+    arguments = [part for rule in rules for part in ("-r", rule)]
+    node = start("yolact_node", *arguments, cameras=f"[{','.join(cameras)}]", **weights)
+    assert node.wait_for("active: segmenting").count(f"segmenting {', '.join(read)} with")
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
+    publishers = {topic: peer.publisher(Image, topic) for topic in {*read, "/front/image"}}
+    results = {name: peer.collect(InstanceArray, f"yolact/{name}/instances") for name in cameras}
+    timer = peer.node.create_timer(
+        0.2, lambda: [each.publish(picture(topic)) for topic, each in publishers.items()]
+    )
+    for name, topic in zip(cameras, read, strict=True):
+        peer.until(lambda name=name: len(results[name]) >= 2, what=f"results of {name}")
+        assert {result.header.frame_id for result in results[name]} == {topic}
+        shown = next(
+            values_of(status)
+            for message in reversed(diagnostics)
+            for status in message.status
+            if status.name == status_name("/yolact", name)
+        )
+        assert shown["image topic"] == topic and shown["publishers"] == "1"
+    peer.node.destroy_timer(timer)
+
+
+@pytest.mark.parametrize(
+    "parameters, rules, published, said",
+    [
+        # Raw is asked for where compressed images are.
+        (
+            {},
+            ("image:=/cam/image/compressed",),
+            {"/cam/image/compressed": CompressedImage},
+            "on /cam/image/compressed: 1 publisher found, but of sensor_msgs/msg/CompressedImage; "
+            "sensor_msgs/msg/CompressedImage is published on /cam/image/compressed: set "
+            "image_transport to compressed and remap `image` to /cam/image",
+        ),
+        (
+            {},
+            ("image:=/cam/image",),
+            {"/cam/image/compressed": CompressedImage},
+            "on /cam/image: nobody publishes there; sensor_msgs/msg/CompressedImage is published "
+            "on /cam/image/compressed: set image_transport to compressed and remap `image` to "
+            "/cam/image",
+        ),
+        # The suffix that is added was given.
+        (
+            {"image_transport": "compressed"},
+            ("image:=/cam/image/compressed",),
+            {"/cam/image/compressed": CompressedImage},
+            "/compressed is added to the name: remap `image` to /cam/image",
+        ),
+        # Compressed is asked for where raw images are.
+        (
+            {"image_transport": "compressed"},
+            ("image:=/cam/image",),
+            {"/cam/image": Image},
+            "sensor_msgs/msg/Image is published on /cam/image: set image_transport to raw and "
+            "remap `image` to /cam/image",
+        ),
+        # Nothing but other topics.
+        (
+            {"image_transport": "compressed"},
+            (),
+            {"/cam/image/compressed": CompressedImage},
+            "published instead: /cam/image (remap `image` to one of them)",
+        ),
+        # Discovered, and silent.
+        (
+            {},
+            (),
+            {"/image": Image},
+            "1 publisher found (/test_peer), but no image comes; ",
+        ),
+    ],
+)
+def test_the_waiting_line_says_what_is_there_and_what_to_set(
+    start, peer, weights, parameters, rules, published, said
+):
+    publishers = [peer.publisher(kind, topic) for topic, kind in published.items()]
+    arguments = [part for rule in rules for part in ("-r", rule)]
+    node = start("yolact_node", *arguments, **parameters, **weights)
+    line = node.wait_for("waiting for images")
+    assert said in line, line
+    assert len(publishers) == len(published)
+
+
+def test_compressed_images_under_a_rule_of_their_own(start, peer, weights):
+    node = start(
+        "yolact_node",
+        *("-r", "image/compressed:=/cam/jpg"),
+        image_transport="compressed",
+        **weights,
+    )
+    assert "segmenting /cam/jpg with" in node.wait_for("active: segmenting")
+    images = peer.publisher(CompressedImage, "/cam/jpg")
+    peer.until(images.get_subscription_count, what="subscription")
+
+
+def test_two_publishers_on_one_topic_are_told(start, peer, weights):
+    node = start("yolact_node", **weights)
+    node.wait_for("active: segmenting")
+    peer.collect(InstanceArray, "yolact/instances")
+    reliable, best_effort = (peer.publisher(Image, "image", reliable=each) for each in (1, 0))
+    sizes = {reliable: (48, 64), best_effort: (60, 80)}
+
+    def publish():
+        for publisher, (height, width) in sizes.items():
+            pixels = np.zeros((height, width, 3), np.uint8)
+            publisher.publish(array_to_image(pixels, "rgb8", Header(frame_id=str(height))))
+
+    peer.node.create_timer(0.2, publish)
+    results = peer.collect(
+        InstanceArray,
+        "yolact/instances",
+        QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE),
+    )
+    # Both are heard, whatever they offer.
+    peer.until(lambda: {result.image_height for result in results} == {48, 60}, what="both")
+    peer.until(lambda: node.lines("their sizes differ"), what="warning")
+    [line] = node.lines("their sizes differ")
+    assert "2 publishers on /image (/test_peer, /test_peer)" in line
+    assert "(64 x 48, 80 x 60)" in line and "remap all but one" in line
