@@ -11,12 +11,18 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from yolact_ros.errors import InputError
+from yolact_ros.presets import get_preset
+from yolact_ros.ros.batch import MOST_FAILURES, SMALLER_FOR, BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import make_streams
 from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import Counters
+from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.runtime import Runtime
 from yolact_ros.structures import Instances, PackedMask
+
+PRESET = get_preset("yolact_demo")
 
 
 class OutOfMemoryError(RuntimeError):
@@ -26,14 +32,21 @@ class OutOfMemoryError(RuntimeError):
 class FakeSegmenter:
     def __init__(self):
         self.timings = {"network": 5.0}
-        self.error = None
+        self.error = self.stand_in = None
+        self.largest = 100  # images in a batch
+        self.preset, self.device, self.precision = PRESET, "cpu", "fp32"
+        self.options = None
         self.guilty = None  # (height, width) that no batch survives
         self.images, self.batches = [], []
 
     def __call__(self, images, channel_order):
         self.batches.append([image.shape[:2] for image in images])
+        if self.stand_in is not None:
+            return self.stand_in(images, channel_order)
         if self.error is not None:
             raise self.error
+        if len(images) > self.largest:
+            raise OutOfMemoryError("CUDA out of memory")
         if any(image.shape[:2] == self.guilty for image in images):
             raise OutOfMemoryError("CUDA out of memory")
         self.images += zip(images, channel_order, strict=True)
@@ -72,19 +85,26 @@ class FakeOutputs:
 class OneStepWorker:
     """In the place of `BatchWorker`: the test takes out what was offered, and calls `work`."""
 
-    def __init__(self, cameras, work, **options):
-        self.offered = []
+    def __init__(self, cameras, work, on_error, **options):
+        self.offered, self.on_error = [], on_error
         OneStepWorker.newest = self
 
     def offer(self, camera, frame):
         self.offered.append(frame)
+
+    def configure(self, **options):
+        """The test takes out what was offered itself."""
 
 
 class HandOverAtOnce:
     """In the place of `HandOver`: the work is done in the thread that gives."""
 
     def __init__(self, work, on_error):
-        self.give = work
+        self.work = work
+
+    def give(self, item):
+        self.work(item)
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +124,7 @@ class Recorder:
 
 
 class Setup:
-    def __init__(self, cameras=(), **changed):
+    def __init__(self, cameras=(), on_cpu=None, **changed):
         self.segmenter, self.logger = FakeSegmenter(), Recorder()
         self.counters = Counters()
         self.cameras = make_streams(cameras, self.counters, self.logger)
@@ -112,7 +132,7 @@ class Setup:
         self.outputs = self.all_outputs[self.cameras[0].name]
         values = {spec.name: spec.default for spec in PARAMETERS} | changed
         self.clock = Clock(clock_type=ClockType.ROS_TIME)
-        self.errors = []
+        self.lost = []
         self.runtime = Runtime(
             segmenter=self.segmenter,
             outputs=self.all_outputs,
@@ -121,7 +141,9 @@ class Setup:
             settings=Settings.from_values(values),
             counters=self.counters,
             clock=self.clock,
-            on_error=lambda camera, error: self.errors.append((camera.name, str(error))),
+            log=ThrottledLog(self.logger),
+            on_cpu=on_cpu,
+            on_gpu_lost=self.lost.append,
         )
         self.worker = OneStepWorker.newest
 
@@ -132,7 +154,8 @@ class Setup:
             "step": 3 * width,
             "data": array("B", bytes(3 * width * height)),
         }
-        header = Header(stamp=stamp or Time(), frame_id="camera")
+        stamp = self.clock.now().to_msg() if stamp is None else stamp
+        header = Header(stamp=stamp, frame_id="camera")
         message = Image(header=header, width=width, height=height, **fields | changed)
         self.runtime.receive(self.cameras[camera], message, info)
         return self.worker.offered.pop() if self.worker.offered else None
@@ -315,13 +338,71 @@ def test_a_batch_that_fails_costs_only_the_guilty_frame():
     sizes = [(4, 4), (6, 8), (5, 5)]
     for _ in range(2):
         setup.serve([setup.receive(camera=i, size=size) for i, size in enumerate(sizes)])
-    assert setup.segmenter.batches == [[(4, 4), (5, 5), (6, 8)], [(4, 4)], [(5, 5)], [(6, 8)]] * 2
+    assert setup.segmenter.batches == [[(4, 4), (5, 5), (6, 8)], [(4, 4), (5, 5)], [(6, 8)]] * 2
     assert setup.counts == {"processed": 4, "failed": 2}
     assert setup.cameras[1].counters.snapshot().counts["failed"] == 2
-    [line] = setup.logger.lines
-    assert line == (
-        "rear: frame of 8 x 6 pixels not segmented: the GPU's memory is full (CUDA out of memory)"
-    )
+    assert setup.logger.lines == [
+        "a batch of 3 frames failed, and is tried in parts of 2: the GPU's memory is full "
+        "(CUDA out of memory)",
+        "rear: frame of 8 x 6 pixels not segmented: the GPU's memory is full (CUDA out of memory)",
+    ]
+
+
+def test_a_batch_that_is_too_large_stays_smaller_for_a_while():
+    setup = Setup(cameras=("front", "rear", "left", "right"))
+    setup.segmenter.largest = 2
+    now = [100.0]
+    log = ThrottledLog(setup.logger)
+    segment = BatchSegmenter(setup.segmenter, setup.counters, log, clock=lambda: now[0])
+    frames = [setup.receive(camera=i) for i in range(4)]
+    batch = [(frame, image_to_array(frame.message, 100)) for frame in frames]
+    for seconds, sizes in ((0.0, [4, 2, 2]), (1.0, [2, 2]), (SMALLER_FOR, [4, 2, 2])):
+        setup.segmenter.batches.clear()
+        now[0] = 100.0 + seconds
+        assert None not in segment(batch)
+        assert [len(batch) for batch in setup.segmenter.batches] == sizes
+    assert any(line.startswith("batches of at most 2 frames") for line in setup.logger.lines)
+
+
+def test_the_cpu_takes_over_if_it_may():
+    on_cpu = FakeSegmenter()
+    setup = Setup(on_cpu=lambda: on_cpu)
+    setup.segmenter.error = OutOfMemoryError("CUDA out of memory")
+    for _ in range(MOST_FAILURES + 1):
+        setup.send()
+    assert setup.counts == {"failed": MOST_FAILURES - 1, "processed": 2}
+    assert len(on_cpu.images) == 2 and setup.runtime.network.device == "cpu"
+    assert any("going on with the CPU" in line for line in setup.logger.lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: device-side assert triggered\nCUDA kernel errors might be reported later",
+        "cuDNN failed: CUDA error: unspecified launch failure",
+    ],
+)
+def test_errors_that_no_call_can_mend_end_the_process(text):
+    setup = Setup()
+    setup.segmenter.error = RuntimeError(text)
+    for _ in range(MOST_FAILURES - 1):
+        setup.send()
+    last = setup.receive()
+    with pytest.raises(GpuLost) as raised:
+        setup.serve([last])
+    setup.worker.on_error([last], raised.value)
+    [problem] = setup.lost
+    assert text.splitlines()[0] in problem
+    assert setup.counts == {"failed": MOST_FAILURES}
+
+
+def test_other_errors_never_end_the_process():
+    setup = Setup()
+    setup.segmenter.error = RuntimeError("CUDA error: invalid argument")
+    for _ in range(10 * MOST_FAILURES):
+        setup.send()
+    assert setup.counts == {"failed": 10 * MOST_FAILURES}
 
 
 def test_results_that_cannot_be_published_are_reported_and_the_others_go_out():
@@ -332,5 +413,54 @@ def test_results_that_cannot_be_published_are_reported_and_the_others_go_out():
 
     setup.all_outputs["front"].publish = fail
     assert setup.serve([setup.receive(camera=0), setup.receive(camera=1)])
-    assert setup.errors == [("front", "no publisher")]
-    assert len(setup.all_outputs["rear"].published) == 1 and setup.counts == {"processed": 1}
+    assert len(setup.all_outputs["rear"].published) == 1
+    assert setup.counts == {"processed": 1, "unpublished": 1}
+    assert setup.cameras[0].counters.snapshot().counts["unpublished"] == 1
+    assert setup.logger.lines == ["front: frame not published: RuntimeError: no publisher"]
+
+
+def test_results_that_nobody_wants_any_more_or_that_come_too_late_are_counted_so():
+    setup = Setup(cameras=("front", "rear"))
+
+    def nobody_wants(images, channel_order):
+        setup.all_outputs["front"].topics = frozenset()
+        return [one_instance(image.shape[:2]) for image in images]
+
+    setup.all_outputs["rear"].publish = lambda result, wanted: None  # shut meanwhile
+    frames = [setup.receive(camera=0), setup.receive(camera=1)]
+    setup.segmenter.stand_in = nobody_wants
+    setup.serve(frames)
+    assert setup.counts == {"unwanted": 1, "stopped": 1}
+
+
+def test_a_batch_whose_work_raises_is_counted_frame_by_frame(monkeypatch):
+    setup = Setup(cameras=("front", "rear"))
+    frames = [setup.receive(camera=0), setup.receive(camera=1, step=5)]
+    setup.outputs.wanted = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError) as raised:
+        setup.serve(frames)
+    setup.worker.on_error(frames, raised.value)
+    setup.worker.on_error(frames, raised.value)  # but never twice
+    assert setup.counts == {"failed": 2}
+
+
+def test_negative_and_other_odd_stamps_cost_no_frame_and_are_named_once():
+    setup = Setup(max_image_age=5.0)
+    for _ in range(3):
+        setup.send(stamp=Time(sec=-1, nanosec=5))
+    assert setup.counts == {"processed": 3}
+    assert not {"age", "arrival"} & set(setup.counters.snapshot().times)
+    [line] = setup.logger.lines
+    assert "negative" in line and setup.cameras[0].stamps
+    setup.send(stamp=setup.clock.now().to_msg())
+    assert not setup.cameras[0].stamps and "age" in setup.counters.snapshot().times
+
+
+def test_compiled_networks_refuse_larger_batches_than_they_were_compiled_for():
+    setup = Setup(cameras=("front", "rear", "side"), compile=True, max_batch=2)
+    for allowed in (1, 2):
+        setup.runtime.apply({"max_batch": allowed})
+    for refused in (0, 3):
+        with pytest.raises(InputError, match="expected at most 2"):
+            setup.runtime.apply({"max_batch": refused})
+    assert setup.runtime.settings.max_batch == 2

@@ -24,8 +24,8 @@ def primed(periods, **options):
 def test_nothing_is_due_without_a_frame_and_a_lone_camera_is_due_at_once():
     scheduler = BatchScheduler(["a"], batch_wait=1.0)
     assert scheduler.due(5.0) == math.inf
-    assert not scheduler.offer("a", "1", 5.0)
-    assert scheduler.offer("a", "2", 6.0)
+    assert scheduler.offer("a", "1", 5.0) is None
+    assert scheduler.offer("a", "2", 6.0) == "1"
     assert scheduler.due(7.0) <= 7.0
     assert scheduler.take(7.0) == ["2"]
     assert scheduler.due(8.0) == math.inf

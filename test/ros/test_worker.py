@@ -12,13 +12,13 @@ class Bench:
     """A worker whose work waits until it is let go, and what it did."""
 
     def __init__(self, cameras=("a",), **options):
-        self.done, self.errors, self.replaced = [], [], []
+        self.done, self.errors, self.dropped = [], [], []
         self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
         self.worker = BatchWorker(
             cameras,
             self.work,
-            on_replaced=self.replaced.append,
-            on_error=lambda error: self.errors.append(str(error)),
+            on_dropped=lambda frame, why: self.dropped.append((frame, why)),
+            on_error=lambda frames, error: self.errors.append((frames, str(error))),
             **options,
         )
 
@@ -57,14 +57,14 @@ def test_newest_frame_replaces_the_waiting_one(bench):
     bench.go_on.release()
     wait_until(lambda: len(bench.done) == 2)
     assert bench.done == [[1], [4]]
-    assert bench.replaced == ["a", "a"]
+    assert bench.dropped == [(2, "replaced"), (3, "replaced")]
 
 
 def test_an_error_is_reported_and_the_next_frame_is_served(bench):
     bench.go_on.release()
     bench.go_on.release()
     bench.worker.offer("a", "bad")
-    wait_until(lambda: bench.errors == ["bad frame"])
+    wait_until(lambda: bench.errors == [(["bad"], "bad frame")])
     bench.worker.offer("a", "good")
     wait_until(lambda: bench.done == [["good"]])
 
@@ -123,7 +123,7 @@ def test_stopped_worker_takes_nothing_and_starts_again():
     bench.worker.offer("a", 2)
     wait_until(lambda: bench.done == [[1], [2]])
     assert bench.worker.stop(timeout=5)
-    assert bench.replaced == []
+    assert bench.dropped == [("before the start", "stopped"), ("after the stop", "stopped")]
 
 
 def test_stop_says_when_the_work_does_not_end():
@@ -151,7 +151,7 @@ def serve_for(seconds, counts):
         return counts
 
     worker = BatchWorker(
-        ("a",), work, on_replaced=lambda name: None, on_error=pytest.fail, max_rate=20.0
+        ("a",), work, on_dropped=lambda frame, why: None, on_error=pytest.fail, max_rate=20.0
     )
     worker.start()
     begin = time.monotonic()
@@ -181,7 +181,9 @@ class Taker:
     def __init__(self):
         self.done, self.errors = [], []
         self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
-        self.hand_over = HandOver(self.work, on_error=lambda error: self.errors.append(str(error)))
+        self.hand_over = HandOver(
+            self.work, on_error=lambda item, error: self.errors.append((item, str(error)))
+        )
 
     def work(self, item):
         self.begun.release()
@@ -227,7 +229,7 @@ def test_an_error_in_the_work_is_reported_and_the_next_thing_is_taken(taker):
     assert taker.hand_over.give("good")
     taker.go_on.release()
     wait_until(lambda: taker.done == ["good"])
-    assert taker.errors == ["bad item"]
+    assert taker.errors == [("bad", "bad item")]
 
 
 def test_what_waits_when_it_is_stopped_is_dropped():

@@ -10,7 +10,7 @@ from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
 
 
-@dataclass(frozen=True)
+@dataclass
 class CameraStream:
     """A camera's name, counters and log.
 
@@ -18,11 +18,13 @@ class CameraStream:
         name: As in the parameter `cameras`; empty for the only camera.
         counters: This camera's counts and times.
         log: This camera's log, so that a camera that sends rubbish hides no other's lines.
+        stamps: What is wrong with the stamp of its last image, as a sentence; empty: nothing.
     """
 
     name: str
     counters: Counters
     log: ThrottledLog
+    stamps: str = ""
 
     @property
     def prefix(self) -> str:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rclpy.clock import Clock
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage
 
 from yolact_ros.ros.camera_stream import CameraStream
@@ -20,6 +20,7 @@ from yolact_ros.ros.conversion.images import (
     image_to_array,
 )
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.stamps import StampAge, stamp_age
 
 
 @dataclass
@@ -39,6 +40,18 @@ class Frame:
     arrived: float
     begun: float = 0.0
     times: dict[str, float] = field(default_factory=dict)
+    _ended: bool = False
+
+    def end(self, counter: str, reason: str = "") -> None:
+        """Count what became of the frame, once: only the first call has an effect."""
+        if not self._ended:
+            self._ended = True
+            self.camera.counters.count(counter, reason=reason)
+
+    def age(self, clock: Clock) -> StampAge:
+        """Return the time since the image was taken, by its stamp."""
+        stamp = self.message.header.stamp
+        return stamp_age(stamp.sec, stamp.nanosec, clock.now().nanoseconds)
 
 
 def received_frame(
@@ -56,9 +69,20 @@ def received_frame(
     frame = Frame(camera, message, time.perf_counter())
     if info is not None:
         frame.times |= _delivery(info, time.time_ns())
-    if (age := age_of(message, clock)) is not None:
-        frame.times["arrival"] = age * 1000
+    age = frame.age(clock)
+    camera.stamps = age.text
+    if age.trouble:
+        text = f"{age.text}: their age is not shown" + _ADVICE.get(age.trouble, "")
+        camera.log.warning(("stamp", age.trouble), text, period=math.inf)
+    elif age.seconds is not None:
+        frame.times["arrival"] = age.seconds * 1000
     return frame
+
+
+_ADVICE = {
+    "no clock": "; start what publishes /clock, or set use_sim_time to false",
+    "past": "; a recording is played with --clock and use_sim_time",
+}
 
 
 def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> ImageArray | None:
@@ -89,15 +113,6 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
     return image
 
 
-def age_of(message: Any, clock: Clock) -> float | None:
-    """Return the seconds since the message's stamp; None if the stamp is zero."""
-    stamp = message.header.stamp
-    if stamp.sec == 0 and stamp.nanosec == 0:
-        return None
-    taken = Time.from_msg(stamp, clock_type=clock.clock_type)
-    return float((clock.now() - taken).nanoseconds) * 1e-9
-
-
 def since(begin: float) -> float:
     """Return the milliseconds since a time of `time.perf_counter()`."""
     return (time.perf_counter() - begin) * 1000
@@ -120,20 +135,19 @@ def _delivery(info: Mapping[str, Any], now: int) -> dict[str, float]:
 
 
 def _is_too_old(frame: Frame, limit: float, clock: Clock) -> bool:
-    age = age_of(frame.message, clock) if limit else None
+    age = frame.age(clock).seconds if limit else None
     if age is None or age <= limit:
         return False
-    frame.camera.counters.count("too_old")
+    text = f"expected a stamp at most {limit:g} s old (parameter max_image_age), got {age:.3f} s"
+    frame.end("too_old", reason=text)
     frame.camera.log.warning(
-        "too old",
-        f"frame skipped: expected a stamp at most {limit:g} s old (parameter max_image_age), "
-        f"got {age:.3f} s; does the camera use this machine's clock?",
+        "too old", f"frame skipped: {text}; does the camera use this machine's clock?"
     )
     return True
 
 
 def _count_as_bad(frame: Frame, kind: str, text: str) -> None:
-    frame.camera.counters.count("bad")
+    frame.end("bad", reason=text)
     # The format is part of the key, so that a fault of another format gets a line of its own.
     image_format = [getattr(frame.message, name, None) for name in ("width", "height", "encoding")]
     frame.camera.log.warning((kind, *image_format), f"frame skipped: {text}")

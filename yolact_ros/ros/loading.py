@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.ros.parameters.table import Settings
 
 
-def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
+def load_segmenter(
+    settings: Settings, cameras: int, on_step: Callable[[str], None] = lambda step: None
+) -> Segmenter:
     """Load the network and run every batch size that will come once, in a thread that ends.
 
     GNU OpenMP keeps a pool of threads for every thread that ever used it, and with more of them
@@ -20,6 +23,7 @@ def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
     Args:
         settings: The parameters.
         cameras: The number of cameras, which bounds the size of a batch.
+        on_step: Called with what is done next, in words.
 
     Raises:
         InputError: A parameter has a value that the network does not allow, or the weights do not
@@ -27,7 +31,12 @@ def load_segmenter(settings: Settings, cameras: int) -> Segmenter:
         OSError: The weights cannot be read.
     """
     with ThreadPoolExecutor(max_workers=1) as alone:
-        return alone.submit(_load, settings, cameras).result()
+        return alone.submit(_load, settings, cameras, on_step).result()
+
+
+def largest_batch(settings: Settings, cameras: int) -> int:
+    """Return the size of the largest batch that will come."""
+    return min(cameras, settings.max_batch or cameras)
 
 
 def segmenter_options(settings: Settings) -> SegmenterOptions:
@@ -36,7 +45,8 @@ def segmenter_options(settings: Settings) -> SegmenterOptions:
     return SegmenterOptions(**{name: getattr(settings, name) for name in names})
 
 
-def _load(settings: Settings, cameras: int) -> Segmenter:
+def _load(settings: Settings, cameras: int, on_step: Callable[[str], None]) -> Segmenter:
+    on_step("reading the network's weights")
     segmenter = Segmenter(
         preset=settings.preset or None,
         weights=settings.weights or None,
@@ -48,8 +58,10 @@ def _load(settings: Settings, cameras: int) -> Segmenter:
         compile="on" if settings.compile else "off",
         **dataclasses.asdict(segmenter_options(settings)),
     )
-    most = min(cameras, settings.max_batch or cameras)
+    most = largest_batch(settings, cameras)
     # The first run is slow on a GPU; with `compile`, the first run of each size is.
     for batch in range(1, most + 1) if settings.compile else sorted({1, most}):
+        verb = "compiling the network for" if settings.compile else "running the network once with"
+        on_step(f"{verb} a batch of {batch}")
         segmenter.warm_up(batch=batch)
     return segmenter

@@ -41,13 +41,17 @@ class ThrottledLog:
         self._lock = threading.Lock()
         self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
-    def warning(self, key: Hashable, message: str | Callable[[], str]) -> None:
+    def warning(
+        self, key: Hashable, message: str | Callable[[], str], period: float | None = None
+    ) -> None:
         """Log a warning unless one with this key was logged within the period.
 
         Args:
             message: The text, or what makes it, which is called only if it is logged.
+            period: Minimum time since the last line with this key, s; infinite: only one is ever
+                logged. None: the log's own.
         """
-        if (text := self._admit(key, message)) is not None:
+        if (text := self._admit(key, message, period)) is not None:
             self._logger.warning(text)
 
     def error(self, key: Hashable, message: str | Callable[[], str]) -> None:
@@ -55,11 +59,14 @@ class ThrottledLog:
         if (text := self._admit(key, message)) is not None:
             self._logger.error(text)
 
-    def _admit(self, key: Hashable, message: str | Callable[[], str]) -> str | None:
+    def _admit(
+        self, key: Hashable, message: str | Callable[[], str], period: float | None = None
+    ) -> str | None:
+        period = self._period if period is None else period
         now = self._clock()
         with self._lock:
             logged_at, held_back = self._seen.get(key, (float("-inf"), 0))
-            if now - logged_at < self._period:
+            if now - logged_at < period:
                 self._seen[key] = (logged_at, held_back + 1)
                 return None
             self._seen[key] = (now, 0)
@@ -68,6 +75,16 @@ class ThrottledLog:
                 self._seen.popitem(last=False)
         text = self._prefix + (message if isinstance(message, str) else message())
         return f"{text} ({held_back} more like this before)" if held_back else text
+
+
+def place_of(error: BaseException) -> tuple[str, str, int]:
+    """Return an error's type and where it was raised: a key for errors whose text varies."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__, "", 0
+    return type(error).__name__, trace.tb_frame.f_code.co_filename, trace.tb_lineno
 
 
 class NodeLogHandler(logging.Handler):
@@ -82,6 +99,12 @@ class NodeLogHandler(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._forward(record)
+        except Exception:
+            self.handleError(record)  # a line that cannot be written costs no frame
+
+    def _forward(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         # One line of code for each level: rclpy refuses a line whose severity changes.
         if record.levelno >= logging.ERROR:

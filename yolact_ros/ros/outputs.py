@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class Outputs:
     def __init__(self, node: Node, prefix: str = "") -> None:
         self._node = node
         self._open = False
+        self._lock = threading.Lock()
         self._publishers: dict[str, Publisher] = {
             output.topic: node.create_publisher(
                 output.type,
@@ -108,27 +110,29 @@ class Outputs:
 
     def open(self) -> None:
         """Publish results from now on."""
-        self._open = True
+        with self._lock:
+            self._open = True
 
     def shut(self) -> None:
         """Stop publishing, even if a thread is still finishing a frame."""
-        self._open = False
+        with self._lock:
+            self._open = False
 
     def wanted(self) -> frozenset[str]:
         """Return the names of the outputs that have subscribers."""
         return frozenset(
             topic
-            for topic, publisher in self._publishers.items()
+            for topic, publisher in tuple(self._publishers.items())
             if publisher.get_subscription_count() > 0
         )
 
-    def publish(self, result: Result, wanted: frozenset[str]) -> dict[str, float]:
+    def publish(self, result: Result, wanted: frozenset[str]) -> dict[str, float] | None:
         """Build and publish the wanted outputs of one image.
 
         Returns:
             Milliseconds per stage: "message" (building all messages except the overlay), "overlay"
             (drawing it and building its message), "publish" (serialising the messages and handing
-            them to DDS). A stage without work is left out.
+            them to DDS). A stage without work is left out. None: shut before all were published.
         """
         times: dict[str, float] = {}
         for output in _OUTPUTS:
@@ -136,9 +140,10 @@ class Outputs:
                 begin = time.perf_counter()
                 message = output.make(result)
                 made = time.perf_counter()
-                if not self._open:
-                    break
-                self._publishers[output.topic].publish(message)
+                with self._lock:
+                    if not self._open:
+                        return None
+                    self._publishers[output.topic].publish(message)
                 sent = time.perf_counter()
                 times[output.stage] = times.get(output.stage, 0.0) + (made - begin) * 1000
                 times["publish"] = times.get("publish", 0.0) + (sent - made) * 1000

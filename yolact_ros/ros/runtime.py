@@ -13,14 +13,17 @@ from typing import Any
 
 from rclpy.clock import Clock
 
+from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter
-from yolact_ros.ros.batch import segment_batch
+from yolact_ros.ros.batch import BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import NetworkState
-from yolact_ros.ros.frame import Frame, age_of, read_frame, received_frame, since
-from yolact_ros.ros.loading import segmenter_options
+from yolact_ros.ros.frame import Frame, error_line, read_frame, received_frame, since
+from yolact_ros.ros.health import Activity
+from yolact_ros.ros.loading import largest_batch, segmenter_options
+from yolact_ros.ros.logs import ThrottledLog, place_of
 from yolact_ros.ros.outputs import ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.worker import BatchWorker, HandOver
@@ -54,8 +57,9 @@ class Runtime:
         settings: The parameters.
         counters: Counts and times of the whole node.
         clock: The node's, for the age of images.
-        on_error: Called in the threads with a camera whose frame was lost, or None if it was a
-            whole batch, and with what was raised.
+        log: The node's.
+        on_cpu: Loads the network for the CPU, for when the GPU's memory is too small; None: never.
+        on_gpu_lost: Called in the worker's thread when only a new process can go on.
     """
 
     def __init__(
@@ -68,25 +72,31 @@ class Runtime:
         settings: Settings,
         counters: Counters,
         clock: Clock,
-        on_error: Callable[[CameraStream | None, Exception], None],
+        log: ThrottledLog,
+        on_cpu: Callable[[], Segmenter] | None,
+        on_gpu_lost: Callable[[str], None],
     ) -> None:
         self.settings = settings
-        self._segmenter = segmenter
+        self._segment_batch = BatchSegmenter(segmenter, counters, log, on_cpu=on_cpu)
+        self._log = log
+        self._on_gpu_lost = on_gpu_lost
+        self._warm_batch = largest_batch(settings, len(cameras))
+        self._size: tuple[Any, ...] = (0,)
+        self._seen: set[tuple[Any, ...]] = set()
         self._outputs = outputs
         self._class_list = class_list
         self._counters = counters
         self._clock = clock
-        self._on_error = on_error
         by_name = {camera.name: camera for camera in cameras}
         self._worker: BatchWorker[Frame] = BatchWorker(
             tuple(by_name),
             self.segment,
-            on_replaced=lambda name: by_name[name].counters.count("replaced"),
-            on_error=lambda error: on_error(None, error),
+            on_dropped=Frame.end,
+            on_error=self._fail_batch,
             **_scheduling(settings),
         )
         self._publisher: HandOver[_Segmented] = HandOver(
-            self.publish, on_error=lambda error: on_error(None, error)
+            self.publish, on_error=self._fail_publishing
         )
 
     # What happens to an image, in this order
@@ -112,14 +122,16 @@ class Runtime:
         batch: list[tuple[Frame, ImageArray]] = []
         for frame in frames:
             if not self._outputs[frame.camera.name].wanted():
-                frame.camera.counters.count("unwanted")
+                frame.end("unwanted")
             elif (image := read_frame(frame, begun, self.settings, self._clock)) is not None:
                 batch.append((frame, image))
         if not batch:
             return False
         # In one order: on a GPU, each order of sizes would be captured as a graph of its own.
         batch.sort(key=lambda item: (item[1].pixels.shape, item[1].channel_order))
-        found = segment_batch(self._segmenter, batch, self._counters)
+        self._size = self._compiled_size([image for _, image in batch])
+        found = self._segment_batch(batch)
+        self._seen.add(self._size)
         self._counters.record("batch", since(begun))
         style = _style(self.settings)
         results = [
@@ -127,37 +139,86 @@ class Runtime:
             for (frame, image), instances in zip(batch, found, strict=True)
             if instances is not None
         ]
-        if results:
-            self._publisher.give(_Segmented(results, time.perf_counter()))
+        if results and not self._publisher.give(_Segmented(results, time.perf_counter())):
+            for frame, _ in results:
+                frame.end("stopped")
         return True
 
     def publish(self, segmented: _Segmented) -> None:
         """Publish the results of a batch, as far as somebody subscribes to them."""
         self._counters.record("hand-over", since(segmented.finished))
         for frame, result in segmented.frames:
-            outputs = self._outputs[frame.camera.name]
             try:
-                self._record(frame, outputs.publish(result, outputs.wanted()))
+                self._publish(frame, result, self._outputs[frame.camera.name])
             except Exception as error:
-                self._on_error(frame.camera, error)
+                self._fail(frame, "unpublished", error)
+
+    def _publish(self, frame: Frame, result: Result, outputs: Outputs) -> None:
+        wanted = outputs.wanted()
+        if not wanted:
+            frame.end("unwanted")
+        elif (times := outputs.publish(result, wanted)) is not None:
+            self._record(frame, times)
+        else:
+            frame.end("stopped")
 
     def _record(self, frame: Frame, publishing: Mapping[str, float]) -> None:
         times = {**frame.times, **publishing}
         times["processing"] = since(frame.begun)
         times["total"] = since(frame.arrived)
-        if (age := age_of(frame.message, self._clock)) is not None:
-            times["age"] = age * 1000
+        age = frame.age(self._clock)
+        if age.seconds is not None and not age.trouble:
+            times["age"] = age.seconds * 1000
         for stage, milliseconds in times.items():
             frame.camera.counters.record(stage, milliseconds)
-        frame.camera.counters.count("processed")
+        frame.end("processed")
+
+    def _fail_batch(self, frames: Sequence[Frame], error: Exception) -> None:
+        for frame in frames:
+            self._fail(frame, "failed", error)
+        if isinstance(error, GpuLost):
+            self._on_gpu_lost(str(error))
+
+    def _fail_publishing(self, segmented: _Segmented, error: Exception) -> None:
+        for frame, _ in segmented.frames:
+            self._fail(frame, "unpublished", error)
+
+    def _fail(self, frame: Frame, counter: str, error: Exception) -> None:
+        frame.end(counter, reason=error_line(error))
+        verb = "published" if counter == "unpublished" else "segmented"
+        frame.camera.log.error((counter, place_of(error)), f"frame not {verb}: {error_line(error)}")
 
     # What the node does with it
 
     @property
     def network(self) -> NetworkState:
         """The network, as the diagnostics show it."""
-        segmenter = self._segmenter
+        segmenter = self._segment_batch.segmenter
         return NetworkState(segmenter.preset.name, str(segmenter.device), segmenter.precision)
+
+    @property
+    def working(self) -> Activity | None:
+        """What the thread does that is busy with one batch for longer; None: both wait."""
+        compiling = self.settings.compile and self._size not in self._seen
+        verb = "compiling the network for" if compiling else "segmenting"
+        activities = [
+            Activity(text, seconds, compiling=is_compiling)
+            for text, seconds, is_compiling in (
+                (f"{verb} a batch of {self._size[0]}", self._worker.busy_seconds, compiling),
+                ("publishing results", self._publisher.busy_seconds, False),
+            )
+            if seconds is not None
+        ]
+        return max(activities, key=lambda each: each.seconds, default=None)
+
+    def _compiled_size(self, images: Sequence[ImageArray]) -> tuple[Any, ...]:
+        """What the network would be compiled for: the batch and, if not fixed, the images."""
+        shapes = [image.pixels.shape for image in images] if self.settings.resize == "fit" else []
+        return (len(images), *shapes)
+
+    def wanted(self, camera: CameraStream) -> bool:
+        """Whether somebody subscribes to a result of the camera."""
+        return bool(self._outputs[camera.name].wanted())
 
     def start(self) -> None:
         """Announce the classes and begin to take images."""
@@ -171,11 +232,17 @@ class Runtime:
         """Use checked values of parameters, by name, from the next image on.
 
         Raises:
-            InputError: `classes` has a name that the network does not know; nothing has changed.
+            InputError: `classes` has a name that the network does not know, or `max_batch` allows
+                batches that the compiled network has not been compiled for; nothing has changed.
         """
         by_field = {name.replace(".", "_"): value for name, value in changed.items()}
         settings = dataclasses.replace(self.settings, **by_field)
-        self._segmenter.options = segmenter_options(settings)
+        if settings.compile and largest_batch(settings, len(self._outputs)) > self._warm_batch:
+            raise InputError(
+                f"max_batch: expected at most {self._warm_batch}, for which the network was "
+                f"compiled, got {settings.max_batch}; set it while the node is unconfigured"
+            )
+        self._segment_batch.segmenter.options = segmenter_options(settings)
         self.settings = settings
         self._worker.configure(**_scheduling(settings))
         if "score_threshold" in changed:
@@ -200,7 +267,8 @@ class Runtime:
             outputs.close()
 
     def _announce(self) -> None:
-        self._class_list.announce(self._segmenter.class_names, self.settings.score_threshold)
+        names = self._segment_batch.segmenter.class_names
+        self._class_list.announce(names, self.settings.score_threshold)
 
 
 def _scheduling(settings: Settings) -> dict[str, Any]:

@@ -25,14 +25,13 @@ class _Camera(Generic[Frame]):
         self._last: float | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS_KEPT)
 
-    def put(self, frame: Frame, now: float) -> bool:
+    def put(self, frame: Frame, now: float) -> Frame | None:
         if self._last is not None:
             self._intervals.append(now - self._last)
         self._last = now
-        replaced = self.frame is not None
-        if not replaced:
+        if self.frame is None:
             self.since = now
-        self.frame = frame
+        replaced, self.frame = self.frame, frame
         return replaced
 
     def next_frame(self) -> tuple[float, float]:
@@ -88,8 +87,8 @@ class BatchScheduler(Generic[Frame]):
         self._period = 1 / rate if rate else 0.0
         self._next_start = -math.inf
 
-    def offer(self, camera: str, frame: Frame, now: float) -> bool:
-        """Store a camera's newest frame; return whether it replaced a waiting one."""
+    def offer(self, camera: str, frame: Frame, now: float) -> Frame | None:
+        """Store a camera's newest frame; return the waiting one that it replaced, if any."""
         return self._cameras[camera].put(frame, now)
 
     def due(self, now: float) -> float:
@@ -135,9 +134,11 @@ class BatchScheduler(Generic[Frame]):
         """Do not count the last batch for `max_rate`: nothing was computed for it."""
         self._next_start = self._start_before
 
-    def clear(self) -> None:
-        """Drop the waiting frames and what is known of the cameras' periods."""
+    def clear(self) -> list[Frame]:
+        """Remove and return the waiting frames; forget what is known of the cameras' periods."""
+        waiting = [each.frame for each in self._cameras.values() if each.frame is not None]
         self._cameras = {name: _Camera() for name in self._cameras}
+        return waiting
 
     def _most(self) -> int:
         count = len(self._cameras)

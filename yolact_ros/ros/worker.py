@@ -28,6 +28,13 @@ class _Worker(ABC):
         self._changed = threading.Condition()
         self._running = False
         self._thread: threading.Thread | None = None
+        self._busy_since: float | None = None
+
+    @property
+    def busy_seconds(self) -> float | None:
+        """Seconds that the thread has been working on one item; None: it is waiting for one."""
+        since = self._busy_since
+        return None if since is None else time.monotonic() - since
 
     def start(self) -> None:
         """Start the thread; no effect while it runs."""
@@ -72,7 +79,8 @@ class _Worker(ABC):
     def _serve(self) -> None:
         """Work on one item after another until `_goes_on` returns False."""
 
-    def _drop(self) -> None:  # noqa: B027 - nothing may be waiting
+    @abstractmethod
+    def _drop(self) -> None:
         """Drop what is waiting; the condition is held."""
 
 
@@ -86,8 +94,9 @@ class BatchWorker(_Worker, Generic[Frame]):
     Args:
         cameras: The names of the cameras.
         work: Called in the thread with each batch; returns whether it counts for `max_rate`.
-        on_replaced: Called with a camera's name when a newer frame replaces a waiting one.
-        on_error: Called in the thread with what `work` raised; the thread goes on.
+        on_dropped: Called with a frame that will not be worked on, and why: "replaced" by a newer
+            one, or "stopped"; must be quick.
+        on_error: Called in the thread with a batch and with what `work` raised; the thread goes on.
         batch_wait: Maximum time that a frame is held back for those of other cameras, s.
         max_batch: Maximum number of frames in a batch; 0: one per camera.
         max_rate: Maximum number of batches per second; 0: unlimited.
@@ -98,15 +107,15 @@ class BatchWorker(_Worker, Generic[Frame]):
         cameras: Sequence[str],
         work: Callable[[list[Frame]], bool],
         *,
-        on_replaced: Callable[[str], None],
-        on_error: Callable[[Exception], None],
+        on_dropped: Callable[[Frame, str], None],
+        on_error: Callable[[Sequence[Frame], Exception], None],
         batch_wait: float = 0.0,
         max_batch: int = 0,
         max_rate: float = 0.0,
     ) -> None:
         super().__init__("yolact-worker")
         self._work = work
-        self._on_replaced = on_replaced
+        self._on_dropped = on_dropped
         self._on_error = on_error
         self._scheduler: BatchScheduler[Frame] = BatchScheduler(
             cameras, batch_wait=batch_wait, max_batch=max_batch, max_rate=max_rate
@@ -125,11 +134,12 @@ class BatchWorker(_Worker, Generic[Frame]):
         """Store a camera's newest frame in place of the waiting one; return at once."""
         with self._changed:
             if not self._running:
+                self._on_dropped(frame, "stopped")
                 return
             replaced = self._scheduler.offer(camera, frame, time.monotonic())
             self._changed.notify()
-        if replaced:
-            self._on_replaced(camera)
+        if replaced is not None:
+            self._on_dropped(replaced, "replaced")
 
     def _take(self) -> list[Frame]:
         """Wait for the next batch; empty if this thread was told to end."""
@@ -143,15 +153,18 @@ class BatchWorker(_Worker, Generic[Frame]):
             return []
 
     def _drop(self) -> None:
-        self._scheduler.clear()
+        for frame in self._scheduler.clear():
+            self._on_dropped(frame, "stopped")
 
     def _serve(self) -> None:
         while frames := self._take():
+            self._busy_since = time.monotonic()
             try:
                 counts = self._work(frames)
             except Exception as error:
                 counts = True
-                self._on_error(error)
+                self._on_error(frames, error)
+            self._busy_since = None
             if not counts:
                 with self._changed:
                     self._scheduler.return_turn()
@@ -166,16 +179,17 @@ class HandOver(_Worker, Generic[Item]):
 
     Args:
         work: Called in the thread with each item.
-        on_error: Called in the thread with what `work` raised; the thread goes on.
+        on_error: Called in the thread with an item and with what `work` raised; the thread goes on.
     """
 
     def __init__(
-        self, work: Callable[[Item], None], *, on_error: Callable[[Exception], None]
+        self, work: Callable[[Item], None], *, on_error: Callable[[Item, Exception], None]
     ) -> None:
         super().__init__("yolact-publisher")
         self._work = work
         self._on_error = on_error
         self._item: Item | None = None
+        self._dropped: Item | None = None
 
     def give(self, item: Item) -> bool:
         """Block until the thread takes the item; return False if it was stopped instead.
@@ -187,12 +201,13 @@ class HandOver(_Worker, Generic[Item]):
                 return False
             self._item = item
             self._changed.notify_all()
-            while self._running and self._item is item:
+            while self._item is item:
                 self._changed.wait()
-            taken = self._item is not item
-            if not taken:
-                self._item = None
-            return taken
+            dropped, self._dropped = self._dropped is item, None
+            return not dropped
+
+    def _drop(self) -> None:
+        self._dropped, self._item = self._item, None
 
     def _take(self) -> Item | None:
         with self._changed:
@@ -206,8 +221,10 @@ class HandOver(_Worker, Generic[Item]):
 
     def _serve(self) -> None:
         while (item := self._take()) is not None:
+            self._busy_since = time.monotonic()
             try:
                 self._work(item)
             except Exception as error:
-                self._on_error(error)
+                self._on_error(item, error)
+            self._busy_since = None
             del item

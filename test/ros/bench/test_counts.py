@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yolact_ros.ros.bench.counts import (
-    OUTCOMES,
     CameraRun,
     counts_of,
     describe_camera,
@@ -18,7 +17,7 @@ from yolact_ros.ros.bench.counts import (
     span_seconds,
     stages_of,
 )
-from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.counters import COUNTERS, OUTCOMES
 
 
 def run(published, results=None, *, skipped=0, topics=("instances",), **counts):

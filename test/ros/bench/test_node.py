@@ -9,7 +9,7 @@ import time
 import pytest
 from yolact_ros.msg import InstanceArray
 
-from yolact_ros.ros.bench.counts import OUTCOMES
+from yolact_ros.ros.counters import OUTCOMES
 
 pytestmark = pytest.mark.timeout(180)
 CLI = "yolact_ros.cli.main"

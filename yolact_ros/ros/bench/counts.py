@@ -13,10 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yolact_ros.bench.timings import percentiles
-from yolact_ros.ros.counters import COUNTERS
-
-OUTCOMES = ("processed", "replaced", "too_old", "bad", "failed", "unwanted")
-"""The counters of which exactly one counts each frame received, once it is done with."""
+from yolact_ros.ros.counters import COUNTERS, OUTCOMES
 
 _STAGE = re.compile(r"(.+) (p50|p95) \(ms\)")
 

@@ -59,6 +59,10 @@ class Settings:
         expected="auto, cpu, cuda or cuda:N (cuda:0 is the first GPU)",
         accepts=lambda text: _DEVICE.fullmatch(text) is not None,
     )
+    cpu_fallback: bool = parameter(
+        False,
+        "Go on with the CPU, slowly, when the GPU's memory does not even hold single images.",
+    )
     precision: str = parameter(
         "auto",
         "Arithmetic of the network. auto: fp16 on a GPU; on a CPU, bf16 if it has AMX, else fp32.",
