@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import math
 import threading
 
 import numpy as np
@@ -12,15 +13,36 @@ from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, N
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def one_camera(counters, lifecycle="active", problem="", topic="/image", publishers=1):
+class FakeTime:
+    """The clock of counters and messages."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return FakeTime()
+
+
+def one_camera(counters, lifecycle="active", problem="", topic="/image", publishers=1, wanted=True):
     snapshot = counters.snapshot()
-    camera = CameraState("", topic, publishers, False, snapshot)
+    camera = CameraState("", snapshot, topic, publishers, wanted=wanted)
     return NodeState(
-        "yolact", lifecycle, snapshot, problem, network=NetworkState(device="cpu"), cameras=[camera]
+        "/left/yolact",
+        lifecycle,
+        snapshot,
+        problem,
+        network=NetworkState(device="cpu"),
+        cameras=[camera],
+        active_since=90.0,
     )
 
 
-def message_of(state, now=1.0):
+def message_of(state, now=100.0):
     return Diagnostics().message(state, now, Time(sec=3))
 
 
@@ -28,24 +50,25 @@ def message_of(state, now=1.0):
     "state, counted, level, text",
     [
         ({"lifecycle": "unconfigured", "problem": "not configured: x"}, {}, ERROR, "x"),
-        ({"lifecycle": "inactive"}, {}, OK, "node is inactive"),
-        ({"topic": "/c", "publishers": 0}, {}, WARN, "nobody publishes /c"),
-        ({}, {}, WARN, "none came on /image"),
+        ({"lifecycle": "inactive", "wanted": False}, {}, OK, "node is inactive"),
+        ({"lifecycle": "inactive"}, {}, WARN, "node is inactive, and somebody subscribes"),
+        ({"topic": "/c", "publishers": 0}, {}, WARN, "waiting for images on /c: none"),
+        ({}, {}, WARN, "on /image: none came yet"),
         ({}, {"received": 5, "processed": 5}, OK, "segmenting"),
-        ({}, {"received": 5, "unwanted": 5}, OK, "idle"),
+        ({"wanted": False}, {"received": 5, "unwanted": 5}, OK, "idle"),
         ({}, {"received": 5, "bad": 2}, WARN, "2 malformed frames"),
         ({}, {"received": 5, "lost": 7, "too_old": 1}, WARN, "7 frames lost in DDS, 1 frames"),
         ({}, {"received": 5, "failed": 3, "bad": 1}, ERROR, "3 frames could not be segmented"),
     ],
 )
-def test_level_and_summary(state, counted, level, text):
-    counters = Counters()
+def test_level_and_summary(clock, state, counted, level, text):
+    counters = Counters(clock=clock)
     for counter, amount in counted.items():
         counters.count(counter, amount)
     message = message_of(one_camera(counters, **state))
     [status] = message.status
     assert message.header.stamp.sec == 3
-    assert status.name == "yolact: segmentation" and status.hardware_id == "cpu"
+    assert status.name == "left/yolact: segmentation" and status.hardware_id == "cpu"
     assert status.level == level and text in status.message
 
 
@@ -55,14 +78,15 @@ def test_an_unconfigured_node_has_no_camera_and_says_its_problem():
     assert (status.level, status.message) == (ERROR, "not configured: x")
 
 
-def test_only_what_is_new_counts_for_the_level_and_the_rate():
-    counters, diagnostics = Counters(), Diagnostics()
+def test_only_what_is_new_counts_for_the_level_and_the_rate(clock):
+    counters, diagnostics = Counters(clock=clock), Diagnostics()
     counters.count("received", 10)
     counters.count("bad", 10)
-    [first] = diagnostics.message(one_camera(counters), 10.0, Time()).status
+    [first] = diagnostics.message(one_camera(counters), 100.0, Time()).status
+    clock.now = 102.0
     counters.count("received", 30)
     counters.count("processed", 30)
-    [second] = diagnostics.message(one_camera(counters), 12.0, Time()).status
+    [second] = diagnostics.message(one_camera(counters), 102.0, Time()).status
     assert (first.level, second.level) == (WARN, OK)
     values = values_of(second)
     assert "rate received (Hz)" not in values_of(first)
@@ -70,40 +94,110 @@ def test_only_what_is_new_counts_for_the_level_and_the_rate():
     assert values[COUNTERS["bad"]] == "10" and values[COUNTERS["received"]] == "40"
     assert "frames in a batch (mean)" not in values
     # Counts begin anew when the node is configured again.
-    [third] = diagnostics.message(one_camera(Counters()), 13.0, Time()).status
+    [third] = diagnostics.message(one_camera(Counters()), 103.0, Time()).status
     assert "none came" in third.message
+
+
+@pytest.mark.parametrize("rate", [30.0, 1.0, 0.9, 0.45, 0.1])
+def test_a_camera_s_level_does_not_flicker(clock, rate):
+    """Images at a rate, each answered 50 ms later; a message every second."""
+    counters, diagnostics = Counters(clock=clock), Diagnostics()
+    steps = round(60 * max(1.0, 1 / rate)) * 100
+    shown = []
+    for step in range(1, steps):
+        before, clock.now = (step - 1) / 100, 100.0 + step / 100
+        if int(before * rate) != int(step / 100 * rate):
+            counters.count("received")
+            clock.now += 0.002
+            counters.count("processed")
+        if step % 100 == 0:
+            [status] = diagnostics.message(one_camera(counters), clock.now, Time()).status
+            shown.append((status.level, values_of(status)["cause"]))
+    # With the second image at the latest, and with the first unless that takes longer than 5 s.
+    first = next(i for i, (level, _) in enumerate(shown) if level == OK)
+    assert first <= 1 / rate
+    begin = first if rate > 0.2 else math.ceil(2 / rate)
+    assert set(shown[begin:]) == {(OK, "segmenting")}
+    [status] = diagnostics.message(one_camera(counters), clock.now, Time()).status
+    measured = float(values_of(status)["rate received (Hz)"])
+    assert measured == pytest.approx(rate, rel=0.5, abs=0.05)
+
+
+def test_figures_without_recent_frames_are_not_shown(clock):
+    counters = Counters(clock=clock)
+    for _ in range(10):
+        counters.record("age", 50.0)
+        counters.record_batch(1)
+    assert "age p50 (ms)" in values_of(message_of(one_camera(counters)).status[0])
+    clock.now += 10.1
+    assert counters.snapshot().times == {} and counters.snapshot().batch_size == 0
+    counters.record("age", 70.0)
+    assert counters.snapshot().times == {"age": (70.0, 70.0)}
+
+
+def test_what_was_before_the_activation_is_not_held_against_a_camera(clock):
+    counters = Counters(clock=clock)
+    counters.count("received", 5)
+    counters.count("failed", 5)
+    clock.now += 100
+    counters.begin()
+    snapshot = counters.snapshot()
+    assert snapshot.last_image is snapshot.last_result is snapshot.period is None
+    assert not any(snapshot.since_result.values()) and snapshot.counts["received"] == 5
+
+
+def test_two_namespaces_and_a_camera_called_segmentation_have_names_of_their_own():
+    snapshot = Counters().snapshot()
+    names = [
+        status.name
+        for node in ("/left/yolact", "/right/yolact")
+        for status in message_of(
+            NodeState(node, "inactive", snapshot, cameras=[CameraState("segmentation", snapshot)])
+        ).status
+    ]
+    assert len(set(names)) == 4
 
 
 class Cameras:
     """A node with the cameras front and rear."""
 
-    def __init__(self):
-        self.whole = Counters()
-        self.front, self.rear = Counters(total=self.whole), Counters(total=self.whole)
-        self._diagnostics, self._now = Diagnostics(), 0.0
+    def __init__(self, clock):
+        self._clock = clock
+        self.whole = Counters(clock=clock)
+        self.front = Counters(total=self.whole, clock=clock)
+        self.rear = Counters(total=self.whole, clock=clock)
+        self._diagnostics = Diagnostics()
 
-    def statuses(self, publishers=(1, 1)):
-        self._now += 2.0
+    def statuses(self, publishers=(1, 1), wanted=(True, True)):
+        self._clock.now += 2.0
         cameras = [
-            CameraState(name, f"/{name}/image", count, reliable, counters.snapshot())
-            for name, count, reliable, counters in (
-                ("front", publishers[0], True, self.front),
-                ("rear", publishers[1], False, self.rear),
+            CameraState(
+                name,
+                counters.snapshot(),
+                f"/{name}/image",
+                publishers[i],
+                reliable=reliable,
+                wanted=wanted[i],
+            )
+            for i, (name, reliable, counters) in enumerate(
+                (("front", True, self.front), ("rear", False, self.rear))
             )
         ]
         state = NodeState(
-            "yolact",
+            "/yolact",
             "active",
             self.whole.snapshot(),
             network=NetworkState(device="cuda:0"),
             cameras=cameras,
+            active_since=100.0,
         )
-        return self._diagnostics.message(state, self._now, Time()).status
+        return self._diagnostics.message(state, self._clock.now, Time()).status
 
 
-def test_each_camera_has_a_status_and_the_node_s_counts_are_their_sums():
-    node = Cameras()
+def test_each_camera_has_a_status_and_the_node_s_counts_are_their_sums(clock):
+    node = Cameras(clock)
     node.statuses()
+    clock.now += 1.0
     for counters, count, age in ((node.front, 20, 30.0), (node.rear, 10, 50.0)):
         counters.count("received", count)
         counters.count("processed", count // 2)
@@ -111,11 +205,12 @@ def test_each_camera_has_a_status_and_the_node_s_counts_are_their_sums():
     node.whole.record("network", 9.0)
     for size in (2, 2, 1):
         node.whole.record_batch(size)
+    clock.now -= 1.0
     whole, front, rear = node.statuses()
     assert [status.name for status in (whole, front, rear)] == [
         "yolact: segmentation",
-        "yolact: front",
-        "yolact: rear",
+        "yolact: camera front",
+        "yolact: camera rear",
     ]
     assert {status.hardware_id for status in (whole, front, rear)} == {"cuda:0"}
     assert {status.message for status in (whole, front, rear)} == {"segmenting"}
@@ -134,22 +229,24 @@ def test_each_camera_has_a_status_and_the_node_s_counts_are_their_sums():
     assert shown[0]["network p50 (ms)"] == "9.00" and "network p50 (ms)" not in shown[1]
 
 
-def test_a_camera_is_judged_alone_and_the_node_by_the_worst_of_them():
-    node = Cameras()
+def test_a_camera_is_judged_alone_and_the_node_by_the_worst_of_them(clock):
+    node = Cameras(clock)
     node.front.count("received", 5)
     node.front.count("processed", 5)
     whole, front, rear = node.statuses(publishers=(1, 0))
     assert (whole.level, front.level, rear.level) == (WARN, OK, WARN)
-    assert whole.message == "rear: waiting for images: nobody publishes /rear/image"
-    for counters in (node.front, node.rear):
-        counters.count("received", 5)
+    assert whole.message == "rear: waiting for images on /rear/image: none came yet; "
+    for counters in (node.front, node.rear) * 5:
+        counters.count("received")
+    node.front.count("processed", 5)
     node.rear.count("failed", 2)
     whole, front, rear = node.statuses()
     assert (whole.level, front.level, rear.level) == (ERROR, OK, ERROR)
-    node.front.count("received", 5)
-    node.rear.count("received", 5)
+    for counters in (node.front, node.rear) * 5:
+        counters.count("received")
+    node.front.count("processed", 5)
     node.rear.count("unwanted", 5)
-    whole, _, rear = node.statuses()
+    whole, _, rear = node.statuses(wanted=(True, False))
     assert (whole.message, rear.message) == (
         "segmenting",
         "idle: nobody subscribes to a result",

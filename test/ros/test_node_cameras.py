@@ -22,7 +22,7 @@ from yolact_ros.inference import Segmenter
 from yolact_ros.masks import decode_mask
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.counters import COUNTERS
-from yolact_ros.ros.diagnostics import values_of
+from yolact_ros.ros.diagnostics import status_name, values_of
 from yolact_ros.scenes.scene import Scene
 
 OVERLOAD_SECONDS = float(os.environ.get("YOLACT_OVERLOAD_SECONDS", "10"))
@@ -57,9 +57,9 @@ def image_of(camera, number):
 
 
 def newest_values(messages, name):
-    """The newest diagnostics of the node as a whole ("segmentation") or of a camera."""
+    """The newest diagnostics of the node as a whole (no name) or of a camera."""
     for status in messages[-1].status if messages else ():
-        if status.name == f"yolact: {name}":
+        if status.name == status_name("/yolact", name):
             return values_of(status)
     return {}
 
@@ -69,7 +69,7 @@ def count(messages, name, counter):
 
 
 def level(messages, name):
-    return next(s.level for s in messages[-1].status if s.name == f"yolact: {name}")
+    return next(s.level for s in messages[-1].status if s.name == status_name("/yolact", name))
 
 
 def assert_matches(message, found):
@@ -141,8 +141,8 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
             instances += len(found)
     assert instances > rounds * len(cameras)
     assert len(overlays) == rounds and (overlays[0].width, overlays[0].height) == SIZES["rear"]
-    peer.until(lambda: count(diagnostics, "segmentation", "processed") == 3 * rounds)
-    batch = float(newest_values(diagnostics, "segmentation")["frames in a batch (mean)"])
+    peer.until(lambda: count(diagnostics, "", "processed") == 3 * rounds)
+    batch = float(newest_values(diagnostics, "")["frames in a batch (mean)"])
     say(f"{instances} instances as if alone; {batch:.2f} frames in a batch")
     assert batch > 1.2  # a busy machine makes fewer
     assert [count(diagnostics, name, "processed") for name in cameras] == [rounds] * 3
@@ -181,12 +181,12 @@ def test_rubbish_and_unwatched_cameras_touch_no_other(start, peer, weights):
     assert count(diagnostics, "side", "unwanted") == 10
     assert count(diagnostics, "side", "processed") == count(diagnostics, "front", "bad") == 0
     texts = {status.name: status.message for message in diagnostics for status in message.status}
-    assert not rear and "malformed" not in texts["yolact: front"]
+    assert not rear and "malformed" not in texts["yolact: camera front"]
     assert any(
         "malformed" in status.message and status.level == DiagnosticStatus.WARN
         for message in diagnostics
         for status in message.status
-        if status.name == "yolact: rear"
+        if status.name == "yolact: camera rear"
     )
     assert len(node.lines("rear: frame skipped: .*'nonsense'")) == 1
     assert len(node.lines("frame skipped")) == 1
@@ -256,7 +256,7 @@ def test_under_overload_no_camera_gets_old_and_a_killed_one_is_not_missed(
         }
 
     measured = measure(OVERLOAD_SECONDS)
-    whole = newest_values(diagnostics, "segmentation")
+    whole = newest_values(diagnostics, "")
     batch = float(whole["batch p95 (ms)"])
     # The limits below are made of what the node says of itself; this one is not.
     assert float(whole["batch p50 (ms)"]) < 10 * USUAL_BATCH

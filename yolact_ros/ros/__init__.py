@@ -12,19 +12,19 @@ The path of an image, one line per step:
     yolact-worker        runtime.py                  `segment`
     yolact-worker        frame.py                    drops it if too old or malformed: `read_frame`
     yolact-worker        conversion/images.py        message to array, `image_to_array`
-    yolact-worker        batch.py                    `segment_batch`; if it fails, frame by frame
+    yolact-worker        batch.py                    `BatchSegmenter`; if it fails, in halves
     yolact-worker        ../inference/segmenter.py   array to instances
     yolact-worker        worker.py                   `HandOver.give` waits until it is taken
     yolact-publisher     runtime.py                  `publish`
     yolact-publisher     outputs.py                  publishes the topics that are subscribed to
     yolact-publisher     conversion/instances.py     instances to messages
 
-The executor's thread also serves timers, services and parameters. A frame is dropped in one of
-these places, each with counters of its own (counters.py): runtime.py, `receive` and `segment`
-("unwanted"); worker.py, `offer` ("replaced"); frame.py, `read_frame` ("too_old", "bad"); batch.py,
-`segment_batch` ("failed"); a whole batch in node.py, `_on_worker_error` ("failed" of the node).
-What DDS lost before is counted in subscription.py; frames that wait when the node is deactivated
-are dropped without a counter.
+The executor's thread also serves timers, services and parameters. Transitions of the lifecycle,
+which take seconds, run in threads of their own (executor.py). A frame ends in exactly one counter
+(counters.py): "processed", or where it is dropped: subscription.py, `_receive` ("raised");
+runtime.py, `receive`, `segment` and `publish` ("unwanted", "unpublished"); worker.py, `offer`
+("replaced") and `stop` ("stopped"); frame.py, `read_frame` ("too_old", "bad"); batch.py ("failed").
+What DDS lost before is counted in subscription.py.
 
 The other files of the node, in reading order:
 
@@ -33,10 +33,13 @@ The other files of the node, in reading order:
     loading.py           parameters to `Segmenter`
     camera_stream.py     one camera's name, counters and log
     counters.py          counts and stage times, shared by the threads
+    health.py            level and cause from times and counters: whether the robot sees
     diagnostics.py       counters to the message that node.py sends to /diagnostics
     namesakes.py         notices other nodes of the same name
+    stamps.py            what a stamp says of an image's age
     logs.py              throttled lines; the core's log records to the node's logger
     compat.py            differences between versions of rclpy
+    executor.py          callbacks in one thread, slow services in others
     run.py, signals.py   the process: it spins the node, and ends soon and cleanly
     tuning.py            what is set before torch is loaded: memory and threads
     fastdds_profile.py   environment variables for DDS

@@ -3,21 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from yolact_ros.ros.counters import COUNTERS, Snapshot
+from yolact_ros.ros.health import (
+    Activity,
+    CameraHealth,
+    NodeHealth,
+    Verdict,
+    judge_camera,
+    judge_node,
+)
 
-_SEGMENTING = "segmenting"
-_IDLE = "idle: nobody subscribes to a result"
+_HISTORY = 60.0
+"""Seconds for which counts are remembered, for the rates of slow cameras."""
 
 
 def values_of(status: DiagnosticStatus) -> dict[str, str]:
     """Return the values of a status by key."""
     return {item.key: item.value for item in status.values}
+
+
+def status_name(node: str, camera: str = "") -> str:
+    """Return the name of a status: of a camera, or of the whole node.
+
+    Args:
+        node: Fully qualified name of the node, such as "/left/yolact".
+        camera: As in the parameter `cameras`.
+    """
+    return f"{node.lstrip('/')}: " + (f"camera {camera}" if camera else "segmentation")
 
 
 @dataclass(frozen=True)
@@ -41,17 +60,23 @@ class CameraState:
 
     Attributes:
         name: As in the parameter `cameras`; empty for the only one.
+        snapshot: Its counts and times.
         topic: Topic of its images; empty while the node is not active.
         publishers: Number of publishers found on it.
+        sources: What is published there, in words.
         reliable: Whether reliable delivery is requested.
-        snapshot: Its counts and times.
+        wanted: Whether somebody subscribes to one of its results.
+        stamps: What is wrong with its stamps; empty: nothing.
     """
 
     name: str
-    topic: str
-    publishers: int
-    reliable: bool
     snapshot: Snapshot
+    topic: str = ""
+    publishers: int = 0
+    sources: str = ""
+    reliable: bool = False
+    wanted: bool = False
+    stamps: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,12 +84,16 @@ class NodeState:
     """What the diagnostics tell of the node as a whole.
 
     Attributes:
-        name: The node's name.
-        lifecycle: "unconfigured", "inactive", "active" or "finalized".
+        name: The node's fully qualified name.
+        lifecycle: The lifecycle state, such as "active" or "configuring".
         snapshot: Counts and times of all cameras together.
         problem: Why the last transition failed; empty if it did not.
         network: The network in use.
         cameras: Empty while unconfigured.
+        loading: What a transition is doing; None: there is none.
+        working: What the threads are doing that segment and publish; None: they wait.
+        batch_period: Least time between two batches, s.
+        active_since: Monotonic time of the activation, s; None while it is not active.
     """
 
     name: str
@@ -73,74 +102,143 @@ class NodeState:
     problem: str = ""
     network: NetworkState = NetworkState()
     cameras: Sequence[CameraState] = ()
+    loading: Activity | None = None
+    working: Activity | None = None
+    batch_period: float = 0.0
+    active_since: float | None = None
 
 
 class Diagnostics:
-    """Makes the messages, and remembers the last one's counts to judge by what has changed since.
+    """Makes the messages, and remembers the times and counts that the levels follow from.
 
     A message has a status for the node as a whole and, with `cameras`, one per camera.
+
+    Attributes:
+        verdicts: What the last message said of each camera, by name.
     """
 
     def __init__(self) -> None:
-        self._previous: dict[str, dict[str, int]] = {}
-        self._previous_time: float | None = None
+        self.verdicts: dict[str, Verdict] = {}
+        self._memories: dict[str, _Memory] = {}
 
     def message(self, state: NodeState, now: float, stamp: Time) -> DiagnosticArray:
         """Make a message.
 
         Args:
             state: The node's state.
-            now: Monotonic time, s, for rates.
+            now: Monotonic time, s, of the clock of the counters.
             stamp: Stamp of the message.
         """
-        elapsed = None if self._previous_time is None else now - self._previous_time
-        snapshots = {"": state.snapshot} | {item.name: item.snapshot for item in state.cameras}
-        changes = {name: self._change(name, item.counts) for name, item in snapshots.items()}
-        judged = {item.name: _judge(state, item, changes[item.name]) for item in state.cameras}
-        first = {"state": state.lifecycle, **asdict(state.network)}
-        named = [item for item in state.cameras if item.name]
-        whole = first | _values(state.cameras, state.snapshot, changes[""], elapsed)
-        if named:
-            whole["frames in a batch (mean)"] = f"{state.snapshot.batch_size:.2f}"
-        statuses = [
-            _status(state, "segmentation", *_judge_whole(state, changes[""], judged), whole)
-        ]
-        for item in named:
-            values = {"state": state.lifecycle}
-            values |= _values([item], item.snapshot, changes[item.name], elapsed)
-            statuses.append(_status(state, item.name, *judged[item.name], values))
-        self._previous = {name: item.counts for name, item in snapshots.items()}
-        self._previous_time = now
+        node = NodeHealth(
+            lifecycle=state.lifecycle,
+            problem=state.problem,
+            loading=state.loading,
+            working=state.working,
+            batch_seconds=state.snapshot.times.get("batch", (0.0, 0.0))[0] / 1000,
+            batch_period=state.batch_period,
+            wanted=any(camera.wanted for camera in state.cameras),
+        )
+        statuses = []
+        self.verdicts = {}
+        for camera in state.cameras:
+            memory = self._memories.setdefault(camera.name, _Memory())
+            memory.update(camera, now)
+            verdict = judge_camera(_health(state, camera, memory, now), node)
+            self.verdicts[camera.name] = verdict
+            if camera.name:
+                values = _values([camera], camera.snapshot, memory)
+                statuses.append(_status(state, camera.name, verdict, values))
+        whole = self._memories.setdefault(":", _Memory())  # no camera can be called so
+        whole.update(CameraState("", state.snapshot), now)
+        values = asdict(state.network) | _values(state.cameras, state.snapshot, whole)
+        if statuses:
+            values["frames in a batch (mean)"] = f"{state.snapshot.batch_size:.2f}"
+        statuses.insert(0, _status(state, "", judge_node(node, self.verdicts), values))
         message = DiagnosticArray(status=statuses)
         message.header.stamp = stamp
         return message
 
-    def _change(self, name: str, counts: dict[str, int]) -> dict[str, int]:
-        before = self._previous.get(name, {})
-        # A cleaned-up node begins to count anew.
+
+def _health(state: NodeState, camera: CameraState, memory: _Memory, now: float) -> CameraHealth:
+    def since(moment: float | None) -> float | None:
+        return None if moment is None else now - moment
+
+    return CameraHealth(
+        topic=camera.topic,
+        publishers=camera.publishers,
+        sources=camera.sources,
+        since_active=since(state.active_since) or 0.0,
+        since_wanted=since(memory.wanted_since),
+        since_image=since(camera.snapshot.last_image),
+        since_result=since(camera.snapshot.last_result),
+        period=camera.snapshot.period,
+        recent=memory.recent,
+        unanswered=camera.snapshot.since_result,
+        reasons=camera.snapshot.reasons,
+    )
+
+
+class _Memory:
+    """What earlier messages knew of a camera.
+
+    Attributes:
+        wanted_since: Monotonic time since when somebody wants its results, s; None: nobody does.
+        recent: What was counted lately, by counter: since the last message, or longer for a slow
+            camera.
+        elapsed: The seconds in which that was counted; 0 in the first message.
+    """
+
+    def __init__(self) -> None:
+        self.wanted_since: float | None = None
+        self.recent: dict[str, int] = {}
+        self.elapsed = 0.0
+        self._history: deque[tuple[float, Mapping[str, int]]] = deque()
+
+    def update(self, camera: CameraState, now: float) -> None:
+        if not camera.wanted:
+            self.wanted_since = None
+        elif self.wanted_since is None:
+            self.wanted_since = now
+        counts, period = camera.snapshot.counts, camera.snapshot.period
+        if self._history and counts["received"] < self._history[-1][1]["received"]:
+            self._history.clear()  # a node that is configured again counts anew
+        window = min(2 * period, _HISTORY) if period is not None else 0.0
+        # The first message counts from the beginning.
+        beginning: Mapping[str, int] = dict.fromkeys(counts, 0)
+        earlier = [*self._history] or [(now, beginning)]
+        then, before = next(
+            (each for each in reversed(earlier) if now - each[0] >= window), earlier[0]
+        )
+        self.elapsed = now - then
+        self.recent = {name: count - before[name] for name, count in counts.items()}
+        self._history.append((now, counts))
+        while now - self._history[0][0] > _HISTORY:
+            self._history.popleft()
+
+    @property
+    def rates(self) -> dict[str, str]:
+        if not self.elapsed:
+            return {}
         return {
-            counter: max(0, value - before.get(counter, 0)) for counter, value in counts.items()
+            f"rate {name} (Hz)": f"{self.recent[name] / self.elapsed:.1f}"
+            for name in ("received", "processed")
         }
 
 
 def _status(
-    state: NodeState, name: str, level: bytes, summary: str, values: dict[str, str]
+    state: NodeState, camera: str, verdict: Verdict, values: dict[str, str]
 ) -> DiagnosticStatus:
+    first = {"state": state.lifecycle, "cause": verdict.cause.value}
     return DiagnosticStatus(
-        level=level,
-        name=f"{state.name}: {name}",
-        message=summary,
+        level=bytes([verdict.level]),
+        name=status_name(state.name, camera),
+        message=verdict.text,
         hardware_id=state.network.device,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        values=[KeyValue(key=key, value=value) for key, value in (first | values).items()],
     )
 
 
-def _values(
-    cameras: Sequence[CameraState],
-    snapshot: Snapshot,
-    change: dict[str, int],
-    elapsed: float | None,
-) -> dict[str, str]:
+def _values(cameras: Sequence[CameraState], snapshot: Snapshot, memory: _Memory) -> dict[str, str]:
     """The values that a camera's status and the node's have in common."""
     values = {
         "image topic": ", ".join(item.topic for item in cameras),
@@ -149,59 +247,12 @@ def _values(
             "reliable" if reliable else "best effort"
             for reliable in sorted({item.reliable for item in cameras}) or [False]
         ),
+        "stamps": "; ".join(sorted({item.stamps for item in cameras if item.stamps})) or "usable",
     }
-    if elapsed:
-        values["rate received (Hz)"] = f"{change['received'] / elapsed:.1f}"
-        values["rate processed (Hz)"] = f"{change['processed'] / elapsed:.1f}"
+    values |= memory.rates
     for name, meaning in COUNTERS.items():
         values[meaning] = str(snapshot.counts[name])
     for stage, (median, worst) in snapshot.times.items():
         values[f"{stage} p50 (ms)"] = f"{median:.2f}"
         values[f"{stage} p95 (ms)"] = f"{worst:.2f}"
     return values
-
-
-def _judge_whole(
-    state: NodeState, change: dict[str, int], cameras: dict[str, tuple[bytes, str]]
-) -> tuple[bytes, str]:
-    """Return level and message: the node's own trouble, or that of its cameras."""
-    if state.problem:
-        return DiagnosticStatus.ERROR, state.problem
-    if state.lifecycle != "active":
-        return DiagnosticStatus.OK, f"node is {state.lifecycle}"
-    if change["failed"]:
-        return DiagnosticStatus.ERROR, f"{change['failed']} frames could not be segmented"
-    if len(cameras) == 1:
-        return next(iter(cameras.values()))
-    level = max((level for level, _ in cameras.values()), default=DiagnosticStatus.OK)
-    if level == DiagnosticStatus.OK:
-        busy = any(text == _SEGMENTING for _, text in cameras.values())
-        return level, _SEGMENTING if busy else _IDLE
-    texts = [f"{name}: {text}" for name, (own, text) in cameras.items() if own == level]
-    return level, "; ".join(texts)
-
-
-def _judge(state: NodeState, camera: CameraState, change: dict[str, int]) -> tuple[bytes, str]:
-    """Return level and message of a camera, by the worst that happened since the last message."""
-    if state.problem or state.lifecycle != "active":
-        return DiagnosticStatus.OK, f"node is {state.lifecycle}"
-    if change["failed"]:
-        return DiagnosticStatus.ERROR, f"{change['failed']} frames could not be segmented"
-    warnings = [
-        f"{change[name]} {text}"
-        for name, text in (
-            ("bad", "malformed frames"),
-            ("lost", "frames lost in DDS"),
-            ("too_old", "frames too old"),
-        )
-        if change[name]
-    ]
-    if warnings:
-        return DiagnosticStatus.WARN, ", ".join(warnings)
-    if not change["received"]:
-        if camera.publishers == 0:
-            return DiagnosticStatus.WARN, f"waiting for images: nobody publishes {camera.topic}"
-        return DiagnosticStatus.WARN, f"waiting for images: none came on {camera.topic}"
-    if not change["processed"] and change["unwanted"]:
-        return DiagnosticStatus.OK, _IDLE
-    return DiagnosticStatus.OK, _SEGMENTING

@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import itertools
 import logging
+import os
+import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, State, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.camera_stream import CameraStream, make_streams
-from yolact_ros.ros.compat import (
-    answer_refused_transitions,
-    destroy_state_machine,
-    lifecycle_state,
-)
+from yolact_ros.ros.compat import destroy_state_machine, guard_transitions, lifecycle_state
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
+from yolact_ros.ros.health import Activity, Cause, Level
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
 from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
@@ -30,8 +35,9 @@ from yolact_ros.ros.parameters.answers import TableParameters
 from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.run import run_node
+from yolact_ros.ros.shared_memory import left_behind
 from yolact_ros.ros.subscription import ImageSubscription
-from yolact_ros.ros.tuning import wait_briefly
+from yolact_ros.ros.tuning import give_back_memory, wait_briefly
 
 if TYPE_CHECKING:
     # It needs torch, which takes seconds to import: the node is there, and says what is wrong with
@@ -43,19 +49,59 @@ _LONGEST_FRAME = 5.0
 """Seconds that a deactivation waits for the batch in progress."""
 _SILENCE = 2.0
 """Seconds without an image after which the log says what the node waits for."""
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between attempts to start, the last again and again."""
 
 
-class YolactNode(TableParameters, LifecycleNode):
+class _Ended(Exception):
+    """The process ends while a transition is at work."""
+
+
+def _transition(wanted: str) -> Callable[[Callable[[Any], None]], Callable[[Any, State], Any]]:
+    """Make a method a transition callback: rclpy swallows what those raise, so this logs it.
+
+    Args:
+        wanted: What the node is after the transition.
+    """
+
+    def decorate(method: Callable[[YolactNode], None]) -> Callable[[YolactNode, State], Any]:
+        @functools.wraps(method)
+        def callback(self: YolactNode, state: State) -> TransitionCallbackReturn:
+            del state
+            try:
+                method(self)
+            except Exception as error:
+                return self._fail(wanted, error)
+            finally:
+                self._step = None
+            self._problem = ""
+            return _SUCCESS
+
+        return callback
+
+    return decorate
+
+
+class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     """Segments the newest image of one camera, or of several cameras in one batch.
 
     Call `begin` once after construction. A wrong parameter never raises: the node stays
     unconfigured, logs one line and can be configured again.
+
+    Transitions take seconds, so they run in threads of their own, one after the other, while the
+    executor's thread answers and publishes the diagnostics.
+
+    Attributes:
+        slow_services: Those that take long, and that may be called in any thread.
     """
 
     parameter_table = PARAMETERS
 
     def __init__(self) -> None:
-        super().__init__("yolact")
+        Node.__init__(self, "yolact")
+        # `LifecycleNode` would put its services into the group of all the others.
+        reentrant = ReentrantCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=reentrant)
         self._log = ThrottledLog(self.get_logger())
         self._waiting_log = ThrottledLog(self.get_logger(), period=30.0)
         self._log_handler = NodeLogHandler(self.get_logger())
@@ -65,38 +111,47 @@ class YolactNode(TableParameters, LifecycleNode):
         self._specs = {spec.name: spec for spec in PARAMETERS}
         reading.declare(self, PARAMETERS)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        answer_refused_transitions(self)
+        self._transitions = threading.Lock()
+        self._closing = threading.Event()
+        self._end: Callable[[int], None] = lambda code: None
+        self._step: tuple[str, float] | None = None  # what a transition does, and since when
         self._problem = ""
         self._namesakes = Namesakes(self)
+        self._may_pass = False  # whether what failed may succeed later by itself
+        # Guards what follows, which a transition's thread and the executor's share.
+        self._lock = threading.Lock()
+        self._set_meanwhile: dict[str, Any] = {}  # parameters set while the network is loaded
         self._counters = Counters()
-        self._diagnostics = Diagnostics()
         self._cameras: tuple[CameraStream, ...] = ()
         self._runtime: Runtime | None = None
         self._image_subscriptions: list[ImageSubscription] = []
+        self._active_since: float | None = None
+        self._diagnostics = Diagnostics()
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(SetBool, "~/enable", self._on_enable)
+        self.slow_services = (
+            guard_transitions(self, self._transitions),
+            self.create_service(SetBool, "~/enable", self._on_enable, callback_group=reentrant),
+        )
         # Not by the node's clock, which stands still in a simulation that pauses.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._every_second, clock=steady)
 
     # Start and end
 
-    def begin(self) -> None:
-        """Configure and activate the node unless `autostart` is false."""
-        try:
-            if not self._specs["autostart"].check(self.get_parameter("autostart").value):
-                self.get_logger().info("waiting to be configured (autostart is false)")
-                return
-        except ParameterError as error:
-            self._fail("configured", str(error))
-            return
-        if self.trigger_configure() == _SUCCESS:
-            self.trigger_activate()
+    def begin(self, end: Callable[[int], None]) -> None:
+        """Begin to configure and activate the node unless `autostart` is false.
+
+        Args:
+            end: Ends the process with an exit code.
+        """
+        self._end = end
+        threading.Thread(target=self._autostart, name="yolact-autostart", daemon=True).start()
 
     def close(self) -> None:
-        """End the threads; the context may already be invalid."""
-        if self._runtime is not None:
-            self._runtime.stop(timeout=0.5)
+        """End the threads."""
+        self._closing.set()
+        if (runtime := self._runtime) is not None:
+            runtime.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
 
     def destroy_node(self) -> None:
@@ -107,58 +162,74 @@ class YolactNode(TableParameters, LifecycleNode):
     def _lifecycle(self) -> str:
         return lifecycle_state(self)
 
-    # Transitions. rclpy swallows what they raise, so they catch and log for themselves.
-
-    def on_configure(self, state: State) -> TransitionCallbackReturn:
-        del state
+    def _autostart(self) -> None:
+        count, size = left_behind()
+        if count:
+            self.get_logger().warning(
+                f"{count} segments of shared memory, {size / 1e6:.0f} MB in /dev/shm, were left "
+                "behind by processes that were killed: `fastdds shm clean` gives them back"
+            )
         try:
-            settings = Settings.from_values(reading.read(self, PARAMETERS))
+            if not self._specs["autostart"].check(self.get_parameter("autostart").value):
+                self.get_logger().info("waiting to be configured (autostart is false)")
+                return
         except ParameterError as error:
-            return self._fail("configured", str(error))
-        try:
-            self._load(settings)
-        except Exception as error:
-            self._release()
-            expected = isinstance(error, (ValueError, OSError))
-            name = "" if expected else f"{type(error).__name__}: "
-            return self._fail("configured", f"{name}{error}")
-        self._problem = ""
-        return _SUCCESS
+            self._fail("configured", error)
+            return
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            with self._transitions:
+                if self._lifecycle != "unconfigured":
+                    return  # somebody else has configured it meanwhile
+                if self.trigger_configure() == _SUCCESS:
+                    self.trigger_activate()
+                    return
+            if not self._may_pass:
+                return
+            self.get_logger().warning(f"trying again in {pause:g} s")
+            if self._closing.wait(pause):
+                return
 
-    def on_activate(self, state: State) -> TransitionCallbackReturn:
-        del state
+    # Transitions
+
+    @_transition("configured")
+    def on_configure(self) -> None:
+        with self._lock:
+            self._set_meanwhile = {}
+        try:
+            self._load(Settings.from_values(reading.read(self, PARAMETERS)))
+        except BaseException:
+            self._release()
+            raise
+
+    @_transition("activated")
+    def on_activate(self) -> None:
         try:
             self._start()
-        except Exception as error:
+        except BaseException:
             self._pause()
-            return self._fail("activated", f"{type(error).__name__}: {error}")
-        self._problem = ""
-        return _SUCCESS
+            raise
 
-    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
-        del state
+    @_transition("deactivated")
+    def on_deactivate(self) -> None:
         self._pause()
         self.get_logger().info("inactive")
-        return _SUCCESS
 
-    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        del state
+    @_transition("cleaned up")
+    def on_cleanup(self) -> None:
         self._release()
         self.get_logger().info("unconfigured")
-        return _SUCCESS
 
-    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        del state
+    @_transition("shut down")
+    def on_shutdown(self) -> None:
         self._release()
         self.get_logger().info("finalized")
-        return _SUCCESS
 
-    def on_error(self, state: State) -> TransitionCallbackReturn:
-        del state
+    @_transition("recovered from an error")
+    def on_error(self) -> None:
         self._release()
-        return _SUCCESS
 
     def _load(self, settings: Settings) -> None:
+        self._begin_step("importing PyTorch")
         from yolact_ros.ros.loading import load_segmenter
         from yolact_ros.ros.outputs import ClassList, Outputs
         from yolact_ros.ros.runtime import Runtime
@@ -167,82 +238,117 @@ class YolactNode(TableParameters, LifecycleNode):
             self.get_logger().warning(
                 "no weights given: using the demo's, which know only its synthetic objects"
             )
-        self._counters = Counters()
-        self._cameras = make_streams(settings.cameras, self._counters, self.get_logger())
-        self._runtime = Runtime(
-            segmenter=load_segmenter(settings, len(self._cameras)),
-            outputs={camera.name: Outputs(self, camera.prefix) for camera in self._cameras},
-            class_list=ClassList(self),
-            cameras=self._cameras,
-            settings=settings,
-            counters=self._counters,
-            clock=self.get_clock(),
-            on_error=self._on_worker_error,
+        counters = Counters()
+        cameras = make_streams(settings.cameras, counters, self.get_logger())
+        segmenter = load_segmenter(settings, len(cameras), self._begin_step)
+        on_cpu = functools.partial(
+            load_segmenter, dataclasses.replace(settings, device="cpu"), len(cameras)
         )
+        self._begin_step("making the topics")
+        runtime = Runtime(
+            segmenter=segmenter,
+            outputs={camera.name: Outputs(self, camera.prefix) for camera in cameras},
+            class_list=ClassList(self),
+            cameras=cameras,
+            settings=settings,
+            counters=counters,
+            clock=self.get_clock(),
+            log=self._log,
+            on_cpu=on_cpu if settings.cpu_fallback else None,
+            on_gpu_lost=self._give_up,
+        )
+        with self._lock:
+            self._counters, self._cameras, self._runtime = counters, cameras, runtime
+            runtime.apply(self._set_meanwhile)
 
     def _start(self) -> None:
         runtime = self._runtime
         assert runtime is not None
-        runtime.start()
         for camera in self._cameras:
-            transport = runtime.settings.image_transport
-            self._image_subscriptions.append(
-                ImageSubscription(
-                    self, camera=camera, transport=transport, on_image=runtime.receive
-                )
-            )
-        topics = ", ".join(subscription.topic for subscription in self._image_subscriptions)
+            camera.counters.begin()
+        runtime.start()
+        transport = runtime.settings.image_transport
+        subscriptions = [
+            ImageSubscription(self, camera=camera, transport=transport, on_image=runtime.receive)
+            for camera in self._cameras
+        ]
+        with self._lock:
+            self._image_subscriptions = subscriptions
+            self._active_since = time.monotonic()
+        topics = ", ".join(subscription.topic for subscription in subscriptions)
         network = runtime.network
         self.get_logger().info(
             f"active: segmenting {topics} with {network.preset} "
             f"on {network.device} in {network.precision}"
         )
 
-    def _fail(self, wanted: str, problem: str) -> TransitionCallbackReturn:
-        self._problem = f"not {wanted}: {' '.join(problem.split())}"
-        if self.context.ok():  # else it is only the end of the process
-            self.get_logger().error(self._problem)
+    def _begin_step(self, text: str) -> None:
+        """Note what a transition does next, for the diagnostics."""
+        if self._closing.is_set():
+            raise _Ended
+        self._step = (text, time.monotonic())
+
+    def _fail(self, wanted: str, error: Exception) -> TransitionCallbackReturn:
+        if isinstance(error, _Ended) or self._closing.is_set():
+            return _FAILURE  # it is only the end of the process
+        expected = isinstance(error, (InputError, OSError))
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        self._problem = f"not {wanted}: {' '.join(text.split())}"
+        self._may_pass = self._is_passing(error)
+        self.get_logger().error(self._problem)
         return _FAILURE
 
+    def _is_passing(self, error: Exception) -> bool:
+        """Whether the cause may vanish by itself: a volume, a device or memory that comes late."""
+        if isinstance(error, (OSError, MemoryError)) or "out of memory" in str(error):
+            return True
+        weights = self.get_parameter("weights").value
+        return bool(weights) and not os.access(os.path.expanduser(str(weights)), os.R_OK)
+
+    def _give_up(self, problem: str) -> None:
+        """End the process, so that what started it starts it again."""
+        self._problem = problem
+        self.get_logger().fatal(f"ending with exit code 1: {problem}")
+        self._end(1)
+
     def _pause(self) -> None:
-        for subscription in self._image_subscriptions:
+        with self._lock:
+            subscriptions, self._image_subscriptions = self._image_subscriptions, []
+            self._active_since = None
+        for subscription in subscriptions:
             subscription.close()
-        self._image_subscriptions = []
-        if self._runtime is not None and not self._runtime.stop(timeout=_LONGEST_FRAME):
+        if self._runtime is None:
+            return
+        self._step = ("waiting for the batch in progress", time.monotonic())
+        if not self._runtime.stop(timeout=_LONGEST_FRAME):
             self.get_logger().warning(
                 f"segmentation takes longer than {_LONGEST_FRAME:g} s; its results are dropped"
             )
 
     def _release(self) -> None:
         self._pause()
-        if self._runtime is not None:
-            self._runtime.close()
-            self._runtime = None
-        self._cameras = ()
+        with self._lock:
+            runtime, self._runtime = self._runtime, None
+            self._cameras = ()
+        if runtime is not None:
+            runtime.close()
+            del runtime
+            give_back_memory()
 
     # Callbacks
 
-    def _on_worker_error(self, camera: CameraStream | None, error: Exception) -> None:
-        if not self.context.ok():
-            return  # publishing fails while the process ends
-        counters, log = (
-            (self._counters, self._log) if camera is None else (camera.counters, camera.log)
-        )
-        counters.count("failed")
-        text = f"frame skipped: {type(error).__name__}: {error}"
-        log.error((type(error).__name__, str(error)), text)
-
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if request.data:
-            if self._lifecycle == "unconfigured":
-                self.trigger_configure()
-            if self._lifecycle == "inactive":
-                self.trigger_activate()
-            response.success = self._lifecycle == "active"
-        else:
-            if self._lifecycle == "active":
-                self.trigger_deactivate()
-            response.success = self._lifecycle != "active"
+        with self._transitions:
+            if request.data:
+                if self._lifecycle == "unconfigured":
+                    self.trigger_configure()
+                if self._lifecycle == "inactive":
+                    self.trigger_activate()
+                response.success = self._lifecycle == "active"
+            else:
+                if self._lifecycle == "active":
+                    self.trigger_deactivate()
+                response.success = self._lifecycle != "active"
         response.message = self._problem or f"the node is {self._lifecycle}"
         return response
 
@@ -260,8 +366,11 @@ class YolactNode(TableParameters, LifecycleNode):
                         f"{spec.name}: expected a change only while the node is unconfigured, got "
                         f"one while it is {self._lifecycle}; deactivate it and clean it up first"
                     )
-            if self._runtime is not None:
-                self._runtime.apply(values)
+            with self._lock:
+                if self._runtime is not None:
+                    self._runtime.apply(values)
+                else:
+                    self._set_meanwhile |= values
         except ValueError as error:
             self.get_logger().warning(f"parameter refused: {error}")
             return SetParametersResult(successful=False, reason=str(error))
@@ -269,33 +378,63 @@ class YolactNode(TableParameters, LifecycleNode):
 
     def _every_second(self) -> None:
         self._namesakes.check()
-        for subscription in self._image_subscriptions:
+        now = time.monotonic()
+        with self._lock:
+            subscriptions = tuple(self._image_subscriptions)
+            cameras, counters, runtime = self._cameras, self._counters, self._runtime
+            active_since = self._active_since
+        for subscription in subscriptions:
             subscription.match()
-            if time.monotonic() - subscription.last_image > _SILENCE:
-                self._waiting_log.warning(subscription.topic, subscription.describe_silence)
+        step = self._step
+        max_rate = runtime.settings.max_rate if runtime else 0.0
         state = NodeState(
-            name=self.get_name(),
+            name=self.get_fully_qualified_name(),
             lifecycle=self._lifecycle,
-            snapshot=self._counters.snapshot(),
+            snapshot=counters.snapshot(),
             problem=self._problem,
-            network=self._runtime.network if self._runtime else NetworkState(),
-            cameras=[self._state_of(camera) for camera in self._cameras],
+            network=runtime.network if runtime else NetworkState(),
+            cameras=[
+                _state_of(camera, subscriptions, wanted=runtime.wanted(camera))
+                for camera in cameras
+                if runtime is not None
+            ],
+            loading=None if step is None else Activity(step[0], now - step[1]),
+            working=runtime.working if runtime else None,
+            batch_period=1 / max_rate if max_rate else 0.0,
+            active_since=active_since,
         )
         self._diagnostics_publisher.publish(
-            self._diagnostics.message(state, time.monotonic(), self.get_clock().now().to_msg())
+            self._diagnostics.message(state, now, self.get_clock().now().to_msg())
         )
+        if active_since is not None and now - active_since > _SILENCE:
+            for subscription in subscriptions:
+                self._tell(subscription)
 
-    def _state_of(self, camera: CameraStream) -> CameraState:
-        subscription = next(
-            (item for item in self._image_subscriptions if item.camera is camera), None
-        )
-        return CameraState(
-            name=camera.name,
-            topic=subscription.topic if subscription else "",
-            publishers=subscription.publisher_count if subscription else 0,
-            reliable=subscription.reliable if subscription else False,
-            snapshot=camera.counters.snapshot(),
-        )
+    def _tell(self, subscription: ImageSubscription) -> None:
+        """Log now and then why a camera's images do not come, or no results of them."""
+        verdict = self._diagnostics.verdicts.get(subscription.camera.name)
+        if verdict is None or verdict.level == Level.OK:
+            return
+        if verdict.cause in (Cause.NO_IMAGE, Cause.NO_PUBLISHER):
+            self._waiting_log.warning(subscription.topic, subscription.describe_silence)
+        elif verdict.cause in (Cause.STUCK, Cause.COMPILING, Cause.STARVED, Cause.NO_RESULT):
+            self._waiting_log.warning((subscription.topic, verdict.cause), verdict.text)
+
+
+def _state_of(
+    camera: CameraStream, subscriptions: Sequence[ImageSubscription], wanted: bool
+) -> CameraState:
+    subscription = next((item for item in subscriptions if item.camera is camera), None)
+    return CameraState(
+        name=camera.name,
+        snapshot=camera.counters.snapshot(),
+        topic=subscription.topic if subscription else "",
+        publishers=subscription.publisher_count if subscription else 0,
+        sources=subscription.sources if subscription else "",
+        reliable=subscription.reliable if subscription else False,
+        wanted=wanted,
+        stamps=camera.stamps,
+    )
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
+import sys
 from collections.abc import Mapping, MutableMapping
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
@@ -39,6 +42,16 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, MOST_KEPT))
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system and the GPU, which `keep_freed_memory` and torch keep."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:

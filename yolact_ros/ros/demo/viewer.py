@@ -18,7 +18,7 @@ from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.demo.truth_score import TruthScore
-from yolact_ros.ros.diagnostics import values_of
+from yolact_ros.ros.diagnostics import status_name, values_of
 from yolact_ros.ros.parameters.qos import volatile_qos
 
 Stamp = tuple[int, int]
@@ -149,15 +149,13 @@ class DemoViewer(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        views = {view.name or "segmentation": view for view in self.views}
+        views = {status_name("/yolact", view.name): view for view in self.views}
+        whole = status_name("/yolact")
         for status in message.status:
-            node, _, part = status.name.partition(": ")
-            if node != "yolact":
-                continue
-            if part in views:
-                views[part].read_status(status)
+            if status.name in views:
+                views[status.name].read_status(status)
             unconfigured = values_of(status).get("state") == "unconfigured"
-            if status.level == DiagnosticStatus.ERROR and unconfigured:
+            if status.name == whole and status.level == DiagnosticStatus.ERROR and unconfigured:
                 self.node_problem = status.message
 
 

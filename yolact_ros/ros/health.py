@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the robot sees: level and cause from times and counters alone; no ROS, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+
+class Level(IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+class Cause(str, Enum):
+    """Why a status has its level; docs/diagnostics.md says what to do about each."""
+
+    SEGMENTING = "segmenting"
+    IDLE = "idle"
+    NOT_ACTIVE = "not active"
+    LOADING = "loading"
+    TRANSITION_FAILED = "transition failed"
+    NO_PUBLISHER = "no publisher"
+    NO_IMAGE = "no image"
+    RECEIVING_FAILS = "receiving fails"
+    SEGMENTATION_FAILS = "segmentation fails"
+    PUBLISHING_FAILS = "publishing fails"
+    MALFORMED = "malformed frames"
+    TOO_OLD = "frames too old"
+    LOST = "frames lost"
+    COMPILING = "compiling"
+    STUCK = "stuck"
+    STARVED = "starved"
+    NO_RESULT = "no result"
+
+
+class Verdict(NamedTuple):
+    """A level, its cause, and the sentence that people read."""
+
+    level: Level
+    cause: Cause
+    text: str
+
+
+SHORTEST_PATIENCE = 2.0
+"""Seconds without an image, or without a result, after which a fast camera is no longer OK."""
+SECOND_IMAGE_PATIENCE = 5.0
+"""Seconds that a camera's second image may take: nothing is known of its rate before that."""
+LONGEST_PATIENCE = 10.0
+"""Seconds without a result that somebody wants after which it is an error."""
+_MISSED = 3.0
+"""Images, or results, that may be missing in a row."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a thread is doing at the moment.
+
+    Attributes:
+        text: In words, such as "segmenting a batch of 2".
+        seconds: For how long.
+        compiling: Whether the network is being compiled, which takes a minute.
+    """
+
+    text: str
+    seconds: float
+    compiling: bool = False
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """What a camera is judged by; times are seconds before now, None: not since the activation.
+
+    Attributes:
+        topic: Full name of its topic.
+        sources: What is published there, in words.
+        publishers: Number of publishers of the right type.
+        since_active: Since when the node is active.
+        since_wanted: Since when somebody subscribes to a result; None: nobody does.
+        since_image: Since the last image.
+        since_result: Since the last result.
+        period: Seconds between images; None: not known yet.
+        recent: What was counted lately, by counter.
+        unanswered: What was counted since the last result, by counter.
+        reasons: The last reason for each counter that has one.
+    """
+
+    topic: str
+    since_active: float
+    publishers: int = 1
+    sources: str = "1 publisher found"
+    since_wanted: float | None = None
+    since_image: float | None = None
+    since_result: float | None = None
+    period: float | None = None
+    recent: Mapping[str, int] = field(default_factory=dict)
+    unanswered: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    """What the node as a whole is judged by.
+
+    Attributes:
+        lifecycle: The lifecycle state, such as "active" or "configuring".
+        problem: Why the last transition failed; empty if it did not.
+        loading: What a transition is doing; None: there is none.
+        working: What the segmenting or publishing thread is doing; None: they wait.
+        batch_seconds: What a batch usually takes; 0: not known yet.
+        batch_period: Least time between two batches, by the parameter `max_rate`.
+        wanted: Whether somebody subscribes to a result.
+    """
+
+    lifecycle: str
+    problem: str = ""
+    loading: Activity | None = None
+    working: Activity | None = None
+    batch_seconds: float = 0.0
+    batch_period: float = 0.0
+    wanted: bool = False
+
+
+def judge_node(node: NodeHealth, cameras: Mapping[str, Verdict]) -> Verdict:
+    """Judge the node as a whole: by its own trouble, or else by the worst of its cameras.
+
+    Args:
+        node: The node.
+        cameras: What `judge_camera` says of each, by name.
+    """
+    if node.loading is not None:
+        text = f"{node.lifecycle}: {node.loading.text}, for {node.loading.seconds:.0f} s"
+        return Verdict(Level.WARN, Cause.LOADING, text)
+    if node.problem:
+        return Verdict(Level.ERROR, Cause.TRANSITION_FAILED, node.problem)
+    if node.lifecycle != "active":
+        level = Level.WARN if node.wanted else Level.OK
+        waiting = ", and somebody subscribes to its results" if node.wanted else ""
+        return Verdict(level, Cause.NOT_ACTIVE, f"node is {node.lifecycle}{waiting}")
+    worst = max(cameras.values(), default=Verdict(Level.OK, Cause.IDLE, "no camera"))
+    level = worst.level
+    if level == Level.OK:
+        busy = [verdict for verdict in cameras.values() if verdict.cause == Cause.SEGMENTING]
+        return busy[0] if busy else next(iter(cameras.values()), worst)
+    affected = {name: verdict for name, verdict in cameras.items() if verdict.level == level}
+    texts = [f"{name}: {each.text}" if name else each.text for name, each in affected.items()]
+    return Verdict(level, next(iter(affected.values())).cause, "; ".join(texts))
+
+
+def judge_camera(camera: CameraHealth, node: NodeHealth) -> Verdict:
+    """Judge a camera: by the image that does not come, the result that does not, what was lost."""
+    if node.loading is not None or node.problem or node.lifecycle != "active":
+        return judge_node(node, {})
+    for verdict in (_without_image(camera), _without_result(camera, node), _with_faults(camera)):
+        if verdict is not None:
+            return verdict
+    if camera.since_wanted is None:
+        return Verdict(Level.OK, Cause.IDLE, "idle: nobody subscribes to a result")
+    return Verdict(Level.OK, Cause.SEGMENTING, "segmenting")
+
+
+def image_patience(period: float | None) -> float:
+    """Return the seconds without an image after which a camera counts as silent.
+
+    Args:
+        period: Usual seconds between its images; None before the second.
+    """
+    if period is None:
+        return SECOND_IMAGE_PATIENCE
+    return max(SHORTEST_PATIENCE, _MISSED * period)
+
+
+def _without_image(camera: CameraHealth) -> Verdict | None:
+    if camera.since_image is None:
+        silent, said = camera.since_active, "none came yet"
+    elif camera.since_image > (patience := image_patience(camera.period)):
+        silent, said = camera.since_image, f"the last came {camera.since_image:.0f} s ago"
+        if camera.period is not None:
+            said += f", one is expected every {camera.period:.2g} s"
+    else:
+        return None
+    patience = max(LONGEST_PATIENCE, 2 * image_patience(camera.period))
+    blind = min(silent, camera.since_wanted) if camera.since_wanted is not None else 0.0
+    level = Level.ERROR if blind > patience else Level.WARN
+    begin = "waiting for images"
+    cause = Cause.NO_IMAGE if camera.publishers else Cause.NO_PUBLISHER
+    return Verdict(level, cause, f"{begin} on {camera.topic}: {said}; {camera.sources}")
+
+
+def _without_result(camera: CameraHealth, node: NodeHealth) -> Verdict | None:
+    if camera.since_wanted is None or not camera.unanswered.get("received"):
+        return None
+    since_result = camera.since_active if camera.since_result is None else camera.since_result
+    blind = min(camera.since_wanted, camera.since_active, since_result)
+    usual = (camera.period or 0.0) + node.batch_seconds + node.batch_period
+    patience = max(SHORTEST_PATIENCE, _MISSED * usual)
+    if blind <= patience:
+        return None
+    level = Level.ERROR if blind > max(LONGEST_PATIENCE, 2 * patience) else Level.WARN
+    begin = f"no result for {blind:.0f} s"
+    replaced = camera.unanswered.get("replaced", 0)
+    working = node.working
+    if working is not None and working.seconds > patience:
+        cause = Cause.COMPILING if working.compiling else Cause.STUCK
+        text = f"{begin}, {replaced} frames replaced: {working.text} for {working.seconds:.0f} s"
+        return Verdict(level, cause, text)
+    for counter, (severe, cause, text) in _FAULTS.items():
+        count = camera.unanswered.get(counter)
+        if count and counter != "lost":  # what was lost is not what came without an answer
+            text = f"{begin}: {count} {text}{_reason(camera, counter)}"
+            return Verdict(max(level, severe), cause, text)
+    if replaced:
+        text = f"{begin}, {replaced} frames replaced: other cameras take all of the network's time"
+        return Verdict(level, Cause.STARVED, text)
+    received = camera.unanswered["received"]
+    return Verdict(level, Cause.NO_RESULT, f"{begin}, though {received} frames came")
+
+
+_FAULTS = {
+    "raised": (Level.ERROR, Cause.RECEIVING_FAILS, "frames failed when they were received"),
+    "failed": (Level.ERROR, Cause.SEGMENTATION_FAILS, "frames could not be segmented"),
+    "unpublished": (Level.ERROR, Cause.PUBLISHING_FAILS, "frames could not be published"),
+    "bad": (Level.WARN, Cause.MALFORMED, "malformed frames"),
+    "lost": (Level.WARN, Cause.LOST, "frames lost in DDS"),
+    "too_old": (Level.WARN, Cause.TOO_OLD, "frames too old"),
+}
+"""Counters of what should not happen, the worst first."""
+
+
+def _with_faults(camera: CameraHealth) -> Verdict | None:
+    found = [name for name in _FAULTS if camera.recent.get(name)]
+    if not found:
+        return None
+    level, cause, _ = _FAULTS[found[0]]
+    told = [name for name in found if _FAULTS[name][0] == level]
+    texts = [f"{camera.recent[name]} {_FAULTS[name][2]}{_reason(camera, name)}" for name in told]
+    return Verdict(level, cause, ", ".join(texts))
+
+
+def _reason(camera: CameraHealth, counter: str) -> str:
+    reason = camera.reasons.get(counter, "")
+    return f": {reason}" if reason else ""
