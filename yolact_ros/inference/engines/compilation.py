@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 
 import torch
 
 from yolact_ros.network import Yolact
 
+MOST_SIZES = 64
+"""Input sizes for which a network is compiled; beyond these, torch runs it eagerly."""
 _CXX_COMPILERS = ("g++", "clang++")
 
 
@@ -34,5 +37,8 @@ def compile_network(network: Yolact) -> Yolact:
 
     Freezing makes constants of the weights, so that they are laid out for the kernels once.
     """
+    # By default it is eight, and the ninth camera's batch would silently be slow.
+    dynamo = importlib.import_module("torch._dynamo").config
+    dynamo.cache_size_limit = max(dynamo.cache_size_limit, MOST_SIZES)
     network.compile(dynamic=False, options={"freezing": True})
     return network
