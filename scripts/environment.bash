@@ -19,7 +19,7 @@ if [ "${ROS_DISTRO:-}" = humble ]; then
 else
   export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 fi
-if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}" ]; then
+if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}${FASTDDS_BUILTIN_TRANSPORTS:-}" ]; then
   export FASTRTPS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml   # Fast DDS 2
   export FASTDDS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml    # Fast DDS 3
 fi

@@ -56,7 +56,7 @@ IMPORTED_BY_OTHERS = {"tensorboard"}
 OF_RCLPY = {"PyYAML"}
 """What the part with ROS alone imports, and rclpy requires."""
 
-NOT_IMPORTED = {"rosidl_default_runtime", "lifecycle_msgs", "rviz2"}
+NOT_IMPORTED = {"rosidl_default_runtime", "lifecycle_msgs"}
 """Run dependencies that no module imports: of the messages, of rclpy's lifecycle node, and what the
 launch file starts."""
 
