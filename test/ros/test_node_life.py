@@ -101,6 +101,22 @@ def test_nothing_is_computed_for_nobody_and_the_camera_may_change(start, peer, w
     assert "Traceback" not in node.output and not node.lines("ERROR")
 
 
+def test_a_killed_camera_is_soon_forgotten(start, peer, weights):
+    camera = start("demo_camera", rate=5.0)
+    node = start("yolact_node", **weights)
+    statuses = peer.collect(DiagnosticArray, "/diagnostics", 10)
+    peer.collect(InstanceArray, "yolact/instances")
+
+    def hears(cause):
+        return statuses and values_of(statuses[-1].status[0])["cause"] == cause
+
+    peer.until(lambda: hears("segmenting"), what="results")
+    camera.process.kill()
+    # With the shipped profile; by default a killed process is taken for alive for 20 s.
+    peer.until(lambda: hears("no publisher"), timeout=15, what="missing camera")
+    assert "nobody publishes there" in node.wait_for("waiting for images.*nobody", timeout=40)
+
+
 def test_enable_starts_a_node_that_waits(start, peer, weights):
     node = start("yolact_node", autostart="false", max_image_age="0.5", **weights)
     node.wait_for("waiting to be configured")
