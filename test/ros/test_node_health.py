@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What /diagnostics alone tells a robot: faults are induced in real nodes and told apart."""
 
+import os
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import ListParameters, SetParameters
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
@@ -25,6 +28,7 @@ class Consumer:
 
     def __init__(self, peer):
         self.peer, self.age, self.broken, self.sending = peer, 0, False, True
+        self.published = 0
         self.statuses = []
         self._publisher = None
         peer.node.create_subscription(DiagnosticArray, "/diagnostics", self._note, 10)
@@ -48,6 +52,12 @@ class Consumer:
         image = array_to_image(np.zeros((48, 64, 3), np.uint8), "rgb8", Header(stamp=stamp))
         image.step += self.broken
         self._publisher.publish(image)
+        self.published += 1
+
+    def counts(self):
+        """The counters of the newest status."""
+        values = values_of(self.statuses[-1])
+        return {name: int(values[text]) for name, text in COUNTERS.items()}
 
     def hears(self, cause, *levels, words="", timeout=30.0):
         """Waits for a status with the cause, a level and words; returns its message."""
@@ -125,7 +135,7 @@ def test_faults_are_told_apart_by_the_diagnostics_alone(start, consumer, peer, w
     fault.write_text("hangs")
     consumer.hears("stuck", WARN, ERROR, words="segmenting a batch of 1 for")
     consumer.hears("stuck", ERROR, words="frames replaced")
-    assert node.lines("WARN.*no result for .* segmenting a batch of 1")
+    assert node.lines("WARN.*no result for .* publishing results for")
 
     # The network still hangs: deactivating keeps nobody waiting but who asked for it.
     client = peer.node.create_client(SetBool, "/yolact/enable")
@@ -138,24 +148,38 @@ def test_faults_are_told_apart_by_the_diagnostics_alone(start, consumer, peer, w
     assert peer.call(SetBool, "/yolact/enable", data=True).success
     consumer.hears("segmenting", OK)
     consumer.sending = False
-    peer.spin(1.5)
+    peer.spin(2.0)
+
+    # Frames that the node was too busy to take are known, too.
+    before, published = consumer.counts(), consumer.published
+    fault.write_text("callback is slow")
+    consumer.sending = True
+    peer.spin(3.0)
+    consumer.sending = False
+    fault.write_text("")
+    peer.spin(3.0)
+    after, published = consumer.counts(), consumer.published - published
+    new = {name: after[name] - before[name] for name in after}
+    assert new["overwritten"] >= 5
+    assert new["received"] + new["lost"] + new["overwritten"] == published
 
     # Every frame ended in exactly one counter.
-    consumer.hears("segmenting", OK)
-    values = values_of(consumer.statuses[-1])
-    counts = {name: int(values[text]) for name, text in COUNTERS.items()}
-    assert counts["received"] == sum(counts[name] for name in OUTCOMES)
+    assert after["received"] == sum(after[name] for name in OUTCOMES)
     for name in ("processed", "bad", "too_old", "failed", "raised", "unpublished", "replaced"):
-        assert counts[name] > 0, name
+        assert after[name] > 0, name
 
     # What only a new process can mend ends this one, with an exit code.
     fault.write_text("gpu lost")
     consumer.sending = True
-    assert node.process.wait(20) == 1
+    peer.until(lambda: node.process.poll() is not None, what="end")
+    assert node.process.returncode == 1
     assert node.lines("ending with exit code 1: .*illegal memory access")
 
 
-def test_a_node_that_loads_answers_and_says_what_it_does(start, consumer, peer, weights, tmp_path):
+def test_a_node_that_loads_answers_and_says_what_it_does(
+    start, consumer, peer, weights, tmp_path, say
+):
+    """YOLACT_ANSWERS=100 makes as many calls."""
     fault = tmp_path / "fault"
     fault.write_text("loads for long")
     parameters = [f"-p{name}:={value}" for name, value in weights.items()]
@@ -172,13 +196,19 @@ def test_a_node_that_loads_answers_and_says_what_it_does(start, consumer, peer, 
     for client, _ in clients:
         peer.until(client.service_is_ready, what="service")
     late, clock = [], peer.node.get_clock()
-    for i in range(30):
+    for i in range(int(os.environ.get("YOLACT_ANSWERS", "30"))):
         client, request = clients[i % 3]
         begin = clock.now()
         future = client.call_async(request)
         peer.until(future.done, 5, what="answer")
         late.append((clock.now() - begin).nanoseconds * 1e-9)
-    assert sorted(late)[-3] < 2.0, late  # 0.2 s on a quiet machine
+        peer.spin(0.1)
+    late.sort()
+    say(
+        f"{len(late)} calls while it loads: median {late[len(late) // 2] * 1000:.0f} ms, "
+        f"the last but one {late[-2] * 1000:.0f} ms, the last {late[-1] * 1000:.0f} ms"
+    )
+    assert late[-2] < 2.0  # 0.2 s on a quiet machine
     assert consumer.statuses and values_of(consumer.statuses[-1])["cause"] == "loading"
     refused = peer.call(ChangeState, "/yolact/change_state", timeout=60, **activate())
     assert not refused.success  # it was active when its turn came
@@ -205,3 +235,44 @@ def test_a_start_whose_cause_can_pass_is_tried_again(start, consumer, peer, tmp_
     weights.parent.mkdir()
     weights.symlink_to(shipped)
     node.wait_for("active: segmenting /image")
+
+
+def test_simulated_time_that_has_not_begun_and_that_jumps_back(start, consumer, peer, weights):
+    arguments = ["-p", "use_sim_time:=true", "-p", "max_image_age:=0.5"]
+    node = start("yolact_node", *arguments, **weights)
+    peer.collect(InstanceArray, "yolact/instances")
+    consumer.connect()
+
+    def hears(stamps):
+        consumer.statuses.clear()
+        peer.until(
+            lambda: any(stamps in values_of(each)["stamps"] for each in consumer.statuses),
+            what=stamps,
+        )
+        return values_of(consumer.statuses[-1])
+
+    # Without a clock no age is known: every image is used, and the log says so once.
+    consumer.hears("segmenting", OK)
+    assert "age p50 (ms)" not in hears("nothing came on /clock yet")
+    assert len(node.lines("nothing came on /clock yet.*start what publishes /clock")) == 1
+
+    # The clock runs, and the images have its time.
+    clock = peer.publisher(Clock, "/clock")
+    offset = [0]
+
+    def tick():
+        now = peer.node.get_clock().now().to_msg()
+        now.sec += offset[0]
+        clock.publish(Clock(clock=now))
+
+    timer = peer.node.create_timer(0.02, tick)
+    assert float(hears("usable")["age p95 (ms)"]) < 60_000
+    # It jumps back, as in a recording that is played again: the images seem to come from later.
+    offset[0] = -1000
+    values = hears("lie in the future")
+    assert float(values.get("age p50 (ms)", 0)) >= 0
+    consumer.hears("segmenting", OK)
+    offset[0] = 0
+    hears("usable")
+    peer.node.destroy_timer(timer)
+    assert "Traceback" not in node.output

@@ -14,6 +14,7 @@ COUNTERS = {
     "processed": "frames that were segmented and published",
     "replaced": "frames dropped in the node because a newer one came first",
     "lost": "frames lost in DDS before they reached the node",
+    "overwritten": "frames overwritten by newer ones before the node could take them",
     "unwanted": "frames skipped because nobody subscribes to a result",
     "too_old": "frames dropped because of max_image_age",
     "bad": "frames that were malformed",
@@ -24,7 +25,7 @@ COUNTERS = {
 }
 """The counters and their descriptions, which are keys in /diagnostics."""
 
-OUTCOMES = tuple(name for name in COUNTERS if name not in ("received", "lost"))
+OUTCOMES = tuple(name for name in COUNTERS if name not in ("received", "lost", "overwritten"))
 """The counters in exactly one of which every frame received ends."""
 
 WINDOW = 256

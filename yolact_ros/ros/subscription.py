@@ -68,6 +68,8 @@ class ImageSubscription:
         self.publisher_count = 0
         self.sources = ""
         self.reliable = False
+        self._last_number: int | None = None
+        self._lost_since = 0
         self._sizes: set[tuple[int, int]] = set()  # (height, width) while there are several
         self._subscription: Subscription | None = None
         self.match()
@@ -192,6 +194,7 @@ class ImageSubscription:
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         counters = self.camera.counters
         counters.count("received")
+        self._note_number((info or {}).get("publication_sequence_number"))
         if self.publisher_count > 1 and not self._compressed and len(self._sizes) < _MOST_SIZES:
             self._sizes.add((message.height, message.width))
         try:
@@ -203,8 +206,22 @@ class ImageSubscription:
                 ("raised", place_of(error)), f"an image on {self.topic} was dropped: {reason}"
             )
 
+    def _note_number(self, number: int | None) -> None:
+        """Count what the camera published since the last image that neither came nor was lost.
+
+        Args:
+            number: Of the image among those of its publisher, from 1; None or 0: not known.
+        """
+        last, self._last_number = self._last_number, number
+        lost, self._lost_since = self._lost_since, 0
+        if self.publisher_count == 1 and last and number:
+            missed = number - last - 1 - lost
+            if missed > 0:
+                self.camera.counters.count("overwritten", missed)
+
     def _report_lost(self, status: Any) -> None:
         self.camera.counters.count("lost", status.total_count_change)
+        self._lost_since += status.total_count_change
         self.camera.log.warning(
             "lost",
             f"{status.total_count} frames on {self.topic} were lost in DDS before they reached "

@@ -72,7 +72,8 @@ def test_drops_of_each_kind_are_told_apart():
         ),
         (
             run(5, received=5, replaced=3),
-            "received 5 = processed 0 + replaced 3 + too old 0 + bad 0 + failed 0 + unwanted 0 +2 "
+            "received 5 = processed 0 + replaced 3 + unwanted 0 + too old 0 + bad 0 + failed 0 + "
+            "raised 0 + unpublished 0 + stopped 0 +2 "
             "that the node did not count",
         ),
         (
@@ -148,7 +149,7 @@ def test_counters_and_times_are_read_from_diagnostics():
 
 def test_all_outcomes_are_counters():
     """A new counter must be an outcome, or not a frame's fate in the node."""
-    assert set(COUNTERS) == {*OUTCOMES, "received", "lost"}
+    assert set(COUNTERS) == {*OUTCOMES, "received", "lost", "overwritten"}
 
 
 def test_a_node_with_a_frame_at_work_is_not_settled():

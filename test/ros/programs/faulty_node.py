@@ -39,6 +39,8 @@ def segment_or_fail(self, *arguments, **options):
 def receive_or_fail(*arguments):
     if fault() == "callback fails":
         raise KeyError("stamp")
+    if fault() == "callback is slow":
+        time.sleep(0.35)
     return receive(*arguments)
 
 
