@@ -22,7 +22,7 @@ from yolact_ros.ros.health import (
 )
 
 OK, WARN, ERROR = Level.OK, Level.WARN, Level.ERROR
-ACTIVE = NodeHealth("active")
+ACTIVE = NodeHealth("active", several=True)
 SEEING = CameraHealth(
     topic="/image",
     since_active=100.0,
@@ -72,6 +72,7 @@ def camera(base=SEEING, **changed):
         (camera(BLIND, since_result=None), {}, ERROR, Cause.STARVED, "no result for 50 s"),
         (camera(BLIND, since_result=None, since_wanted=1.0), {}, OK, Cause.SEGMENTING, ""),
         (camera(BLIND, since_result=None, since_active=1.0), {}, OK, Cause.SEGMENTING, ""),
+        (BLIND, {"several": False}, WARN, Cause.NO_RESULT, "90 frames came"),
         (camera(BLIND, unanswered={"received": 5}), {}, WARN, Cause.NO_RESULT, "5 frames came"),
         (camera(BLIND, unanswered={}), {}, OK, Cause.SEGMENTING, ""),
         (

@@ -62,7 +62,10 @@ def test_malformed_frames_cost_one_line_and_the_next_good_one_is_served(start, p
         images.publish(frame(number := number + 1, width, height, "bgr8", 3 * width, size))
         peer.until(lambda: results[-1].header.stamp.nanosec == number, what=f"{width}x{height}")
         assert (results[-1].image_width, results[-1].image_height) == (width, height)
-    assert len(node.lines("WARN|ERROR")) == len(MALFORMED) + ("weights" not in weights)
+    # And, once each, that no weights were given and that the stamps are those of a machine's start.
+    others = node.lines("no weights given|stamps of its images")
+    assert len(others) == 1 + ("weights" not in weights)
+    assert len(node.lines("WARN|ERROR")) == len(MALFORMED) + len(others)
     assert node.process.poll() is None
 
 

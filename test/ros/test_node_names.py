@@ -51,13 +51,16 @@ def test_each_camera_reads_what_the_log_and_the_diagnostics_say(
     for name, topic in zip(cameras, read, strict=True):
         peer.until(lambda name=name: len(results[name]) >= 2, what=f"results of {name}")
         assert {result.header.frame_id for result in results[name]} == {topic}
-        shown = next(
-            values_of(status)
-            for message in reversed(diagnostics)
-            for status in message.status
-            if status.name == status_name("/yolact", name)
+        peer.until(
+            lambda name=name, topic=topic: any(
+                status.name == status_name("/yolact", name)
+                and values_of(status)["image topic"] == topic
+                and values_of(status)["publishers"] == "1"
+                for message in diagnostics
+                for status in message.status
+            ),
+            what=f"status of {name}",
         )
-        assert shown["image topic"] == topic and shown["publishers"] == "1"
     peer.node.destroy_timer(timer)
 
 

@@ -137,6 +137,7 @@ class Diagnostics:
             batch_seconds=state.snapshot.times.get("batch", (0.0, 0.0))[0] / 1000,
             batch_period=state.batch_period,
             wanted=any(camera.wanted for camera in state.cameras),
+            several=len(state.cameras) > 1,
         )
         statuses = []
         self.verdicts = {}

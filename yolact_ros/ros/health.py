@@ -115,6 +115,7 @@ class NodeHealth:
         batch_seconds: What a batch usually takes; 0: not known yet.
         batch_period: Least time between two batches, by the parameter `max_rate`.
         wanted: Whether somebody subscribes to a result.
+        several: Whether cameras share the network.
     """
 
     lifecycle: str
@@ -124,6 +125,7 @@ class NodeHealth:
     batch_seconds: float = 0.0
     batch_period: float = 0.0
     wanted: bool = False
+    several: bool = False
 
 
 def judge_node(node: NodeHealth, cameras: Mapping[str, Verdict]) -> Verdict:
@@ -214,7 +216,7 @@ def _without_result(camera: CameraHealth, node: NodeHealth) -> Verdict | None:
         if count and counter != "lost":  # what was lost is not what came without an answer
             text = f"{begin}: {count} {text}{_reason(camera, counter)}"
             return Verdict(max(level, severe), cause, text)
-    if replaced:
+    if replaced and node.several:
         text = f"{begin}, {replaced} frames replaced: other cameras take all of the network's time"
         return Verdict(level, Cause.STARVED, text)
     received = camera.unanswered["received"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from rclpy.utilities import get_rmw_implementation_identifier
 
 _SILENT = {
     "rmw_fastrtps": "if the camera runs as another user or in a container, this node cannot read "
@@ -57,6 +57,6 @@ def profile_path() -> Path:
 
 
 def _of(advice: dict[str, str], middleware: str) -> str:
-    name = middleware or get_rmw_implementation_identifier()
+    name = middleware or rclpy.get_rmw_implementation_identifier()
     known = (text for prefix, text in advice.items() if name.startswith(prefix))
     return next(known, f"see the documentation of {name}")

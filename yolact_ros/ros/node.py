@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -118,6 +119,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         self._problem = ""
         self._namesakes = Namesakes(self)
         self._may_pass = False  # whether what failed may succeed later by itself
+        self._is_awaited = False  # whether that is tried, until somebody sets a parameter
         # Guards what follows, which a transition's thread and the executor's share.
         self._lock = threading.Lock()
         self._set_meanwhile: dict[str, Any] = {}  # parameters set while the network is loaded
@@ -165,7 +167,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     def _autostart(self) -> None:
         count, size = left_behind()
         if count:
-            self.get_logger().warning(
+            self.get_logger().info(
                 f"{count} segments of shared memory, {size / 1e6:.0f} MB in /dev/shm, were left "
                 "behind by processes that were killed: `fastdds shm clean` gives them back"
             )
@@ -176,17 +178,20 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         except ParameterError as error:
             self._fail("configured", error)
             return
+        self._is_awaited = False
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-            with self._transitions:
-                if self._lifecycle != "unconfigured":
-                    return  # somebody else has configured it meanwhile
-                if self.trigger_configure() == _SUCCESS:
-                    self.trigger_activate()
+            if not (self._is_awaited and self._lacks_weights()):
+                with self._transitions:
+                    if self._lifecycle != "unconfigured":
+                        return  # somebody else has configured it meanwhile
+                    if self.trigger_configure() == _SUCCESS:
+                        self.trigger_activate()
+                        return
+                if not self._may_pass:
                     return
-            if not self._may_pass:
-                return
-            self.get_logger().warning(f"trying again in {pause:g} s")
-            if self._closing.wait(pause):
+                self.get_logger().warning(f"trying again in {pause:g} s, and later")
+                self._is_awaited = True
+            if self._closing.wait(pause) or not self._is_awaited:
                 return
 
     # Transitions
@@ -245,18 +250,24 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             load_segmenter, dataclasses.replace(settings, device="cpu"), len(cameras)
         )
         self._begin_step("making the topics")
-        runtime = Runtime(
-            segmenter=segmenter,
-            outputs={camera.name: Outputs(self, camera.prefix) for camera in cameras},
-            class_list=ClassList(self),
-            cameras=cameras,
-            settings=settings,
-            counters=counters,
-            clock=self.get_clock(),
-            log=self._log,
-            on_cpu=on_cpu if settings.cpu_fallback else None,
-            on_gpu_lost=self._give_up,
-        )
+        with contextlib.ExitStack() as made:
+            outputs = {
+                camera.name: made.enter_context(contextlib.closing(Outputs(self, camera.prefix)))
+                for camera in cameras
+            }
+            runtime = Runtime(
+                segmenter=segmenter,
+                outputs=outputs,
+                class_list=made.enter_context(contextlib.closing(ClassList(self))),
+                cameras=cameras,
+                settings=settings,
+                counters=counters,
+                clock=self.get_clock(),
+                log=self._log,
+                on_cpu=on_cpu if settings.cpu_fallback else None,
+                on_gpu_lost=self._give_up,
+            )
+            made.pop_all()  # the runtime removes them
         with self._lock:
             self._counters, self._cameras, self._runtime = counters, cameras, runtime
             runtime.apply(self._set_meanwhile)
@@ -302,8 +313,14 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         """Whether the cause may vanish by itself: a volume, a device or memory that comes late."""
         if isinstance(error, (OSError, MemoryError)) or "out of memory" in str(error):
             return True
-        weights = self.get_parameter("weights").value
-        return bool(weights) and not os.access(os.path.expanduser(str(weights)), os.R_OK)
+        return self._lacks_weights() and self._weights_path() in str(error)
+
+    def _lacks_weights(self) -> bool:
+        path = self._weights_path()
+        return bool(path) and not os.access(path, os.R_OK)
+
+    def _weights_path(self) -> str:
+        return os.path.expanduser(str(self.get_parameter("weights").value or ""))
 
     def _give_up(self, problem: str) -> None:
         """End the process, so that what started it starts it again."""
@@ -361,6 +378,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
                 if spec is None:
                     continue
                 values[spec.name] = spec.check(parameter.value)
+                self._is_awaited = False
                 if not spec.at_run_time and self._lifecycle != "unconfigured":
                     raise ParameterError(
                         f"{spec.name}: expected a change only while the node is unconfigured, got "
@@ -416,7 +434,8 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         if verdict is None or verdict.level == Level.OK:
             return
         if verdict.cause in (Cause.NO_IMAGE, Cause.NO_PUBLISHER):
-            self._waiting_log.warning(subscription.topic, subscription.describe_silence)
+            key = (subscription.topic, verdict.cause)
+            self._waiting_log.warning(key, subscription.describe_silence)
         elif verdict.cause in (Cause.STUCK, Cause.COMPILING, Cause.STARVED, Cause.NO_RESULT):
             self._waiting_log.warning((subscription.topic, verdict.cause), verdict.text)
 
