@@ -17,7 +17,7 @@ from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros.conversion.images import array_to_image
 
-ROUNDS = int(os.environ.get("YOLACT_LIFECYCLE_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("YOLACT_LIFECYCLE_ROUNDS", "4"))
 pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
 
 
@@ -91,7 +91,10 @@ def test_rounds_give_memory_back_and_take_other_parameters(start, peer, weights)
         assert change(peer, "deactivate") and change(peer, "cleanup")
         assert state_of(peer) == "unconfigured"
         sizes.append(resident(node.process.pid))
-    assert max(sizes) <= 1.02 * sizes[0], sizes
+    # A network that stayed each time would add 2 % a round. Measured over 20 rounds: 2.3 % in all,
+    # of which nothing after the second, and no tensor left.
+    assert max(sizes) <= 1.05 * sizes[0], sizes
+    assert max(sizes[ROUNDS // 2 :]) <= 1.03 * sizes[ROUNDS // 2 - 1], sizes
     assert len(node.lines(r"\]: active: ")) == len(node.lines(r"\]: inactive")) == ROUNDS
 
 
