@@ -20,9 +20,6 @@ from typing import Any
 
 from yolact_ros.ros.loop import to_and_fro
 
-FIRST_SEED = 4_000_000
-"""Seed of the scene of the first camera: neither training nor evaluation uses it."""
-
 _NICE = -10
 _STEP = 0.05
 
@@ -114,10 +111,12 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
 
     from yolact_ros.ros.conversion.images import array_to_image
     from yolact_ros.scenes.scene import Scene
+    from yolact_ros.scenes.seeds import SEEDS
     from yolact_ros.visualization import encode_jpeg
 
     height, width = settings["image_size"]
-    scene = Scene.random(FIRST_SEED + settings["seed"], width=width, height=height)
+    seed = SEEDS["bench"].start + settings["seed"]
+    scene = Scene.random(seed, width=width, height=height)
     made = []
     for number in range(settings["loop_frames"]):
         pixels = scene.frame(number / settings["rate_hz"]).image

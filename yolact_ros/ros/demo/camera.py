@@ -26,9 +26,10 @@ from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.parameters.spec import parameter, table_of
 from yolact_ros.ros.run import run_node
 from yolact_ros.scenes.scene import Scene, SceneFrame
+from yolact_ros.scenes.seeds import SEEDS
 
-FIRST_SEED = 2_000_000
-"""Scene seed for `seed` 0; neither training nor evaluation uses seeds from here on."""
+FIRST_SEED = SEEDS["demo"].start
+"""Scene seed for `seed` 0."""
 
 SLOW_FRAMES = 5
 """Consecutive frames that may take longer than their period before a warning is logged."""
