@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from yolact_ros.choices import EXTRA_KINDS
@@ -14,11 +13,19 @@ from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
 from yolact_ros.scenes.ground import Ground, draw_ground
-from yolact_ros.scenes.layout import Body, PosedBody, collides, place
+from yolact_ros.scenes.layout import Body, collides, place
 from yolact_ros.scenes.objects import CLUTTER_KINDS, make_solid
-from yolact_ros.scenes.rendering import Projection, draw_body
+from yolact_ros.scenes.rendering import draw_body
 from yolact_ros.scenes.sensor import Sensor, SensorPixels
 from yolact_ros.scenes.shading import Light
+from yolact_ros.scenes.truth import (
+    KinematicState,
+    SceneFrame,
+    SceneObject,
+    find_objects,
+    kinematic_states,
+    times_around,
+)
 
 __all__ = ["CameraIntrinsics", "Scene", "SceneFrame", "SceneObject"]
 
@@ -26,52 +33,6 @@ SCENE_CLASSES = (*DEMO_CLASSES, *EXTRA_KINDS)
 """Kinds of objects that can be labelled."""
 
 MIN_SIDE = 16
-MIN_AREA_SHARE = 64 / (640 * 480)
-MIN_VISIBLE_FRACTION = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class SceneObject:
-    """One labelled object of a frame.
-
-    Attributes:
-        class_id: Index into the scene's `class_names`.
-        class_name: Name of the class.
-        box: (4,) float32 x1, y1, x2, y2 pixels, tight around the visible mask; x2, y2 exclusive.
-        area: Number of visible pixels.
-        visible_fraction: Visible share of the silhouette, 0 to 1; the silhouette includes hidden
-            parts and parts outside the image.
-        center: (3,) float32 centre of its bounding box in the camera frame, in metres.
-        size: (3,) float32 size of that box along the object's own axes, in metres.
-    """
-
-    class_id: int
-    class_name: str
-    box: np.ndarray
-    area: int
-    visible_fraction: float
-    center: np.ndarray
-    size: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class SceneFrame:
-    """One frame with its ground truth.
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        depth: (H, W) float32 metres along the optical axis; 0 where nothing returns.
-        instance_map: (H, W) uint16; 0: background, k: `objects[k - 1]`.
-        objects: Labelled objects. Objects with fewer than 64 visible pixels (at 640x480, in
-            proportion to the area) or less than a tenth visible are drawn but not listed.
-        intrinsics: Camera intrinsics, the same for both images.
-    """
-
-    image: np.ndarray
-    depth: np.ndarray
-    instance_map: np.ndarray
-    objects: tuple[SceneObject, ...]
-    intrinsics: CameraIntrinsics
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +157,17 @@ class Scene:
         """Return the camera pose in the world at a time in seconds."""
         return self._view.pose(time)
 
+    def states(self, identity: int, time: float) -> tuple[KinematicState, KinematicState]:
+        """Return the pose and velocity of a body, seen or not, in the camera frame and the world.
+
+        Args:
+            identity: As in `SceneObject`: 1 for the first of `bodies`.
+            time: In seconds.
+        """
+        times = times_around(time)
+        cameras = [self.camera_pose(moment) for moment in times]
+        return kinematic_states(self.bodies[identity - 1], times, cameras)
+
     def frame(self, time: float) -> SceneFrame:
         """Render the frame at a time in seconds; equal times give equal frames."""
         camera = self.camera_pose(time)
@@ -207,51 +179,22 @@ class Scene:
             )
             for number, body in enumerate(bodies, start=1)
         ]
-        instance_map, objects = _truth(canvas.owner, bodies, projections, camera, self.class_names)
+        times = times_around(time)
+        instance_map, objects = find_objects(
+            canvas.owner,
+            self.bodies,
+            projections,
+            self.class_names,
+            times=times,
+            cameras=[self.camera_pose(moment) for moment in times],
+        )
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
             image=self._sensor.expose(canvas.color, noise),
             depth=self._sensor.measure(canvas.depth, noise),
+            true_depth=canvas.depth,
             instance_map=instance_map,
             objects=objects,
             intrinsics=self.intrinsics,
+            camera=camera,
         )
-
-
-def _truth(
-    owner: np.ndarray,
-    bodies: Sequence[PosedBody],
-    projections: Sequence[Projection],
-    camera: CameraPose,
-    class_names: tuple[str, ...],
-) -> tuple[np.ndarray, tuple[SceneObject, ...]]:
-    """Number and describe the objects that are visible enough."""
-    least = MIN_AREA_SHARE * owner.size
-    numbers = np.zeros(256, np.uint16)
-    objects: list[SceneObject] = []
-    for index, (body, projection) in enumerate(zip(bodies, projections, strict=True), 1):
-        kind = body.solid.kind
-        if kind not in class_names or not projection.silhouette:
-            continue
-        rows, columns = projection.window
-        visible = (owner[rows, columns] == index).view(np.uint8)
-        area = int(np.count_nonzero(visible))
-        fraction = area / projection.silhouette
-        if area < max(least, 1) or fraction < MIN_VISIBLE_FRACTION:
-            continue
-        x, y, w, h = cv2.boundingRect(visible)
-        x, y = x + columns.start, y + rows.start
-        middle = body.to_world(0.5 * (body.solid.low + body.solid.high))
-        objects.append(
-            SceneObject(
-                class_id=class_names.index(kind),
-                class_name=kind,
-                box=np.array([x, y, x + w, y + h], np.float32),
-                area=area,
-                visible_fraction=fraction,
-                center=camera.to_camera(middle).astype(np.float32),
-                size=(body.solid.high - body.solid.low).astype(np.float32),
-            )
-        )
-        numbers[index] = len(objects)
-    return cv2.LUT(owner, numbers), tuple(objects)
