@@ -4,10 +4,10 @@
 Read `scene` first: `Scene.random` puts objects on a table, `Scene.frame` renders them. Then, in the
 order of a frame: `objects` and `extra_objects` build `solids` from `shapes` with `textures`;
 `layout` places and moves them; `camera` projects; `ground` draws the table with its `surfaces` and
-`shadows`; `rendering` casts rays at each object, `shading` colours the hits; `sensor` adds noise;
-`truth` describes the objects, `visible` the boxes of what is seen of them. `synth_set` writes many
-scenes as a data set in COCO's format; `seeds` says which scenes have which use. Nothing here needs
-torch.
+`shadows`; `rendering` casts rays at each object, `shading` colours the hits; `sensor` adds noise,
+or a `depth_model` does; `truth` describes the objects, `visible` the boxes of what is seen of them.
+`synth_set` writes many scenes as a data set in COCO's format; `seeds` says which scenes have which
+use. Nothing here needs torch.
 """
 
 from .scene import Scene, SceneFrame, SceneObject

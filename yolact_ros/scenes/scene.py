@@ -12,6 +12,7 @@ from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
+from yolact_ros.scenes.depth_model import DepthModel
 from yolact_ros.scenes.ground import Ground, draw_ground
 from yolact_ros.scenes.layout import Body, collides, place
 from yolact_ros.scenes.objects import CLUTTER_KINDS, make_solid
@@ -108,6 +109,7 @@ class Scene:
     intrinsics: CameraIntrinsics
     bodies: tuple[Body, ...]
     light: Light
+    depth_model: DepthModel | None
     _view: _View
     _ground: Ground
     _sensor: SensorPixels
@@ -120,6 +122,7 @@ class Scene:
         width: int = 640,
         height: int = 480,
         class_names: Sequence[str] = DEMO_CLASSES,
+        depth_model: DepthModel | None = None,
     ) -> Scene:
         """Make the scene of a seed.
 
@@ -128,6 +131,8 @@ class Scene:
             width, height: Size of the images in pixels, at least 16 each.
             class_names: Kinds of objects to show and label: some of `SCENE_CLASSES`, in any order.
                 Unlabelled clutter is always added.
+            depth_model: The depth camera; None: that of the training scenes, which has noise and
+                holes but no mixed pixels. It changes nothing but `SceneFrame.depth`.
 
         Raises:
             InputError: The seed is negative, a side too small, or a class unknown or repeated.
@@ -151,7 +156,9 @@ class Scene:
         ground = Ground.random(rng)
         bodies = _random_bodies(rng, class_names, intrinsics, view.pose(0.0), ground)
         pixels = sensor.pixels(height, width, rng)
-        return cls(seed, tuple(class_names), intrinsics, bodies, light, view, ground, pixels)
+        return cls(
+            seed, tuple(class_names), intrinsics, bodies, light, depth_model, view, ground, pixels
+        )
 
     def camera_pose(self, time: float) -> CameraPose:
         """Return the camera pose in the world at a time in seconds."""
@@ -191,7 +198,7 @@ class Scene:
         noise = np.random.default_rng([self.seed, round(abs(time) * 1e6), int(time < 0)])
         return SceneFrame(
             image=self._sensor.expose(canvas.color, noise),
-            depth=self._sensor.measure(canvas.depth, noise),
+            depth=(self.depth_model or self._sensor).measure(canvas.depth, noise),
             true_depth=canvas.depth,
             instance_map=instance_map,
             objects=objects,
