@@ -82,6 +82,39 @@ class CameraPose:
         return (points - self.eye) @ self.rotation.T
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """A camera that looks at the world's origin and sways gently.
+
+    Attributes:
+        rest: (3,) azimuth and pitch in radians and distance in metres, at rest.
+        roll: Turn about the optical axis in radians.
+        sway: (3, 3) amplitude, angular frequency in rad/s and phase of the motion of each.
+    """
+
+    rest: np.ndarray
+    roll: float
+    sway: np.ndarray
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, distance: tuple[float, float]) -> View:
+        """A view from above, at a distance between two limits in metres."""
+        return cls(
+            rest=np.array([rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(33, 62)),
+                           rng.uniform(*distance)]),
+            roll=np.deg2rad(rng.normal(0, 3)),
+            sway=np.array([rng.uniform(0, (0.05, 0.03, 0.03)), rng.uniform(0.3, 0.8, 3),
+                           rng.uniform(0, 6.28, 3)]),
+        )  # fmt: skip
+
+    def pose(self, time: float) -> CameraPose:
+        """Return the pose at a time in seconds."""
+        amplitude, rate, phase = self.sway
+        azimuth, pitch, distance = self.rest + amplitude * np.sin(rate * time + phase)
+        away = (-np.cos(azimuth) * np.cos(pitch), -np.sin(azimuth) * np.cos(pitch), np.sin(pitch))
+        return CameraPose.looking_at(distance * np.array(away), np.zeros(3), self.roll)
+
+
 def plane_homography(intrinsics: CameraIntrinsics, pose: CameraPose, height: float) -> np.ndarray:
     """Homography (3, 3) from world (x, y, 1) on the plane z = `height` to homogeneous pixels."""
     translation = pose.rotation @ (np.array([0.0, 0.0, height]) - pose.eye)

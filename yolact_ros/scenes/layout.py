@@ -193,3 +193,40 @@ def place(
         rate=rate,
         phase=phase,
     )
+
+
+def stand(solid: Solid, base: np.ndarray) -> Body:
+    """Stand a solid upright, at rest, with its lower end at a point (3,) of the world."""
+    circle = np.array([[base[0], base[1], solid.reach]])
+    return _still(solid, np.eye(3), base - np.array([0.0, 0.0, solid.low[2]]), circle)
+
+
+def hover(solid: Solid, height: float, rng: np.random.Generator) -> Body:
+    """Hold a solid, turned at random and at rest, with its middle above the world's origin.
+
+    Args:
+        solid: The solid.
+        height: z of its lowest point in metres.
+        rng: Random generator for its rotation.
+    """
+    first, last = rng.uniform(0, 2 * np.pi, 2)
+    rotation = _turned(first) @ _tipped(float(np.arccos(rng.uniform(-1, 1)))) @ _turned(last)
+    position = -rotation @ (0.5 * (solid.low + solid.high))
+    position[2] = height - (solid.outline @ rotation.T)[:, 2].min()
+    circle = np.array([[0.0, 0.0, 0.5 * np.linalg.norm(solid.high - solid.low)]])
+    return _still(solid, rotation, position, circle)
+
+
+def _still(solid: Solid, rotation: np.ndarray, position: np.ndarray, footprint: np.ndarray) -> Body:
+    return Body(
+        solid=solid,
+        rotation=rotation,
+        position=position,
+        footprint=footprint,
+        direction=np.array([1.0, 0.0]),
+        amplitude=0.0,
+        spin=0.0,
+        rolling_radius=0.0,
+        rate=1.0,
+        phase=0.0,
+    )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,14 @@ import numpy as np
 from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
-from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, plane_homography
+from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, View
 from yolact_ros.scenes.depth_model import DepthModel
 from yolact_ros.scenes.ground import Ground, draw_ground
-from yolact_ros.scenes.layout import Body, collides, place
-from yolact_ros.scenes.objects import CLUTTER_KINDS, make_solid
+from yolact_ros.scenes.layout import Body
 from yolact_ros.scenes.rendering import draw_body
 from yolact_ros.scenes.sensor import Sensor, SensorPixels
 from yolact_ros.scenes.shading import Light
+from yolact_ros.scenes.staging import spread_bodies, stage_one
 from yolact_ros.scenes.truth import (
     KinematicState,
     SceneFrame,
@@ -35,65 +35,18 @@ SCENE_CLASSES = (*DEMO_CLASSES, *EXTRA_KINDS)
 
 MIN_SIDE = 16
 
+_USUAL_DISTANCE = (0.62, 0.92)
+_NEAREST = 0.2  # metres before the camera: a body that reaches behind it cannot be drawn
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A gently swaying camera."""
-
-    rest: np.ndarray  # (3,) azimuth, pitch, distance
-    roll: float
-    sway: np.ndarray  # (3, 3) their amplitude, rate, phase
-
-    def pose(self, time: float) -> CameraPose:
-        amplitude, rate, phase = self.sway
-        azimuth, pitch, distance = self.rest + amplitude * np.sin(rate * time + phase)
-        away = (-np.cos(azimuth) * np.cos(pitch), -np.sin(azimuth) * np.cos(pitch), np.sin(pitch))
-        return CameraPose.looking_at(distance * np.array(away), np.zeros(3), self.roll)
-
-
-def _random_view(rng: np.random.Generator) -> _View:
-    return _View(
-        rest=np.array([rng.uniform(0, 2 * np.pi), np.deg2rad(rng.uniform(33, 62)),
-                       rng.uniform(0.62, 0.92)]),
-        roll=np.deg2rad(rng.normal(0, 3)),
-        sway=np.array([rng.uniform(0, (0.05, 0.03, 0.03)), rng.uniform(0.3, 0.8, 3),
-                       rng.uniform(0, 6.28, 3)]),
-    )  # fmt: skip
-
-
-def _random_bodies(
-    rng: np.random.Generator,
-    class_names: Sequence[str],
-    intrinsics: CameraIntrinsics,
-    camera: CameraPose,
-    ground: Ground,
-) -> tuple[Body, ...]:
-    """Spread bodies over the visible part of the table, none touching another."""
-    to_table = np.linalg.inv(plane_homography(intrinsics, camera, 0.0))
-    count, clutter = int(rng.integers(4, 10)), int(rng.integers(0, 4))
-    kinds = [str(rng.choice(class_names)) for _ in range(count)]
-    kinds += [str(rng.choice(CLUTTER_KINDS)) for _ in range(clutter)]
-    bodies: list[Body] = []
-    for kind in kinds:
-        solid = make_solid(kind, rng)
-        for _ in range(25):
-            pixel = rng.uniform((0.02, 0.1), (0.98, 1.0)) * (intrinsics.width, intrinsics.height)
-            x, y, w = to_table @ (*pixel, 1)
-            body = place(solid, (x / w, y / w), rng, moving=bool(rng.uniform() < 0.6))
-            swept = body.swept()
-            if ground.half is not None:
-                reach = np.abs(swept[:, :2]) + swept[:, 2:]
-                if (reach > ground.half - 0.01).any():
-                    continue
-            if not collides(body, bodies):
-                bodies.append(body)
-                break
-    return tuple(bodies)
+Stage = Callable[
+    [np.random.Generator, View, CameraIntrinsics, Ground], tuple[View, tuple[Body, ...]]
+]
+"""Makes the bodies of a scene, and may aim the camera at them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A synthetic scene; make one with `Scene.random`.
+    """A synthetic scene; make one with `Scene.random` or `Scene.single`.
 
     Example:
         >>> from yolact_ros.scenes import Scene
@@ -102,6 +55,18 @@ class Scene:
         ((240, 320, 3), (240, 320))
         >>> [item.class_name for item in frame.objects][:2]
         ['bottle', 'ring']
+
+        One thing, 30 cm above the table and half hidden, before a flawed depth camera:
+
+        >>> from yolact_ros.scenes import DEPTH_MODELS
+        >>> scene = Scene.single(
+        ...     10_000, "mug", elevation=0.3, occluder_gap=0.15, depth_model=DEPTH_MODELS["real"]
+        ... )
+        >>> frame = scene.frame(0.0)
+        >>> [(item.identity, item.class_name) for item in frame.objects]
+        [(1, 'mug'), (2, 'bottle')]
+        >>> frame.visible_surfaces[0].aligned.size.shape
+        (3,)
     """
 
     seed: int
@@ -110,7 +75,7 @@ class Scene:
     bodies: tuple[Body, ...]
     light: Light
     depth_model: DepthModel | None
-    _view: _View
+    _view: View
     _ground: Ground
     _sensor: SensorPixels
 
@@ -122,24 +87,98 @@ class Scene:
         width: int = 640,
         height: int = 480,
         class_names: Sequence[str] = DEMO_CLASSES,
+        distance: tuple[float, float] | None = None,
         depth_model: DepthModel | None = None,
     ) -> Scene:
-        """Make the scene of a seed.
+        """Make the scene of a seed: things on a table.
 
         Args:
-            seed: 0 or more; the same seed, size and classes give the same scene.
+            seed: 0 or more; the same seed and options give the same scene.
             width, height: Size of the images in pixels, at least 16 each.
             class_names: Kinds of objects to show and label: some of `SCENE_CLASSES`, in any order.
                 Unlabelled clutter is always added.
+            distance: Least and greatest distance of the camera from the middle of the table, in
+                metres, each from 0.3 to 3; None: 0.62 to 0.92.
             depth_model: The depth camera; None: that of the training scenes, which has noise and
                 holes but no mixed pixels. It changes nothing but `SceneFrame.depth`.
 
         Raises:
-            InputError: The seed is negative, a side too small, or a class unknown or repeated.
+            InputError: The seed is negative, a side too small, a class unknown or repeated, or
+                the distance out of range.
         """
+        nearest = 0.0 if distance is None else _NEAREST
+
+        def stage(
+            rng: np.random.Generator, view: View, intrinsics: CameraIntrinsics, ground: Ground
+        ) -> tuple[View, tuple[Body, ...]]:
+            camera = view.pose(0.0)
+            return view, spread_bodies(rng, class_names, intrinsics, camera, ground, nearest)
+
+        return cls._staged(seed, (width, height), class_names, distance, depth_model, stage)
+
+    @classmethod
+    def single(
+        cls,
+        seed: int,
+        kind: str,
+        *,
+        elevation: float = 0.0,
+        occluder_gap: float | None = None,
+        width: int = 640,
+        height: int = 480,
+        class_names: Sequence[str] = DEMO_CLASSES,
+        distance: tuple[float, float] | None = None,
+        depth_model: DepthModel | None = None,
+    ) -> Scene:
+        """Make a scene of one thing at rest, alone on the table or above it, or half hidden.
+
+        The first of `bodies` is the thing, the second the bottle before it, if there is one.
+
+        Args:
+            seed: 0 or more; the same seed and options give the same scene.
+            kind: What to show, one of `class_names`.
+            elevation: Height in metres, from 0 to 1, of its lowest point above the table, where it
+                is turned at random; 0: it rests on the table, in one of its usual postures.
+            occluder_gap: Distance in metres, 0.05 to 1, from the thing's middle to the axis of a
+                bottle that hides a part of it: along the line of sight, or along the table, on
+                which the bottle stands if the thing does; None: nothing is in front of it.
+            width, height, class_names, depth_model: As for `random`.
+            distance: As for `random`, but from the middle of the thing, to within 12 cm.
+
+        Raises:
+            InputError: As for `random`; or the kind, the elevation or the gap is none of those
+                above, or no bottle at this gap hides a part of the thing without touching it.
+        """
+        if kind not in class_names:
+            raise InputError(f"kind: expected one of {', '.join(class_names)}, got {kind!r}")
+        if not 0 <= elevation <= 1:
+            raise InputError(f"elevation: expected 0 to 1 m, got {elevation}")
+        if occluder_gap is not None and not 0.05 <= occluder_gap <= 1:
+            raise InputError(f"occluder_gap: expected 0.05 to 1 m, or none, got {occluder_gap}")
+
+        def stage(
+            rng: np.random.Generator, view: View, intrinsics: CameraIntrinsics, ground: Ground
+        ) -> tuple[View, tuple[Body, ...]]:
+            del intrinsics, ground
+            return stage_one(rng, kind, view, elevation=elevation, occluder_gap=occluder_gap)
+
+        return cls._staged(seed, (width, height), class_names, distance, depth_model, stage)
+
+    @classmethod
+    def _staged(
+        cls,
+        seed: int,
+        size: tuple[int, int],
+        class_names: Sequence[str],
+        distance: tuple[float, float] | None,
+        depth_model: DepthModel | None,
+        stage: Stage,
+    ) -> Scene:
+        """Check what all scenes have in common, and draw it at random."""
+        width, height = size
         if seed < 0:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")
-        if min(width, height) < MIN_SIDE:
+        if min(size) < MIN_SIDE:
             raise InputError(f"size: expected sides of at least {MIN_SIDE}, got {width}x{height}")
         kinds = set(class_names)
         if not kinds or kinds.difference(SCENE_CLASSES) or len(kinds) < len(class_names):
@@ -147,14 +186,17 @@ class Scene:
                 f"classes: expected some of {', '.join(SCENE_CLASSES)}, none twice, "
                 f"got {', '.join(class_names) or 'none'}"
             )
+        near, far = distance or _USUAL_DISTANCE
+        if not 0.3 <= near <= far <= 3:
+            raise InputError(f"distance: expected 0.3 <= nearest <= farthest <= 3, got {distance}")
         rng = np.random.default_rng(seed)
-        view, light, sensor = _random_view(rng), Light.random(rng), Sensor.random(rng)
+        view, light, sensor = View.random(rng, (near, far)), Light.random(rng), Sensor.random(rng)
         # No upright picture looks above the horizon.
         focal = rng.uniform(0.86, 1.0) * max(min(width, height * 4 / 3), height)
         middle = ((width - 1) / 2, (height - 1) / 2)
         intrinsics = CameraIntrinsics(width, height, focal, focal, *middle)
         ground = Ground.random(rng)
-        bodies = _random_bodies(rng, class_names, intrinsics, view.pose(0.0), ground)
+        view, bodies = stage(rng, view, intrinsics, ground)
         pixels = sensor.pixels(height, width, rng)
         return cls(
             seed, tuple(class_names), intrinsics, bodies, light, depth_model, view, ground, pixels
