@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from yolact_ros.masks import unpack_mask
-from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_testing.comparing import assert_same
 from yolact_testing.instances import instances_of
 
@@ -206,3 +206,41 @@ def test_fields_that_do_not_fit_are_refused(changes, message):
 def test_masks_that_contradict_themselves_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         PackedMask(**vars(ONE.packed_masks[0]) | changes)
+
+
+OBJECTS = {
+    "instances": np.array([1, 3]),
+    "centres": np.ones((2, 3)),
+    "sizes": np.zeros((2, 3)),
+    "orientations": np.array([[0.0, 0, 0, 1], [0.6, 0, 0.8, 0]]),
+    "covariances": np.tile(np.eye(6), (2, 1, 1)),
+    "coverages": np.array([0, 1], np.float32),
+    "points": np.array([1, 500]),
+}
+
+
+def test_objects_say_which_instances_they_are():
+    assert len(Objects(**OBJECTS)) == 2
+    assert repr(Objects(**OBJECTS)) == "Objects(2 of the instances [1, 3])"
+    assert len(Objects.none()) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("instances", np.array([0, 3]), "instances: a value is out of its range"),
+        ("instances", np.array([3, 3]), "instances: a value is out of its range"),
+        ("instances", np.array([1, 3], np.int32), "instances: expected shape .2,. of int64"),
+        ("centres", np.ones((3, 3)), "centres: expected shape .2, 3. of float64"),
+        ("centres", np.full((2, 3), np.nan), "centres: expected finite numbers"),
+        ("sizes", np.full((2, 3), -1.0), "sizes: a value is out of its range"),
+        ("orientations", np.zeros((2, 4)), "orientations: a value is out of its range"),
+        ("covariances", np.tile(-np.eye(6), (2, 1, 1)), "covariances: a value is out of its range"),
+        ("covariances", np.tile(np.eye(3), (2, 1, 1)), "covariances: expected shape .2, 6, 6."),
+        ("coverages", np.array([0, 1.1], np.float32), "coverages: a value is out of its range"),
+        ("points", np.array([0, 500]), "points: a value is out of its range"),
+    ],
+)
+def test_objects_that_cannot_be_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        Objects(**OBJECTS | {name: value})

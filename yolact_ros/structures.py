@@ -344,6 +344,86 @@ class Instances:
         return canvas
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Objects:
+    """Hold the M objects in space that were measured from the N instances of one image.
+
+    Each is the box around the visible surface of its instance: what is hidden is not in it. A box
+    reaches from the 2nd to the 98th percentile of its points along each of its axes. All lengths
+    are metres in the frame of the camera: x right, y down, z along the optical axis.
+
+    Attributes:
+        instances: (M,) int64, rising: k for the k-th of the `Instances`, counted from 1.
+        centres: (M, 3) float64 x, y, z of the boxes' centres.
+        sizes: (M, 3) float64 edges along the boxes' own axes, 0 or more.
+        orientations: (M, 4) float64 unit quaternions x, y, z, w that turn the camera's axes into
+            the boxes' own. Without a direction that is up, these are the camera's; with it, the
+            third one is up and the first one goes along the longer horizontal edge.
+        covariances: (M, 6, 6) float64 of x, y, z and of small rotations about x, y, z of the
+            camera's frame, in the order of geometry_msgs/PoseWithCovariance, in square metres and
+            square radians. Angles of which nothing is known have the variance pi^2 / 12, that of a
+            uniform distribution over half a turn.
+        coverages: (M,) float32 share of the mask's pixels with usable depth, 0 to 1.
+        points: (M,) int64 points that the box was made of; large masks are sampled.
+
+    Raises:
+        ValueError: Lengths, shapes or types do not match, or a value is not finite or not in its
+            range.
+    """
+
+    instances: npt.NDArray[np.int64]
+    centres: npt.NDArray[np.float64]
+    sizes: npt.NDArray[np.float64]
+    orientations: npt.NDArray[np.float64]
+    covariances: npt.NDArray[np.float64]
+    coverages: npt.NDArray[np.float32]
+    points: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        count = len(self.instances)
+        _check_array("instances", self.instances, (count,), np.int64)
+        _check_array("centres", self.centres, (count, 3), np.float64)
+        _check_array("sizes", self.sizes, (count, 3), np.float64)
+        _check_array("orientations", self.orientations, (count, 4), np.float64)
+        _check_array("covariances", self.covariances, (count, 6, 6), np.float64)
+        _check_array("coverages", self.coverages, (count,), np.float32)
+        _check_array("points", self.points, (count,), np.int64)
+        for name in ("centres", "sizes", "orientations", "covariances"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name}: expected finite numbers, got {getattr(self, name)}")
+        lengths = np.linalg.norm(self.orientations, axis=1)
+        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
+        for name, values, sound in (
+            ("instances", self.instances, (np.diff(self.instances, prepend=0) > 0).all()),
+            ("sizes", self.sizes, (self.sizes >= 0).all()),
+            ("orientations", self.orientations, (np.abs(lengths - 1) < 1e-6).all()),
+            ("covariances", self.covariances, (variances >= 0).all()),
+            ("coverages", self.coverages, ((self.coverages >= 0) & (self.coverages <= 1)).all()),
+            ("points", self.points, (self.points >= 1).all()),
+        ):
+            if not sound:
+                raise ValueError(f"{name}: a value is out of its range in {values}")
+
+    @classmethod
+    def none(cls) -> Objects:
+        """No objects."""
+        return cls(
+            instances=np.zeros(0, np.int64),
+            centres=np.zeros((0, 3)),
+            sizes=np.zeros((0, 3)),
+            orientations=np.zeros((0, 4)),
+            covariances=np.zeros((0, 6, 6)),
+            coverages=np.zeros(0, np.float32),
+            points=np.zeros(0, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def __repr__(self) -> str:
+        return f"Objects({len(self)} of the instances {self.instances.tolist()})"
+
+
 def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: type) -> None:
     if array.shape != shape or array.dtype != dtype:
         expected = f"{shape} of {np.dtype(dtype)}"
