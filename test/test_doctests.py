@@ -19,6 +19,8 @@ EXAMPLES = [
     "yolact_ros.presets:with_backbone",
     "yolact_ros.presets:with_classes",
     "yolact_ros.scenes:Scene",
+    "yolact_ros.space:Camera",
+    "yolact_ros.space:objects",
     "yolact_ros.structures:Instances",
     "yolact_ros.structures:PackedMask",
     "yolact_ros.training.losses.multibox:MultiBoxLoss",

@@ -131,6 +131,7 @@ BREAKS = [
     ("ops", "import yolact_ros.visualization.overlay"),
     ("datasets", "def f():\n    from yolact_ros.web import style"),
     ("web", "from yolact_ros.scenes.scene import Scene"),
+    ("space", "from yolact_ros.scenes.visible import visible_surface"),
     ("network", "from yolact_ros.scenes import scene"),
     ("scenes", "if TYPE_CHECKING:\n    from yolact_ros.checkpoints import load_checkpoint"),
     ("checkpoints", "from yolact_ros.inference import Segmenter"),
@@ -265,6 +266,10 @@ def test_the_mask_decoder_needs_numpy_alone():
 
 def test_the_synthetic_scenes_need_no_torch():
     _import_with_blocked(["yolact_ros.scenes.scene"], ["torch", "torchvision"])
+
+
+def test_measuring_in_space_needs_no_torch():
+    _import_with_blocked(["yolact_ros.space"], ["torch", "torchvision", "scipy"])
 
 
 def test_the_blocker_blocks():
