@@ -25,16 +25,18 @@ def extents(
     Returns:
         (2, N, A).
     """
-    ends = np.empty((2, *coordinates.shape[:2]))
+    beside = np.empty((*coordinates.shape[:2], 4))  # the values below and above each quantile
+    share = np.empty((len(chosen), 2))  # of the way between them
     for i, row in enumerate(chosen):
-        values = coordinates[i].take(np.flatnonzero(row), axis=1)
-        at = np.array([LOWER, UPPER]) * (values.shape[1] - 1)
-        below = at.astype(np.int64)
-        above = np.minimum(below + 1, values.shape[1] - 1)
-        values = np.partition(values, np.concatenate([below, above]), axis=1)
-        low, high = values[:, below], values[:, above]
-        ends[:, i] = (low + (high - low) * (at - below)).T
-    return ends
+        values = coordinates[i].take(row.nonzero()[0], axis=1)
+        last = values.shape[1] - 1
+        low, high = LOWER * last, UPPER * last
+        at = [int(low), min(int(low) + 1, last), int(high), min(int(high) + 1, last)]
+        values.partition(at, axis=1)
+        beside[i] = values[:, at]
+        share[i] = low - at[0], high - at[2]
+    below, above = beside[..., ::2], beside[..., 1::2]
+    return np.moveaxis(below + (above - below) * share[:, None], -1, 0)
 
 
 def upright_axes(

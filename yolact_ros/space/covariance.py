@@ -75,8 +75,6 @@ def fit_boxes(
         focal: Focal length in pixels.
     """
     ends = extents(coordinates, surface.kept)
-    doubtful = extents(coordinates, surface.kept ^ surface.doubtful) - ends
-    beside = extents(coordinates, surface.kept | surface.beside) - ends
     outside = np.maximum(samples.outside.sum(axis=1), 1)
     cut = surface.beside.sum(axis=1) / outside
     depth = (samples.points[:, 2] * surface.kept).sum(axis=1) / surface.kept.sum(axis=1)
@@ -85,9 +83,24 @@ def fit_boxes(
         + (MISSING * samples.lengths) ** 2 * (1 - samples.coverages)
         + (CUT * samples.lengths * cut**2) ** 2
     )
-    moved = [np.abs(change).sum(axis=0) / 2 for change in (doubtful, beside)]
-    variances = common[:, None] + (DOUBTFUL * moved[0]) ** 2 + (BESIDE * moved[1]) ** 2 + FLOOR**2
+    doubtful = _moved(coordinates, surface.kept, surface.doubtful, ends)
+    beside = _moved(coordinates, surface.kept, surface.beside, ends)
+    variances = common[:, None] + (DOUBTFUL * doubtful) ** 2 + (BESIDE * beside) ** 2 + FLOOR**2
     return Boxes(ends.mean(axis=0), ends[1] - ends[0], variances)
+
+
+def _moved(
+    coordinates: npt.NDArray[np.float32],
+    kept: npt.NDArray[np.bool_],
+    others: npt.NDArray[np.bool_],
+    ends: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """How far a box's ends move on average if other samples were decided the other way: (N, 3)."""
+    moved = np.zeros(ends.shape[1:])
+    some = np.flatnonzero(others.any(axis=1))
+    changed = extents(coordinates[some], (kept ^ others)[some])
+    moved[some] = np.abs(changed - ends[:, some]).mean(axis=0)
+    return moved
 
 
 def yaw_variances(boxes: Boxes, elongated: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -79,13 +79,14 @@ class _Grid(NamedTuple):
 
     Attributes:
         shape: (h, w) of the grid.
-        cells: (p,) int64 indices into the grid, rising.
+        rows, columns: (p,) int64 indices into the grid, row by row.
         pixels: (p,) int64 indices into the image.
         inside, inner: (p,) bool: in the mask; in the eroded mask.
     """
 
     shape: tuple[int, int]
-    cells: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
     pixels: npt.NDArray[np.int64]
     inside: npt.NDArray[np.bool_]
     inner: npt.NDArray[np.bool_]
@@ -108,14 +109,14 @@ def take_samples(
         support: The plane that things stand on, if there is one.
     """
     grids = [_grid(mask, crop, camera) for mask, crop in zip(masks, crops, strict=True)]
-    count, size = len(grids), max((len(grid.cells) for grid in grids), default=0)
+    count, size = len(grids), max((len(grid.pixels) for grid in grids), default=0)
     pixels = np.zeros((count, size), np.int64)
     cells = np.zeros((count, 2, size), np.int32)
     there, inside, inner = np.zeros((3, count, size), bool)
     for i, grid in enumerate(grids):
-        end = len(grid.cells)
+        end = len(grid.pixels)
         pixels[i, :end], there[i, :end] = grid.pixels, True
-        cells[i, :, :end] = np.divmod(grid.cells, grid.shape[1])
+        cells[i, 0, :end], cells[i, 1, :end] = grid.rows, grid.columns
         inside[i, :end], inner[i, :end] = grid.inside, grid.inner
     sampled = inside.sum(axis=1)
 
@@ -168,14 +169,14 @@ def _grid(mask: PackedMask, crop: npt.NDArray[np.uint8], camera: Camera) -> _Gri
     inner = cv2.erode(whole, _CROSS)  # not from the image's border, beyond which things go on
     if 2 * cv2.countNonZero(inner) < cv2.countNonZero(whole):
         inner = whole
-    cells = np.flatnonzero(cv2.dilate(whole, _SQUARE))
-    row, column = np.divmod(cells, len(columns))
+    row, column = np.nonzero(cv2.dilate(whole, _SQUARE))
     return _Grid(
         shape=(len(rows), len(columns)),
-        cells=cells,
+        rows=row,
+        columns=column,
         pixels=(rows.start * camera.width + columns.start) + stride * (row * camera.width + column),
-        inside=whole.reshape(-1).view(bool)[cells],
-        inner=inner.reshape(-1).view(bool)[cells],
+        inside=whole.view(bool)[row, column],
+        inner=inner.view(bool)[row, column],
     )
 
 
@@ -197,12 +198,12 @@ def _nearest(grid: _Grid, core: npt.NDArray[np.bool_], out: npt.NDArray[np.int64
     own = np.flatnonzero(core)
     if not len(own):
         return
-    away = np.ones(grid.shape[0] * grid.shape[1], np.uint8)
-    away[grid.cells[own]] = 0
+    away = np.ones(grid.shape, np.uint8)
+    away[grid.rows[own], grid.columns[own]] = 0
     _, labels = cv2.distanceTransformWithLabels(
-        away.reshape(grid.shape), cv2.DIST_L2, cv2.DIST_MASK_3, labelType=cv2.DIST_LABEL_PIXEL
+        away, cv2.DIST_L2, cv2.DIST_MASK_3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    labels = labels.reshape(-1)[grid.cells]
+    labels = labels[grid.rows, grid.columns]
     index_of = np.zeros(len(own) + 1, np.int64)  # labels count the core's samples from 1
     index_of[labels[own]] = own
     out[: len(labels)] = index_of[labels]

@@ -19,8 +19,8 @@ from yolact_ros.space.camera import Camera
 from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH
 from yolact_ros.structures import PackedMask
 
-_PROBES = 800
-_HYPOTHESES = 60
+_PROBES = 600
+_HYPOTHESES = 50
 _TOLERANCE = 0.008  # share of the depth by which an inlier of a hypothesis may be off
 _MIN_SHARE = 0.35  # of the probes, without which there is no plane
 _MIN_PROBES = 60

@@ -48,8 +48,8 @@ class Surface:
 
     Attributes:
         kept: Samples of the object.
-        doubtful: Samples in the mask that might be decided the other way: what was rejected although
-            it is not far in depth, and far sides that were kept.
+        doubtful: Samples in the mask that might be decided the other way: what was rejected
+            although it is not far in depth, and far sides that were kept.
         beside: Samples beside the mask that would be kept if they were in it. Where there are
             many, the mask has missed a part of the object or ends at something that touches it.
     """
