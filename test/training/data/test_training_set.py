@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 from torch.utils.data import DataLoader
@@ -111,6 +111,7 @@ MOVING = {
 
 @pytest.mark.parametrize("name", MOVING)
 @settings(max_examples=50, deadline=None)
+@example(seed=80, height=14, width=72, size=32)  # a crowd hides where the crop has cut
 @given(
     seed=st.integers(0, 10**6),
     height=st.integers(12, 90),
@@ -137,6 +138,8 @@ def test_picture_masks_and_boxes_move_together(tmp_path_factory, name, seed, hei
         rest = sample.image[..., class_id] > 130
         if rest.any():
             assert name != "light"
+            # Cut off by the border, or by a thing painted over it that reaches there.
+            rest |= (sample.image[..., class_id + 1 :] > 0).any(axis=-1)
             assert rest[[0, -1]].any() or rest[:, [0, -1]].any()
     crowd = torch.from_numpy(sample.image[..., 2] > 130)
     if crowd.any():
