@@ -75,7 +75,8 @@ def objects(
     samples = take_samples(masks, crops, depth, camera, support)
     surface = find_surface(samples, support)
 
-    found = surface.kept.sum(axis=1) >= MIN_POINTS
+    points = (surface.kept & samples.inside).sum(axis=1)
+    found = points >= MIN_POINTS
     if not found.any():
         return Objects.none()
     samples, surface = samples.of(found), surface.of(found)
@@ -93,7 +94,7 @@ def objects(
         orientations=quaternions(axes),
         covariances=pose_covariances(axes, boxes.variances, yaw),
         coverages=samples.coverages.astype(np.float32),
-        points=surface.kept.sum(axis=1),
+        points=points[found],
     )
 
 

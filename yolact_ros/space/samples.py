@@ -40,11 +40,13 @@ _SQUARE = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Pixels with usable depth in and beside N masks, at most P of each.
+    """Pixels in and beside N masks, at most P of each.
 
     Attributes:
         points: (N, 3, P) float32 metres in the camera's frame; zeros where there is no sample.
         inside: (N, P) bool: samples in the mask.
+        missing: (N, P) bool: pixels in the mask without usable depth; their points are at the depth
+            of the core sample nearest to them in the image.
         outside: (N, P) bool: samples beside the mask.
         cells: (N, 2, P) int32 rows and columns of each mask's grid.
         core: (N, P) bool: samples in the mask, away from its border and above the support plane.
@@ -57,6 +59,7 @@ class Samples:
 
     points: npt.NDArray[np.float32]
     inside: npt.NDArray[np.bool_]
+    missing: npt.NDArray[np.bool_]
     outside: npt.NDArray[np.bool_]
     cells: npt.NDArray[np.int32]
     core: npt.NDArray[np.bool_]
@@ -125,8 +128,10 @@ def take_samples(
     with np.errstate(invalid="ignore"):
         usable = there & (z >= MIN_DEPTH) & (z <= MAX_DEPTH)
     usable &= np.isfinite(x)
+    missing = inside & ~usable & np.isfinite(x)
     for values in (x, y, z):
-        values[~usable] = 0
+        values[~(usable | missing)] = 0
+    z[missing] = 0
     inside &= usable
     low = np.zeros_like(inside)
     core = inner & usable
@@ -142,9 +147,11 @@ def take_samples(
         _nearest(grid, core[i], out=nearest[i])
     medians = _medians(z, core)
     sides = np.array([max(mask.width, mask.height) for mask in masks])
+    z = np.where(missing, np.take_along_axis(z, nearest, axis=1), z)
     return Samples(
         points=np.stack([x * z, y * z, z], axis=1),
         inside=inside,
+        missing=missing,
         outside=usable & ~inside,
         cells=cells,
         core=core,

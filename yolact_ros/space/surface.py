@@ -2,7 +2,8 @@
 """Which samples are the object's visible surface.
 
 The core's clusters in depth are judged first. Then the border comes back, where it goes on from the
-surface beside it, and the foot of walls, which is as low as the plane.
+surface beside it, and the foot of walls, which is as low as the plane. Where depth is missing, the
+mask still says where the object ends: there its surface goes on at the depth of what is nearest.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ class Surface:
     """What was decided about the samples: (N, P) bool each.
 
     Attributes:
-        kept: Samples of the object.
+        kept: Samples of the object, those with missing depth among them.
         doubtful: Samples in the mask that might be decided the other way: what was rejected
-            although it is not far in depth, and far sides that were kept.
+            although it is not far in depth, far sides that were kept, and missing depth.
         beside: Samples beside the mask that would be kept if they were in it. Where there are
             many, the mask has missed a part of the object or ends at something that touches it.
     """
@@ -74,6 +75,7 @@ def find_surface(samples: Samples, support: SupportPlane | None) -> Surface:
     main = main_clusters(samples)
     lengths = samples.lengths[:, None]
     follows = np.take_along_axis(main, samples.nearest, axis=1) & ~samples.core
+    filled = follows & samples.missing
     step = np.abs(depth - np.take_along_axis(depth, samples.nearest, axis=1))
     follows &= step < np.maximum(MIN_STEP, STEP * lengths)
     if support is not None:
@@ -87,7 +89,7 @@ def find_surface(samples: Samples, support: SupportPlane | None) -> Surface:
     for i in np.flatnonzero(behind.sum(axis=1) >= MIN_FAR_SIDE * np.maximum(kept.sum(axis=1), 1)):
         if _is_far_side(samples, i, behind[i]):
             kept[i] |= behind[i]
-    return Surface(kept=kept, doubtful=doubtful, beside=follows & samples.outside)
+    return Surface(kept | filled, doubtful | filled, beside=follows & samples.outside)
 
 
 def _is_far_side(samples: Samples, i: int, behind: npt.NDArray[np.bool_]) -> bool:
