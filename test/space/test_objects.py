@@ -174,7 +174,7 @@ def test_depth_of_another_size_gives_the_same_boxes(factor):
 def test_missing_depth_is_counted_and_makes_less_sure():
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[60:180, 80:240] = True
-    depth = np.full((HEIGHT, WIDTH), 1, np.float32)
+    depth = np.where(mask, np.float32(1), np.float32(3))
     whole = objects(instances_of([mask]), depth, CAMERA)
     for missing in (0, np.nan, -1, 1e30, np.inf):
         depth[60:180:2] = missing
@@ -182,6 +182,28 @@ def test_missing_depth_is_counted_and_makes_less_sure():
         assert half.coverages[0] == pytest.approx(0.5, abs=0.02)
         assert half.points[0] == pytest.approx(whole.points[0] / 2, rel=0.1)
         assert (np.diag(half.covariances[0])[:3] > np.diag(whole.covariances[0])[:3]).all()
+
+
+def test_where_depth_is_missing_the_mask_says_where_the_object_ends():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[60:180, 80:240] = True
+    depth = np.where(mask, np.float32(1), np.float32(3))
+    whole = objects(instances_of([mask]), depth, CAMERA)
+    depth[:, 180:260] = 0
+    part = objects(instances_of([mask]), depth, CAMERA)
+    assert part.centres[0] == pytest.approx(whole.centres[0], abs=0.002)
+    assert part.sizes[0] == pytest.approx(whole.sizes[0], abs=0.002)
+    assert part.points[0] == pytest.approx(whole.points[0] * 100 / 160, rel=0.05)
+
+
+def test_a_mask_that_ends_in_the_middle_of_a_surface_makes_less_sure():
+    wall = np.ones((HEIGHT, WIDTH), np.float32)
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[60:180, 80:240] = True
+    apart = objects(instances_of([mask]), np.where(mask, wall, 3 * wall), CAMERA)
+    within = objects(instances_of([mask]), wall, CAMERA)
+    ratio = np.diag(within.covariances[0])[:3] / np.diag(apart.covariances[0])[:3]
+    assert (ratio > 100).all()
 
 
 def test_objects_are_numbered_as_the_instances():
