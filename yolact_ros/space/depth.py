@@ -70,11 +70,6 @@ def at_image_size(
     )
 
 
-def usable_depth(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Where a depth is believed: 1, elsewhere 0, of the same shape."""
-    return cv2.inRange(depth, MIN_DEPTH, MAX_DEPTH) & np.uint8(1)
-
-
 def _description(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
