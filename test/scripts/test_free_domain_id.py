@@ -31,12 +31,13 @@ def test_no_id_is_given_twice_at_a_time(two_ids):
         assert again in (1, 2)
 
 
-def test_a_domain_with_participants_is_not_free():
+@pytest.mark.parametrize("port", [0, 10])  # of all participants, and of the first alone
+def test_a_domain_with_participants_is_not_free(port):
     free = next(number for number in range(1, 102) if domain_id._nobody_listens(number))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
         # as DDS does, so that several participants of a machine hear the same multicast
         participant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        participant.bind(("", 7400 + 250 * free))
+        participant.bind(("", 7400 + 250 * free + port))
         assert not domain_id._nobody_listens(free)
     assert domain_id._nobody_listens(free)
 
