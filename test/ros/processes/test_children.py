@@ -49,6 +49,7 @@ class Lock:
         self.release()
 
 pressed = []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell has set
 with Children(patience=0.5) as children:
     process = start(children, SLEEP)._process
     process._waitpid_lock = Lock(process._waitpid_lock)
