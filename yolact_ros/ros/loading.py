@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.tuning import for_long
 
 
 def load_segmenter(
@@ -30,7 +31,7 @@ def load_segmenter(
             fit.
         OSError: The weights cannot be read.
     """
-    with ThreadPoolExecutor(max_workers=1) as alone:
+    with for_long(), ThreadPoolExecutor(max_workers=1) as alone:
         return alone.submit(_load, settings, cameras, on_step).result()
 
 

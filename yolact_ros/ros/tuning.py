@@ -8,9 +8,10 @@ import ctypes
 import gc
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+_DEFAULT_THRESHOLD = 128 << 10
 LARGEST_KEPT = 32 << 20
 """Bytes from which a block is given back to the system when it is freed: glibc's own limit."""
 MOST_KEPT = 256 << 20
@@ -54,6 +55,23 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
         (_M_ARENA_MAX, 1),
     )
     return all([mallopt(option, value) for option, value in options])
+
+
+@contextlib.contextmanager
+def for_long(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Within the block, take larger blocks from the system one by one, as malloc does by default.
+
+    What lives long, such as a network, then leaves no holes among what comes and goes, and all of
+    it is given back when it is freed. No effect where `keep_freed_memory` has none.
+    """
+    keeps = keep_freed_memory(environment)
+    try:
+        if keeps:
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
+        yield
+    finally:
+        if keeps:
+            keep_freed_memory(environment)
 
 
 def give_back_memory() -> None:
