@@ -135,6 +135,14 @@ def test_figures_without_recent_frames_are_not_shown(clock):
     assert counters.snapshot().times == {"age": (70.0, 70.0)}
 
 
+def test_a_result_settles_what_came_before_it():
+    counters = Counters()
+    for name in ("received", "bad", "received", "processed", "received"):
+        counters.count(name)
+    new = {name: count for name, count in counters.snapshot().since_result.items() if count}
+    assert new == {"received": 1}
+
+
 def test_what_was_before_the_activation_is_not_held_against_a_camera(clock):
     counters = Counters(clock=clock)
     counters.count("received", 5)

@@ -36,6 +36,9 @@ SEEING = CameraHealth(
 BLIND = dataclasses.replace(SEEING, since_result=3.0, unanswered={"received": 90, "replaced": 89})
 
 
+STARVED = (WARN, Cause.STARVED)
+
+
 def camera(base=SEEING, **changed):
     return dataclasses.replace(base, **changed)
 
@@ -72,6 +75,8 @@ def camera(base=SEEING, **changed):
         (camera(BLIND, since_result=None), {}, ERROR, Cause.STARVED, "no result for 50 s"),
         (camera(BLIND, since_result=None, since_wanted=1.0), {}, OK, Cause.SEGMENTING, ""),
         (camera(BLIND, since_result=None, since_active=1.0), {}, OK, Cause.SEGMENTING, ""),
+        # What was lost is not what came and has no answer.
+        (camera(BLIND, unanswered={"received": 9, "replaced": 8, "lost": 5}), {}, *STARVED, "8"),
         (BLIND, {"several": False}, WARN, Cause.NO_RESULT, "90 frames came"),
         (camera(BLIND, unanswered={"received": 5}), {}, WARN, Cause.NO_RESULT, "5 frames came"),
         (camera(BLIND, unanswered={}), {}, OK, Cause.SEGMENTING, ""),
