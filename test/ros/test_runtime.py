@@ -367,11 +367,13 @@ def test_a_batch_that_is_too_large_stays_smaller_for_a_while():
 def test_the_cpu_takes_over_if_it_may():
     on_cpu = FakeSegmenter()
     setup = Setup(on_cpu=lambda: on_cpu)
+    setup.runtime.apply({"max_instances": 7})
     setup.segmenter.error = OutOfMemoryError("CUDA out of memory")
     for _ in range(MOST_FAILURES + 1):
         setup.send()
     assert setup.counts == {"failed": MOST_FAILURES - 1, "processed": 2}
     assert len(on_cpu.images) == 2 and setup.runtime.network.device == "cpu"
+    assert on_cpu.options.max_instances == 7
     assert any("going on with the CPU" in line for line in setup.logger.lines)
 
 

@@ -125,7 +125,9 @@ class BatchSegmenter:
         self._lost = self._lost + 1 if is_gpu_lost(error) else 0
         if self._full >= MOST_FAILURES and self._on_cpu is not None:
             self._log.error("cpu", f"going on with the CPU, which is slower: {_cause(error)}")
+            options = self.segmenter.options  # as they were set since the start
             self.segmenter, self._on_cpu = self._on_cpu(), None
+            self.segmenter.options = options
             _free_cached_memory()
             return self._segment([(frame, image)])[0]
         height, width = image.pixels.shape[:2]
