@@ -320,7 +320,10 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         return bool(path) and not os.access(path, os.R_OK)
 
     def _weights_path(self) -> str:
-        return os.path.expanduser(str(self.get_parameter("weights").value or ""))
+        try:
+            return str(self._specs["weights"].check(self.get_parameter("weights").value))
+        except ParameterError:
+            return ""
 
     def _give_up(self, problem: str) -> None:
         """End the process, so that what started it starts it again."""
