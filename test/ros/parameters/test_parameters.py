@@ -143,10 +143,10 @@ def test_refusals_name_the_parameter_the_range_and_the_value(name, value, text):
 
 
 def test_paths_are_those_of_files_that_will_be_read(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", "/home/robot")
+    monkeypatch.setenv("HOME", str(tmp_path / "robot"))
     monkeypatch.chdir(tmp_path)
     weights = SPECS["weights"]
-    assert weights.check("~/x.pth") == "/home/robot/x.pth"
+    assert weights.check("~/x.pth") == str(tmp_path / "robot" / "x.pth")
     assert weights.check("run/x.pth") == str(tmp_path / "run" / "x.pth")
     assert weights.check("/x.pth") == "/x.pth"
     assert weights.check(7) == str(tmp_path / "7")
