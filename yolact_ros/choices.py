@@ -6,8 +6,12 @@ from __future__ import annotations
 ENGINES = ("torch", "onnxruntime")
 """What runs the network."""
 
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
-"""The network's arithmetic at inference and in training; "auto" is decided by the device."""
+PRECISIONS = ("auto", "fp32", "tf32", "fp16", "bf16")
+"""The network's arithmetic at inference; "auto" is decided by the device. "tf32" is fp32 whose
+products are rounded to 10 bits on a GPU, which torch by itself calls fp32 in convolutions."""
+
+TRAINING_PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+"""The network's arithmetic in training."""
 
 EXPORT_PRECISIONS = ("fp32", "fp16")
 """The network's arithmetic in an exported file."""

@@ -172,7 +172,9 @@ def test_precision_on_a_cpu_follows_its_matrix_units(monkeypatch, capabilities, 
 
 def test_precision_follows_the_device():
     assert resolve_precision("auto", torch.device("cuda")) == ("fp16", torch.float16)
-    with pytest.raises(ValueError, match="expected one of auto, fp32, fp16, bf16, got 'int8'"):
+    with pytest.raises(
+        ValueError, match="expected one of auto, fp32, tf32, fp16, bf16, got 'int8'"
+    ):
         resolve_precision("int8", torch.device("cpu"))
 
 

@@ -204,7 +204,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--precision": dict(
         choices=PRECISIONS,
         default="auto",
-        help="Floating-point format of the network; auto picks the fastest for the device.",
+        help="Floating-point format of the network; auto picks the fastest for the device, tf32 is "
+        "fp32 with products of 10 bits, on GPUs only.",
     ),
     "--resize": dict(
         choices=RESIZE_KINDS,

@@ -15,9 +15,9 @@ from yolact_ros.choices import (
     AUGMENTATIONS,
     CLASS_LOSSES,
     FREEZE_NORMS,
-    PRECISIONS,
     RECIPES,
     TRAINING_DEVICES,
+    TRAINING_PRECISIONS,
 )
 from yolact_ros.presets import TorchvisionSpec
 
@@ -187,7 +187,7 @@ def _add_machine(group: Any) -> None:
     )
     group.add_argument(
         "--precision",
-        choices=PRECISIONS,
+        choices=TRAINING_PRECISIONS,
         default="auto",
         help="Floating-point format of the network; losses and weights are always in fp32.",
     )

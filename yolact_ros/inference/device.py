@@ -3,13 +3,28 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from yolact_ros.choices import PRECISIONS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.provenance import processor_name
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+
+_log = logging.getLogger(__name__)
+
+
+def device_guard(device: torch.device) -> AbstractContextManager[object]:
+    """Make a GPU the current one, by which streams, events and kernels go."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def resolve_device(name: str) -> torch.device:
@@ -19,16 +34,30 @@ def resolve_device(name: str) -> torch.device:
         InputError: The name is none of these, or this machine has no such device.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto" and not count:
+        _log.info("device: the network runs on the CPU, since %s", _why_no_gpu())
+        return torch.device("cpu")
     if name == "auto":
-        return torch.device("cuda" if count else "cpu")
+        name = "cuda"
     kind, _, index = name.partition(":")
     if name != "cpu" and (kind != "cuda" or (name != "cuda" and not index.isdecimal())):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
     if kind == "cuda" and int(index or 0) >= count:
+        why = "" if count else f"; {_why_no_gpu()}"
         raise InputError(
-            f"device: expected one that this machine has (cpu, {count} CUDA devices), got {name!r}"
+            "device: expected one that this machine has "
+            f"(cpu, {count} CUDA devices), got {name!r}{why}"
         )
+    if name == "cuda":
+        # By its number, or it would be another GPU in a thread that chose another.
+        return torch.device("cuda", torch.cuda.current_device())
     return torch.device(name)
+
+
+def _why_no_gpu() -> str:
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} was built without CUDA: install a build with it"
+    return f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, finds no GPU or driver"
 
 
 def resolve_precision(name: str, device: torch.device) -> tuple[str, torch.dtype]:
@@ -38,9 +67,11 @@ def resolve_precision(name: str, device: torch.device) -> tuple[str, torch.dtype
     and fp32 elsewhere.
 
     Raises:
-        InputError: The name is not in `yolact_ros.choices.PRECISIONS`.
+        InputError: The name is not in `yolact_ros.choices.PRECISIONS`, or is "tf32" on a CPU.
     """
     expect_one_of("precision", name, PRECISIONS)
+    if name == "tf32" and device.type != "cuda":
+        raise InputError("precision: expected another one on a CPU than tf32, which GPUs have")
     if name == "auto":
         name = "fp16" if device.type == "cuda" else "bf16" if cpu_multiplies_bf16() else "fp32"
     return name, _DTYPES[name]

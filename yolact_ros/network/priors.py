@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.presets import Preset
+
+_SIZES_KEPT = 16
 
 Size = tuple[int, int]
 """Height and width."""
@@ -62,7 +65,7 @@ def _prior_shape(
 
 
 class PriorCache:
-    """The priors of the input sizes seen so far.
+    """The priors of the input sizes that were seen last.
 
     Always in float32, whatever the network computes in: boxes are decoded from them. Hence not a
     buffer, which would be converted with the network.
@@ -73,18 +76,23 @@ class PriorCache:
 
     def __init__(self, preset: Preset) -> None:
         self._preset = preset
-        self._priors: dict[tuple[Size, tuple[Size, ...], torch.device], Tensor] = {}
+        self._priors: OrderedDict[tuple[Size, tuple[Size, ...], torch.device], Tensor]
+        self._priors = OrderedDict()
         side = (preset.input_size, preset.input_size)
         self.get(side, level_sizes(side, len(preset.prior_sizes)), torch.device("cpu"))
 
     def get(self, input_size: Size, cells: Sequence[Size], device: torch.device) -> Tensor:
         """The priors of an input size and the cells that the network made of it."""
         key = (input_size, tuple(cells), device)
-        if key not in self._priors:
+        if key in self._priors:
+            self._priors.move_to_end(key)
+        else:
             if torch.compiler.is_compiling():
                 # A traced tensor must not outlive its trace.
                 return make_priors(self._preset, input_size, cells).to(device)
             # Nor may a tensor of inference mode be what training meets later.
             with torch.inference_mode(mode=False):
                 self._priors[key] = make_priors(self._preset, input_size, cells).to(device)
+            if len(self._priors) > _SIZES_KEPT:
+                self._priors.popitem(last=False)
         return self._priors[key]

@@ -20,7 +20,7 @@ from .backbone import ResNetBackbone
 from .darknet import DarkNetBackbone
 from .deformable import DeformableConv2d
 from .fpn import FeaturePyramid
-from .heads import PredictionHead, Protonet
+from .heads import HeadOutputs, PredictionHead, Protonet
 from .mask_iou import MaskIouNet
 from .priors import PriorCache
 from .torchvision_backbone import TorchvisionBackbone
@@ -76,9 +76,7 @@ class Yolact(nn.Module):
         """
         if x.ndim != 4 or x.shape[1] != 3:
             raise InputError(f"input: expected (B, 3, H, W), got {tuple(x.shape)}")
-        levels = self.fpn(self.backbone(x))
-        prototypes = self.proto_net(levels[0])
-        offsets, class_logits, coefficients = self.prediction_layers[0](levels)
+        levels, prototypes, (offsets, class_logits, coefficients) = self.predict(x)
         cells = [(level.shape[2], level.shape[3]) for level in levels]
         priors = self._priors.get((x.shape[2], x.shape[3]), cells, x.device)
         if self.training:
@@ -90,6 +88,11 @@ class Yolact(nn.Module):
         dtype = torch.promote_types(class_logits.dtype, torch.float32)
         class_scores = torch.softmax(class_logits, dim=-1, dtype=dtype)
         return RawPredictions(offsets, class_scores, coefficients, prototypes, priors)
+
+    def predict(self, x: Tensor) -> tuple[list[Tensor], Tensor, HeadOutputs]:
+        """The pyramid levels, the prototypes and the outputs of the head: all that has weights."""
+        levels = self.fpn(self.backbone(x))
+        return levels, self.proto_net(levels[0]), self.prediction_layers[0](levels)
 
     def _initialize(self) -> None:
         # As published: Xavier outside the backbone, zero biases.

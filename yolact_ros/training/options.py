@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from yolact_ros.choices import FREEZE_NORMS, PRECISIONS, TRAINING_DEVICES
+from yolact_ros.choices import FREEZE_NORMS, TRAINING_DEVICES, TRAINING_PRECISIONS
 from yolact_ros.errors import InputError
 from yolact_ros.inference.device import cpu_multiplies_bf16
 
@@ -88,7 +88,7 @@ class TrainingOptions:
                 raise InputError(f"{name}: expected {bound} or more, got {value}")
         for name, allowed in (
             ("device", TRAINING_DEVICES),
-            ("precision", PRECISIONS),
+            ("precision", TRAINING_PRECISIONS),
             ("freeze_norms", FREEZE_NORMS),
         ):
             if getattr(self, name) not in allowed:

@@ -265,15 +265,21 @@ def test_providers_are_those_of_the_device_that_are_there(monkeypatch):
         "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider",
     )  # fmt: skip
     everything = Runtime(tensorrt, cuda, cpu)
-    assert _providers(everything, torch.device("cpu")) == [cpu]
-    first, second, third = _providers(everything, torch.device("cuda:1"))
+    how = ({"trt_profile_min_shapes": "images:1x3x8x8"}, "fp16")
+    assert _providers(everything, torch.device("cpu"), *how) == [cpu]
+    first, second, third = _providers(everything, torch.device("cuda:1"), *how)
+    assert first[1]["trt_fp16_enable"] is True and second[1]["use_tf32"] == 0
+    assert first[1]["trt_profile_min_shapes"] == "images:1x3x8x8"
     assert (first[0], second[0], third) == (tensorrt, cuda, cpu)
     assert first[1]["device_id"] == second[1]["device_id"] == 1
-    assert [p[0] for p in _providers(Runtime(cuda, cpu), torch.device("cuda"))[:-1]] == [cuda]
+    assert [p[0] for p in _providers(Runtime(cuda, cpu), torch.device("cuda:0"), *how)[:-1]] == [
+        cuda
+    ]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert _resolve_device("auto", everything) == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert _resolve_device("auto", everything) == torch.device("cuda:1")
     assert _resolve_device("auto", Runtime(cpu)) == torch.device("cpu")
     assert _resolve_device("cpu", everything) == torch.device("cpu")
     message = "device: expected one that ONNX Runtime has a provider for, got 'cuda:1' with CPU"

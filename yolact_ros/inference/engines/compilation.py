@@ -35,10 +35,13 @@ def resolve_compile(compile: str, device: torch.device, dtype: torch.dtype) -> b
 def compile_network(network: Yolact) -> Yolact:
     """Let a network be compiled at its first call with each input size; it is changed in place.
 
-    Freezing makes constants of the weights, so that they are laid out for the kernels once.
+    Freezing makes constants of the weights, so that they are laid out for the kernels once. The
+    priors are left out: they would be made and brought to the device in each call.
     """
     # By default it is eight, and the ninth camera's batch would silently be slow.
     dynamo = importlib.import_module("torch._dynamo").config
     dynamo.cache_size_limit = max(dynamo.cache_size_limit, MOST_SIZES)
-    network.compile(dynamic=False, options={"freezing": True})
+    network.predict = torch.compile(  # type: ignore[method-assign]
+        network.predict, dynamic=False, options={"freezing": True}
+    )
     return network

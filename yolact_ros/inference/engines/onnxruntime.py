@@ -32,6 +32,8 @@ from .protocol import MaskIou
 
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
+_MOST_IMAGES, _MASKS_OF_AN_IMAGE = 8, 100
+"""For which TensorRT builds one engine; more make it build another."""
 
 
 class OnnxNetwork:
@@ -86,13 +88,14 @@ class OnnxNetwork:
         self.preset = agree_on_preset(described.preset, path, preset, class_names)
         self.precision = described.precision
         cut = onnx.utils.Extractor(model)
-        self._raw = _Part(runtime, cut.extract_model([INPUT], [*RAW_OUTPUTS]), self.device)
+        how = (self.device, self.precision)
+        raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
+        self._raw = _Part(runtime, raw, *how, most=_MOST_IMAGES)
         self.providers = tuple(self._raw.providers)
         self.maskiou_net: MaskIou | None = None
         if self.preset.mask_iou:
-            net = _Part(
-                runtime, cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT]), self.device
-            )
+            mask_iou = cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT])
+            net = _Part(runtime, mask_iou, *how, most=_MOST_IMAGES * _MASKS_OF_AN_IMAGE)
             self.maskiou_net = lambda masks: net(masks)[0]
         side = (self.preset.input_size, self.preset.input_size)
         cells = level_sizes(side, len(self.preset.prior_sizes))
@@ -118,9 +121,13 @@ class _Part:
         runtime: The module onnxruntime.
         model: With one input and outputs whose first axis alone is dynamic, and equals the input's.
         device: Where it runs.
+        precision: "fp32" or "fp16": its arithmetic.
+        most: Length of the first axis up to which TensorRT need not build another engine.
     """
 
-    def __init__(self, runtime: ModuleType, model: Any, device: torch.device) -> None:
+    def __init__(
+        self, runtime: ModuleType, model: Any, device: torch.device, precision: str, most: int
+    ) -> None:
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors; warnings are about its own choice of kernels
         options.intra_op_num_threads = torch.get_num_threads()
@@ -129,7 +136,9 @@ class _Part:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             self._session = runtime.InferenceSession(
-                model.SerializeToString(), options, providers=_providers(runtime, device)
+                model.SerializeToString(),
+                options,
+                providers=_providers(runtime, device, _profile(model, most), precision),
             )
         except Exception as error:  # ONNX Runtime's own errors share no base class
             raise CheckpointError(
@@ -164,20 +173,36 @@ class _Part:
         return results
 
 
-def _providers(runtime: ModuleType, device: torch.device) -> list[Any]:
+def _profile(model: Any, most: int) -> dict[str, str]:
+    """The shapes that TensorRT builds an engine for, so that no batch makes it build another."""
+    [entry] = model.graph.input
+    sides = [str(axis.dim_value) for axis in entry.type.tensor_type.shape.dim][1:]
+    counts = {"min": 1, "opt": 1, "max": most}
+    return {
+        f"trt_profile_{name}_shapes": f"{entry.name}:{'x'.join([str(count), *sides])}"
+        for name, count in counts.items()
+    }
+
+
+def _providers(
+    runtime: ModuleType, device: torch.device, profile: dict[str, str], precision: str
+) -> list[Any]:
     """In order of preference, those that this ONNX Runtime was built with."""
     if device.type == "cpu":
         return [_CPU]
     index = {"device_id": device.index or 0}
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     wanted: list[Any] = [
-        # Building its engine takes minutes: once for each file and batch.
+        # Building its engine takes minutes: once for each file.
         (_TENSORRT, {
             **index,
+            **profile,
+            "trt_fp16_enable": precision == "fp16",
+            "trt_timing_cache_enable": True,
             "trt_engine_cache_enable": True,
             "trt_engine_cache_path": str(cache / "yolact_ros" / "tensorrt"),
         }),
-        (_CUDA, {**index, "use_tf32": int(torch.backends.cudnn.allow_tf32)}),
+        (_CUDA, {**index, "use_tf32": 0}),
     ]  # fmt: skip
     present = runtime.get_available_providers()
     return [provider for provider in wanted if provider[0] in present] + [_CPU]

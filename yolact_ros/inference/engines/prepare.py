@@ -18,6 +18,7 @@ from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import Preset
 
 from .compilation import compile_network, resolve_compile
+from .float32 import Float32Network
 from .onnxruntime import OnnxNetwork
 from .protocol import EngineNetwork, RawNetwork
 
@@ -29,7 +30,7 @@ class PreparedNetwork(NamedTuple):
         engine: One of `yolact_ros.choices.ENGINES`, or what another network calls its own.
         network: The network.
         device: Where it takes its input and leaves its predictions.
-        precision: "fp32", "fp16" or "bf16": its arithmetic.
+        precision: "fp32", "tf32", "fp16" or "bf16": its arithmetic.
         dtype: Of its input.
         providers: Names of ONNX Runtime's execution providers; none in torch.
         compiled: Whether it goes through `torch.compile`.
@@ -83,9 +84,10 @@ def prepare_network(
         network = network.to(memory_format=torch.channels_last)
         if compiled:
             network = compile_network(network)
+        exact = chosen_device.type == "cuda" and dtype == torch.float32
         return PreparedNetwork(
             "torch",
-            network,
+            Float32Network(network, tf32=name == "tf32") if exact else network,
             chosen_device,
             name,
             dtype,

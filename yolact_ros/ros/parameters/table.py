@@ -65,7 +65,8 @@ class Settings:
     )
     precision: str = parameter(
         "auto",
-        "Arithmetic of the network. auto: fp16 on a GPU; on a CPU, bf16 if it has AMX, else fp32.",
+        "Arithmetic of the network. auto: fp16 on a GPU; on a CPU, bf16 if it has AMX, else fp32; "
+        "tf32: fp32 with products of 10 bits, on GPUs only.",
         choices=PRECISIONS,
     )
     resize: str = parameter(
