@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batch norms folded into the convolutions before them, for inference."""
+"""Convolutions that take in the batch norms and the ReLU behind them, for inference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from .backbone import ResNetBackbone
+from .convolution import ConvolutionRelu, ResidualBlock
 from .deformable import DeformableConv2d
+from .heads import JoinedHead, PredictionHead
 from .torchvision_backbone import TorchvisionBackbone
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -28,6 +30,8 @@ def fold_batch_norms(network: _Network) -> _Network:
     In evaluation mode a batch norm is a fixed scale and shift a channel, which the weight and the
     bias of the convolution before it can carry. A deformable convolution's sampling is left as it
     is: only its weight and bias change. Batch norms that do not follow a convolution alone stay.
+    Convolutions and the ReLU behind them become one module, which on a GPU is one kernel, and the
+    three outputs of the head one convolution.
 
     Args:
         network: A `Yolact` or a part of one; left as it is. Fold before converting to half
@@ -40,6 +44,7 @@ def fold_batch_norms(network: _Network) -> _Network:
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     with torch.no_grad():
         _fold(folded)
+        _fuse(folded)
     return folded
 
 
@@ -64,6 +69,28 @@ def _fold_attributes(parent: nn.Module, convolution: str, norm: str) -> None:
         # It wants no more of a convolution than its weight and bias.
         setattr(parent, convolution, fuse_conv_bn_eval(before, after))  # type: ignore[type-var]
         setattr(parent, norm, nn.Identity())
+
+
+def _fuse(module: nn.Module) -> None:
+    """Joins convolutions with the ReLU behind them, and the outputs of the head."""
+    if isinstance(module, TorchvisionBackbone):
+        return
+    if isinstance(module, nn.Sequential):
+        for name, follower in itertools.pairwise(list(module._modules)):
+            before, after = module._modules[name], module._modules[follower]
+            if isinstance(before, nn.Conv2d) and isinstance(after, nn.ReLU):
+                setattr(module, name, ConvolutionRelu(before))
+                setattr(module, follower, nn.Identity())
+    for name, child in module.named_children():
+        if isinstance(child, PredictionHead):
+            _fuse(child)
+            setattr(module, name, JoinedHead(child))
+        elif isinstance(child, BasicBlock | Bottleneck):
+            parts = [getattr(child, name, None) for name, _ in _RESIDUAL_PAIRS]
+            convolutions = [part for part in parts if part is not None]
+            setattr(module, name, ResidualBlock(convolutions, child.downsample))
+        else:
+            _fuse(child)
 
 
 def _fold_traced(body: fx.GraphModule) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .convolution import convolution_relu
+
 
 class FeaturePyramid(nn.Module):
     """Makes pyramid levels P3, P4 and so on of C3, C4 and C5.
@@ -42,7 +44,9 @@ class FeaturePyramid(nn.Module):
                 size = feature.shape[-2:]
                 x = x + F.interpolate(merged[-1], size=size, mode="bilinear", align_corners=False)
             merged.append(x)
-        levels = [F.relu(conv(x)) for conv, x in zip(self.pred_layers, merged, strict=True)]
+        levels = [
+            convolution_relu(conv, x) for conv, x in zip(self.pred_layers, merged, strict=True)
+        ]
         levels.reverse()
         for downsample in self.downsample_layers:
             levels.append(downsample(levels[-1]))

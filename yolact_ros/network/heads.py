@@ -92,6 +92,49 @@ class PredictionHead(nn.Module):
         )
 
 
+class JoinedHead(nn.Module):
+    """A `PredictionHead` for inference, whose three outputs are one convolution.
+
+    Args:
+        head: Its weights are copied.
+    """
+
+    def __init__(self, head: PredictionHead) -> None:
+        super().__init__()
+        layers = (head.bbox_layer, head.conf_layer, head.mask_layer)
+        self._components = (4, head.num_classes, head.prototypes)
+        self._channels = [layer.out_channels for layer in layers]
+        # Matrix units take channels by eights; there are 351 of COCO's classes.
+        padding = -sum(self._channels) % 8
+        first = head.bbox_layer
+        self.upfeature = head.upfeature
+        channels = sum(self._channels) + padding
+        self.output = nn.Conv2d(first.in_channels, channels, 3, padding=1).to(first.weight)
+        with torch.no_grad():
+            self.output.weight.copy_(_padded([layer.weight for layer in layers], padding))
+            biases = [layer.bias for layer in layers if layer.bias is not None]
+            self.output.bias.copy_(_padded(biases, padding))  # type: ignore[union-attr]
+        self.requires_grad_(False)
+
+    def forward(self, levels: list[Tensor]) -> HeadOutputs:
+        """See `PredictionHead.forward`."""
+        cells = [
+            self.output(self.upfeature(level)).permute(0, 2, 3, 1).flatten(1, 2) for level in levels
+        ]
+        joined = torch.cat(cells, dim=1)  # (B, cells of all levels, channels)
+        parts = joined[..., : sum(self._channels)].split(self._channels, dim=2)
+        offsets, class_logits, coefficients = (
+            part.reshape(len(joined), -1, components)
+            for part, components in zip(parts, self._components, strict=True)
+        )
+        return HeadOutputs(offsets, class_logits, torch.tanh(coefficients))
+
+
+def _padded(tensors: list[Tensor], padding: int) -> Tensor:
+    joined = torch.cat(tensors)
+    return torch.cat([joined, joined.new_zeros(padding, *joined.shape[1:])])
+
+
 def _convolutions(channels: int, count: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for _ in range(count):
