@@ -248,4 +248,5 @@ def test_what_waits_when_it_is_stopped_is_dropped():
     taker.go_on.release()
     taker.go_on.release()
     wait_until(lambda: taker.done == [1, 3])
-    assert answers == [True] and taker.hand_over.stop(timeout=5)
+    wait_until(lambda: answers == [True])
+    assert taker.hand_over.stop(timeout=5)

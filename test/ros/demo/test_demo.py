@@ -6,13 +6,13 @@ import re
 import cv2
 import pytest
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(400)  # a busy machine shows fewer of the frames it is asked for
 
 
 def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     picture = tmp_path / "out" / "overlay.png"
     demo = start("yolact_ros.ros.demo", "--output", picture, "--frames", "120")
-    code = demo.process.wait(120)
+    code = demo.process.wait(300)
     print(demo.output)
     assert code == 0
     assert len(demo.lines(r"frames .* Hz  age p50")) >= 3
@@ -25,7 +25,7 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
 def test_demo_of_several_cameras_agrees_with_the_truth_of_each(start, tmp_path):
     picture = tmp_path / "overlay.png"
     demo = start("yolact_ros.ros.demo", "--cameras", "2", "--output", picture)
-    code = demo.process.wait(140)
+    code = demo.process.wait(300)
     print(demo.output)
     assert code == 0
     for name, width, height in (("front", 640, 480), ("rear", 480, 360)):
