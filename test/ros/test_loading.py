@@ -5,6 +5,7 @@ import dataclasses
 import threading
 
 import pytest
+import torch
 
 from yolact_ros.ros import loading
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
@@ -13,6 +14,8 @@ SETTINGS = Settings.from_values({spec.name: spec.default for spec in PARAMETERS}
 
 
 class FakeSegmenter:
+    device = torch.device("cpu")
+
     def __init__(self, **options):
         self.options = options
         self.threads = {threading.current_thread()}
@@ -36,6 +39,12 @@ def test_a_compiled_network_runs_every_size_of_batch_first(monkeypatch):
     monkeypatch.setattr(loading, "Segmenter", FakeSegmenter)
     settings = dataclasses.replace(SETTINGS, compile=True, max_batch=2)
     assert loading.load_segmenter(settings, cameras=3).batches == [1, 2]
+
+
+def test_a_gpu_records_every_size_of_batch_first(monkeypatch):
+    monkeypatch.setattr(loading, "Segmenter", FakeSegmenter)
+    monkeypatch.setattr(FakeSegmenter, "device", torch.device("cuda:0"))
+    assert loading.load_segmenter(SETTINGS, cameras=4).batches == [1, 2, 3, 4]
 
 
 def test_what_loading_raises_comes_through(monkeypatch):

@@ -33,8 +33,7 @@ def assemble_instances(
         class_names: The preset's, by class id.
 
     Returns:
-        N instances, in the order of the detections. Masks may be empty; they are views of one
-        buffer.
+        N instances, in the order of the detections. Masks may be empty.
     """
     height, width = image_size
     packed = assemble_masks(prototypes, detections.coefficients, detections.boxes, image_size)
@@ -82,9 +81,9 @@ def download(
 
 
 def split_masks(
-    rectangles: npt.NDArray[np.int32], bits: npt.NDArray[np.uint8]
+    rectangles: npt.NDArray[np.int64], bits: npt.NDArray[np.uint8]
 ) -> tuple[PackedMask, ...]:
-    """Split `yolact_ros.ops.masks.PackedMasks` on the host into masks, views of its buffer.
+    """Split `yolact_ros.ops.masks.PackedMasks` on the host into masks, each with bytes of its own.
 
     Raises:
         InputError: A mask did not fit into the buffer.
@@ -96,7 +95,8 @@ def split_masks(
                 f"bits: expected room for every mask, got {bits.size} bytes, too few for all"
             )
         step = (width + 7) // 8
-        data = bits[start : start + height * step]
+        # A copy: one kept mask must not keep those of the whole frame.
+        data = bits[start : start + height * step].copy()
         masks.append(PackedMask(x, y, width, height, step, data))
     return tuple(masks)
 

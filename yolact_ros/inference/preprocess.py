@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from yolact_ros.choices import CHANNEL_ORDERS, RESIZE_KINDS
 from yolact_ros.errors import InputError, expect_one_of
-from yolact_ros.ops.resize import NormalizedResize
+from yolact_ros.ops.kernels import works
+from yolact_ros.ops.resize import NormalizedResize, normalization_factors
+from yolact_ros.ops.resize_kernel import resize_into
 from yolact_ros.presets import Preset
 
 _COARSEST_STRIDE = 32
@@ -78,6 +80,7 @@ class Preprocessor:
         self._fit = resize == "fit"
         self._normalization = preset.normalization
         self._resize = functools.lru_cache(_SIZES_KEPT)(self._make_resize)
+        self._kernel = self._make_kernel() if device.type == "cuda" else None
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the network's input for an image of that size."""
@@ -120,6 +123,20 @@ class Preprocessor:
         # (B, h, w, 3) in memory is (B, 3, h, w) with channels last.
         return stacked.to(self._dtype).permute(0, 3, 1, 2)
 
+    def place(self, frame: Tensor, channel_order: str, place: Tensor) -> None:
+        """Write an image, resized and normalised, into its place of a batch.
+
+        Args:
+            frame: (H, W, 3) uint8 on the device, contiguous.
+            channel_order: "bgr" or "rgb".
+            place: (3, h, w) of a batch with channels last.
+        """
+        rows = place.permute(1, 2, 0)
+        if self._kernel is None:
+            rows.copy_(self._resize((frame.shape[0], frame.shape[1]), channel_order)(frame))
+        else:
+            self._kernel(frame, rows, reverse=channel_order == "bgr")
+
     def _make_resize(self, size: tuple[int, int], channel_order: str) -> NormalizedResize:
         return NormalizedResize(
             size,
@@ -129,6 +146,31 @@ class Preprocessor:
             std=self._normalization.std,
             device=self._device,
         )
+
+    def _make_kernel(self) -> Callable[..., None] | None:
+        """The kernel that does all of it in one launch; None if it cannot be built here."""
+        scale, shift = normalization_factors(
+            self._normalization.mean, self._normalization.std, self._device
+        )
+        kernel = functools.partial(resize_into, scale=scale, shift=shift)
+        frame = torch.arange(7 * 5 * 3, dtype=torch.uint8, device=self._device).view(7, 5, 3)
+
+        def small_case() -> Tensor:
+            place = torch.zeros(4, 9, 3, device=self._device)
+            kernel(frame, place, reverse=True)
+            return place
+
+        def plain() -> Tensor:
+            return NormalizedResize(
+                (7, 5),
+                (4, 9),
+                channels=(2, 1, 0),
+                mean=self._normalization.mean,
+                std=self._normalization.std,
+                device=self._device,
+            )(frame)
+
+        return kernel if works("resizing on a GPU", small_case, plain) else None
 
 
 def _as_tensor(image: npt.NDArray[np.uint8]) -> Tensor:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from yolact_ros.inference.device import device_guard
 from yolact_ros.inference.engines.prepare import PreparedNetwork, prepare_network
 from yolact_ros.inference.engines.protocol import EngineNetwork
-from yolact_ros.inference.gpu.graph import CudaGraph
+from yolact_ros.inference.gpu.graph import CudaGraphs
 from yolact_ros.inference.gpu.path import GpuPath
 from yolact_ros.network import Yolact
+from yolact_ros.ops.masks import TorchSteps
+from yolact_ros.ops.masks.steps import device_steps
 from yolact_ros.presets import Preset
 from yolact_ros.structures import Instances
 
@@ -29,11 +31,14 @@ def make_path(prepared: PreparedNetwork, preprocessor: Preprocessor) -> Segmenta
     """The path for the device that the network is on."""
     if prepared.device.type != "cuda":
         return PlainPath(prepared, preprocessor)
-    if not prepared.cuda_graphs:
-        return GpuPath(prepared, preprocessor)
-    pool = torch.cuda.graph_pool_handle()
-    capture = functools.partial(CudaGraph, device=prepared.device, pool=pool)
-    return GpuPath(prepared, preprocessor, capture)
+    steps = device_steps(prepared.device)
+    return GpuPath(
+        prepared,
+        preprocessor,
+        CudaGraphs(prepared.device) if prepared.cuda_graphs else None,
+        # Torch's operations take time for all the room there is: they wait to hear the need.
+        None if isinstance(steps, TorchSteps) else steps,
+    )
 
 
 class Segmenter:
@@ -55,17 +60,18 @@ class Segmenter:
             the preset nor the file has them; empty otherwise.
         engine: What runs the network: "torch" or "onnxruntime".
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
-        precision: "auto" (fp16 on CUDA, bf16 on a CPU with AMX, fp32 elsewhere), "fp32", "fp16" or
-            "bf16". Decoding, boxes and masks are always computed in fp32. An exported file has a
-            precision of its own, which "auto" takes.
+        precision: "auto" (fp16 on CUDA, bf16 on a CPU with AMX, fp32 elsewhere), "fp32", "tf32"
+            (CUDA only: torch's own fp32 there, with products of 10 bits), "fp16" or "bf16".
+            Decoding, boxes and masks are always computed in fp32. An exported file has a precision
+            of its own, which "auto" takes.
         resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`. An
             exported file only takes "square".
         compile: Whether the network goes through `torch.compile`: "off", "on" or "auto". "auto"
             compiles where it is faster and can work: on a CPU with a C++ compiler, in fp32. The
             first call with each input size then takes about a minute.
         cuda_graphs: Whether to replay recorded CUDA graphs instead of starting kernels one by one,
-            from the third call with the same image sizes on (`warm_up` records at once). Takes GPU
-            memory for up to sixteen combinations of image sizes. Other engines do without.
+            from the third call with as many images on (`warm_up` records at once). Takes GPU memory
+            for up to sixteen numbers of images. Other engines do without.
         score_threshold, max_instances, nms, nms_iou, classes, rescoring: See `SegmenterOptions`.
         make_path: Makes what runs the stages from image to instances; replace it to run a CUDA
             path elsewhere, as the tests do.
@@ -75,7 +81,7 @@ class Segmenter:
         engine: What runs the network: "torch" or "onnxruntime".
         providers: Names of the ONNX Runtime execution providers in use, the preferred one first.
         device: The torch device that it runs on.
-        precision: "fp32", "fp16" or "bf16".
+        precision: "fp32", "tf32", "fp16" or "bf16".
         compiled: Whether the network goes through `torch.compile`.
         timings: Milliseconds that each stage of the last call took, by the names in
             `yolact_ros.inference.timing.STAGES`: preprocess, network, decode and masks, and on CUDA
@@ -140,8 +146,10 @@ class Segmenter:
         self.precision = prepared.precision
         self.compiled = prepared.compiled
         self.options = options
-        self._preprocessor = Preprocessor(self.preset, self.device, prepared.dtype, resize)
-        self._path = make_path(prepared, self._preprocessor)
+        with device_guard(self.device):
+            self._preprocessor = Preprocessor(self.preset, self.device, prepared.dtype, resize)
+        with device_guard(self.device):
+            self._path = make_path(prepared, self._preprocessor)
         self.timings: dict[str, float] = {}
 
     @property
@@ -192,7 +200,9 @@ class Segmenter:
                 tuple(orders[index] for index in indices),
                 options,
             )
-            found.update(zip(indices, self._path.segment(batch, clock), strict=True))
+            # Streams, events and kernels are those of the current device, not of the tensors'.
+            with device_guard(self.device):
+                found.update(zip(indices, self._path.segment(batch, clock), strict=True))
         self.timings = clock.milliseconds
         return [found[index] for index in range(len(images))]
 
@@ -204,15 +214,17 @@ class Segmenter:
         batch: int = 1,
         channel_order: str = "bgr",
     ) -> None:
-        """Prepare for images of one size, so that the first real one is fast.
+        """Prepare for a number of images, so that the first real ones are fast.
 
-        On CUDA this records the graph, on a CPU it compiles the network if that is wanted.
+        On CUDA this records the graph, which serves images of all sizes that become the same input;
+        on a CPU it compiles the network if that is wanted.
 
         Args:
-            image_size: (height, width) in pixels.
+            image_size: (height, width) in pixels. With `resize="square"` it does not matter.
             batch: Images in a call.
             channel_order: "bgr" or "rgb".
         """
         images = [np.full((*image_size, 3), 128, dtype=np.uint8)] * batch
-        self._path.prepare(Batch(images, channel_orders(channel_order, batch), self.options))
+        with device_guard(self.device):
+            self._path.prepare(Batch(images, channel_orders(channel_order, batch), self.options))
         self(images, channel_order)

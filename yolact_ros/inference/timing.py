@@ -12,9 +12,6 @@ import torch
 STAGES = ("upload", "preprocess", "network", "decode", "masks", "download")
 """The stages of a call, in order. A CPU has neither uploads nor downloads."""
 
-_HAS_EXTERNAL_EVENTS = "external" in (torch.cuda.Event.__doc__ or "")
-"""Whether torch can time within a graph; otherwise the next mark outside gets its time."""
-
 
 class StageClock:
     """Wall time of consecutive stages, with a GPU's queue emptied between them."""
@@ -41,6 +38,9 @@ class StageClock:
 class Marks:
     """Ends of stages on the GPU's own time line, which nothing waits for; wall time on a CPU.
 
+    Where torch cannot time within a graph (before 2.7), the stages in it have no time of their own:
+    the next one outside gets it.
+
     Args:
         device: Where the stages run.
         graphed: Stages whose end a CUDA graph records.
@@ -48,22 +48,29 @@ class Marks:
 
     def __init__(self, device: torch.device, graphed: Iterable[str]) -> None:
         self._cuda = device.type == "cuda"
-        self._graphed = frozenset(graphed)
+        self._graphed = frozenset(graphed) if self._cuda else frozenset()
+        self._external = bool(self._graphed) and _has_external_events()
         self._events: dict[str, torch.cuda.Event] = {}
         self._times: dict[str, float] = {}
+        self._marked: set[str] = set()
+
+    def begin(self, stage: str) -> None:
+        """Mark the start of the clock for the stages of another call."""
+        # A graph marks its stages at each replay without a word of it here.
+        self._marked = set(self._graphed & self._events.keys()) if self._external else set()
+        self.record(stage)
 
     def record(self, stage: str) -> None:
         """Mark the end of a stage in the current stream, or in the graph being captured."""
         if not self._cuda:
             self._times[stage] = time.perf_counter() * 1000
-            return
-        if stage in self._graphed and not _HAS_EXTERNAL_EVENTS:
-            return
-        if stage not in self._events:
-            # An external event is a node of the graph, which each replay records again.
-            external = {"external": True} if stage in self._graphed else {}
-            self._events[stage] = torch.cuda.Event(enable_timing=True, **external)
-        self._events[stage].record()
+        elif stage in self._graphed and not self._external:
+            if torch.cuda.is_current_stream_capturing():
+                return
+            self._event(stage).record()
+        else:
+            self._event(stage).record()
+        self._marked.add(stage)
 
     def durations(self, order: Iterable[str]) -> dict[str, float]:
         """Milliseconds of each stage but the first, whose mark starts the clock.
@@ -73,11 +80,25 @@ class Marks:
         Args:
             order: The stages in the order in which they were marked.
         """
-        marked = self._events if self._cuda else self._times
         taken = {}
-        for before, stage in itertools.pairwise(stage for stage in order if stage in marked):
+        for before, stage in itertools.pairwise(stage for stage in order if stage in self._marked):
             if self._cuda:
                 taken[stage] = self._events[before].elapsed_time(self._events[stage])
             else:
                 taken[stage] = self._times[stage] - self._times[before]
         return taken
+
+    def _event(self, stage: str) -> torch.cuda.Event:
+        if stage not in self._events:
+            # An external event is a node of the graph, which each replay records again.
+            external = {"external": True} if self._external and stage in self._graphed else {}
+            self._events[stage] = torch.cuda.Event(enable_timing=True, **external)
+        return self._events[stage]
+
+
+def _has_external_events() -> bool:
+    try:
+        torch.cuda.Event(external=True)
+    except TypeError:
+        return False
+    return True

@@ -46,10 +46,7 @@ class NormalizedResize:
             (right[:, None] * count + order).reshape(-1).to(device),
             across.repeat_interleave(count).to(device),
         )
-        deviation = torch.tensor(list(std), dtype=torch.float64)
-        self._scale = deviation.reciprocal().float().to(device)
-        self._shift = (-torch.tensor(list(mean), dtype=torch.float64) / deviation).float()
-        self._shift = self._shift.to(device)
+        self._scale, self._shift = normalization_factors(mean, std, device)
 
     def __call__(self, image: Tensor) -> Tensor:
         """(H, W, C) uint8 to (h, w, C) float32."""
@@ -61,6 +58,15 @@ class NormalizedResize:
         before = rows.index_select(1, left)
         resized = before.lerp_(rows.index_select(1, right), across.expand_as(before))
         return torch.addcmul(self._shift, resized.view(len(top), -1, len(self._scale)), self._scale)
+
+
+def normalization_factors(
+    mean: Sequence[float], std: Sequence[float], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Scale and shift, (C,) float32 each, by which `(x - mean) / std` is `x * scale + shift`."""
+    deviation = torch.tensor(list(std), dtype=torch.float64)
+    shift = -torch.tensor(list(mean), dtype=torch.float64) / deviation
+    return deviation.reciprocal().float().to(device), shift.float().to(device)
 
 
 def _taps(size: int, output_size: int) -> tuple[Tensor, Tensor, Tensor]:

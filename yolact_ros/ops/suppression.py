@@ -190,11 +190,16 @@ def _no_better_overlap(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
 
 def _pairwise_iou(boxes: Tensor) -> Tensor:
     """(..., N, 4) to (..., N, N)."""
-    top_left = torch.maximum(boxes[..., :, None, :2], boxes[..., None, :, :2])
-    bottom_right = torch.minimum(boxes[..., :, None, 2:], boxes[..., None, :, 2:])
-    intersection = (bottom_right - top_left).clamp_(min=0).prod(dim=-1)
-    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    intersection = _pairwise_overlap(x1, x2).mul_(_pairwise_overlap(y1, y2))
+    area = (x2 - x1) * (y2 - y1)
     return intersection / (area[..., :, None] + area[..., None, :] - intersection)
+
+
+def _pairwise_overlap(start: Tensor, end: Tensor) -> Tensor:
+    """Lengths (..., N, N) that intervals (..., N) share."""
+    first = torch.maximum(start[..., :, None], start[..., None, :])
+    return (torch.minimum(end[..., :, None], end[..., None, :]) - first).clamp_(min=0)
 
 
 def _best_first(candidates: Tensor, classes: Tensor, scores: Tensor) -> Kept:

@@ -60,8 +60,9 @@ def _load(settings: Settings, cameras: int, on_step: Callable[[str], None]) -> S
         **dataclasses.asdict(segmenter_options(settings)),
     )
     most = largest_batch(settings, cameras)
-    # The first run is slow on a GPU; with `compile`, the first run of each size is.
-    for batch in range(1, most + 1) if settings.compile else sorted({1, most}):
+    # With `compile` and on a GPU, whose graphs are recorded then, the first run of each size is slow.
+    each = settings.compile or segmenter.device.type == "cuda"
+    for batch in range(1, most + 1) if each else sorted({1, most}):
         verb = "compiling the network for" if settings.compile else "running the network once with"
         on_step(f"{verb} a batch of {batch}")
         segmenter.warm_up(batch=batch)

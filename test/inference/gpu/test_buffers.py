@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.inference.gpu.buffers import download, upload
-
-DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+from yolact_ros.inference.gpu import buffers
+from yolact_ros.inference.gpu.buffers import Staging
+from yolact_testing.networks import parametrize_device
 
 
 def random_images(seed):
@@ -15,37 +15,36 @@ def random_images(seed):
     return one, generator.integers(0, 256, (8, 6, 3), dtype=np.uint8)[::2, ::-1]
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_arrays_arrive_one_behind_the_other(device):
-    targets = []
-    for seed in range(50):  # none of which waits for the one before
-        targets.append(torch.zeros(4 * 5 * 3 + 4 * 6 * 3, dtype=torch.uint8, device=device))
-        upload(random_images(seed), targets[-1])
-    for seed, target in enumerate(targets):
-        one, other = random_images(seed)
-        np.testing.assert_array_equal(target[:60].view(4, 5, 3).cpu(), one)
-        np.testing.assert_array_equal(target[60:].view(4, 6, 3).cpu(), other)
+@parametrize_device
+def test_arrays_arrive_in_their_shapes(device):
+    staging = Staging(torch.device(device))
+    for seed in range(50):
+        images = random_images(seed)[: 1 + seed % 2]
+        for tensor, image in zip(staging.upload(images), images, strict=True):
+            assert tensor.device.type == device
+            np.testing.assert_array_equal(tensor.cpu(), image)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@parametrize_device
 def test_what_is_uploaded_does_not_change_with_the_array(device):
-    array, target = np.ones(10, np.uint8), torch.zeros(10, dtype=torch.uint8, device=device)
-    upload([array], target)
+    array = np.ones(10, np.uint8)
+    [tensor] = Staging(torch.device(device)).upload([array])
     array[:] = 7
-    assert target.tolist() == [1] * 10
+    assert tensor.tolist() == [1] * 10
 
 
-def test_a_target_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"target: expected \(10,\) uint8, got \(9,\) torch.uint8"):
-        upload([np.ones(10, np.uint8)], torch.zeros(9, dtype=torch.uint8))
+@parametrize_device
+@pytest.mark.parametrize("most_pinned", [1, 1 << 24])
+def test_downloads_of_all_sizes(device, most_pinned, monkeypatch):
+    monkeypatch.setattr(buffers, "_MOST_PINNED", most_pinned)
+    staging = Staging(torch.device(device))
+    for size in (0, 1, 7, 1000, 3):
+        source = torch.arange(size, device=device).to(torch.uint8)
+        np.testing.assert_array_equal(staging.download(source), source.cpu())
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_downloads_keep_shape_and_type_and_stay(device):
-    source = torch.arange(6, dtype=torch.float32, device=device).view(2, 3)
-    first = download(source)
-    source.fill_(9)
-    second = download(source)
-    assert first.tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert second.dtype == torch.float32 and (second == 9).all()
-    assert not first.is_pinned()
+def test_buffers_follow_the_frames():
+    staging = Staging(torch.device("cpu"))
+    for size in (1000, 10_000, 100):
+        staging.upload([np.zeros(size, np.uint8)])
+        assert size <= len(staging._up) <= 4 * (size + 255)

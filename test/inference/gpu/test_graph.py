@@ -4,13 +4,16 @@
 import contextlib
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from yolact_ros.inference import segmenter
-from yolact_ros.inference.gpu.buffers import download
-from yolact_ros.inference.gpu.graph import CudaGraph
+from yolact_ros.inference.gpu import buffers
+from yolact_ros.inference.gpu.buffers import Staging
+from yolact_ros.inference.gpu.graph import CudaGraphs, is_passing
 from yolact_ros.inference.timing import Marks
+from yolact_ros.ops.masks import TorchSteps
 
 CUDA = torch.device("cuda:0")
 
@@ -21,8 +24,8 @@ def asked(monkeypatch):
     asked = []
 
     class Stream:
-        def __init__(self, name="side"):
-            self.name = name
+        def __init__(self, device=None):
+            self.name = "main" if device is None else f"side of {device}"
 
         def wait_stream(self, other):
             asked.append(f"{self.name} waits for {other.name}")
@@ -46,6 +49,9 @@ def asked(monkeypatch):
             self.at = len(asked)
             asked.append(f"record {self.number}")
 
+        def synchronize(self):
+            asked.append(f"wait for event {self.number}")
+
         def elapsed_time(self, later):
             return later.at - self.at
 
@@ -55,23 +61,27 @@ def asked(monkeypatch):
         yield
         asked.append(f"end {name}")
 
-    main = Stream("main")
-    empty = torch.empty
+    main = Stream()
+    empty, zeros = torch.empty, torch.zeros
     for name, stand_in in {
         "Stream": Stream,
         "CUDAGraph": Graph,
         "Event": Event,
         "current_stream": lambda *device: main,
         "stream": lambda stream: within(stream.name),
-        "graph": lambda graph, pool, **how: within(f"capture into {pool}"),
-        "device": lambda device: contextlib.nullcontext(),
+        "graph": lambda graph, pool, stream, **how: within(f"{pool} in {stream.name}"),
+        "graph_pool_handle": lambda: "pool",
+        "set_stream": lambda stream: asked.append(f"set {stream.name}"),
+        "device": lambda device: within(str(device)),
+        "is_current_stream_capturing": lambda: "capturing" in asked,
     }.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
-    monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **how: empty(*size, **how))
+    monkeypatch.setattr(torch, "empty", lambda *size, pin_memory=False, **how: empty(*size))
+    monkeypatch.setattr(torch, "zeros", lambda *size, **how: zeros(*size))
     return asked
 
 
-def test_a_step_is_warmed_up_captured_once_and_replayed(asked):
+def test_a_step_is_warmed_up_and_captured_in_one_stream_of_its_device(asked):
     outputs = []
 
     def step():
@@ -79,53 +89,135 @@ def test_a_step_is_warmed_up_captured_once_and_replayed(asked):
         outputs.append(object())
         return outputs[-1]
 
-    graph = CudaGraph(step, CUDA, pool="pool")
+    device = torch.device("cuda:1")
+    graphs = CudaGraphs(device)
+    asked.clear()
+    replay = graphs(step)
+    side = "side of cuda:1"
     assert asked == [
-        "side waits for main", "begin side", *["step"] * 3, "end side", "main waits for side",
-        "begin capture into pool", "step", "end capture into pool",
+        "begin cuda:1", f"{side} waits for main", f"begin {side}", *["step"] * 3, f"end {side}",
+        f"begin pool in {side}", "step", f"end pool in {side}",
+        "set main", f"main waits for {side}", "end cuda:1",
     ]  # fmt: skip
     asked.clear()
-    assert graph() is graph() is outputs[-1]
+    assert replay() is replay() is outputs[-1]
     assert asked == ["replay", "replay"]
 
 
+def test_memory_is_shared_for_as_long_as_graphs_are_made(asked):
+    CudaGraphs(CUDA)
+    # A graph that no plan ever drops: with its last graph the pool would be gone, too.
+    assert [line for line in asked if "pool" in line] == [
+        "begin pool in side of cuda:0", "end pool in side of cuda:0",
+    ]  # fmt: skip
+
+
+def test_the_stream_is_the_one_before_when_a_capture_fails(asked):
+    graphs = CudaGraphs(CUDA)
+    asked.clear()
+
+    def step():
+        asked.append("step")
+        if asked.count("step") > 3:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    with pytest.raises(RuntimeError, match="not permitted"):
+        graphs(step)
+    assert asked[-1] == "set main"
+    graphs(lambda: None)  # and the next one is not shut out
+
+
+def test_reasons_that_pass():
+    assert is_passing(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert is_passing(RuntimeError("Only one capture may be underway at a time."))
+    assert not is_passing(RuntimeError("operation not permitted when stream is capturing"))
+
+
 @pytest.mark.parametrize("graphs", [False, True])
-def test_the_segmenter_captures_steps_if_it_is_to(graphs, monkeypatch):
+@pytest.mark.parametrize("steps", [TorchSteps(), "kernels"])
+def test_the_segmenter_captures_steps_if_it_is_to(graphs, steps, monkeypatch):
     monkeypatch.setattr(segmenter, "GpuPath", lambda *parts: parts)
-    monkeypatch.setattr(segmenter, "CudaGraph", lambda step, device, pool: (step, device, pool))
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
+    monkeypatch.setattr(segmenter, "CudaGraphs", lambda device: f"graphs on {device}")
+    monkeypatch.setattr(segmenter, "device_steps", lambda device: steps)
     prepared = SimpleNamespace(device=CUDA, cuda_graphs=graphs)
-    of, preprocessor, *captures = segmenter.make_path(prepared, "preprocessor")
-    assert (of, preprocessor) == (prepared, "preprocessor")
-    assert [capture("step") for capture in captures] == [("step", CUDA, "pool")] * graphs
+    assert segmenter.make_path(prepared, "preprocessor") == (
+        prepared,
+        "preprocessor",
+        "graphs on cuda:0" if graphs else None,
+        "kernels" if steps == "kernels" else None,
+    )
 
 
 def test_marks_are_events_between_which_the_gpu_counts(asked):
     marks = Marks(CUDA, graphed=["network"])
     order = ("start", "upload", "network", "masks", "download")
-    for _ in range(2):  # the same events again in the next call
+
+    def stages(record_network):
         asked.clear()
-        for stage in order[:3]:
-            marks.record(stage)
+        marks.begin("start")
+        for stage in order[1:3]:
             asked.extend(["work"] * len(stage))
-        assert [entry for entry in asked if entry.startswith("record")] == [
-            "record 0", "record 1", "record 2",
-        ]  # fmt: skip
-        external = asked.count("2 is external")
+            if stage != "network" or record_network:
+                marks.record(stage)
+
+    for _ in range(2):  # the same events again in the next call
+        stages(record_network=True)
+        records = [entry for entry in asked if entry.startswith("record")]
+        assert len(records) == len(set(records)) == 3
+        external = [entry for entry in asked if entry.endswith("is external")]
         # From the end of one stage to that of the next.
-        assert marks.durations(order) == {"upload": 6, "network": 7 + external}
-    assert external == 0
+        assert marks.durations(order) == {"upload": 7, "network": 8 + len(external)}
+    assert not external
+    stages(record_network=False)  # a graph does it
+    assert set(marks.durations(order)) == {"upload", "network"}
 
 
-def test_a_download_is_read_only_when_it_has_ended(asked):
-    class OnCuda(torch.Tensor):
-        is_cuda = True
+def test_marks_where_torch_cannot_time_within_a_graph(asked, monkeypatch):
+    event = torch.cuda.Event
+    monkeypatch.setattr(torch.cuda, "Event", lambda enable_timing: event(enable_timing))
+    marks = Marks(CUDA, graphed=["network"])
+    for _ in range(2):
+        asked.clear()
+        for stage in ("start", "network", "masks"):
+            (marks.begin if stage == "start" else marks.record)(stage)
+        assert set(marks.durations(("start", "network", "masks"))) == {"network", "masks"}
+    asked.append("capturing")
+    marks.record("network")
+    assert asked[-1] == "capturing"
+    asked.clear()
+    marks.begin("start")  # and the graph is replayed
+    marks.record("masks")
+    assert set(marks.durations(("start", "network", "masks"))) == {"masks"}
 
-        @classmethod
-        def __torch_function__(cls, function, types, args=(), kwargs=None):
-            if function is torch.Tensor.copy_:
-                asked.append("copy")
-            return super().__torch_function__(function, types, args, kwargs)
 
-    assert download(torch.arange(3).as_subclass(OnCuda)).tolist() == [0, 1, 2]
+class OnCuda(torch.Tensor):
+    """Tells of copies, and says that it is on a GPU."""
+
+    asked: list
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.copy_:
+            cls.asked.append("copy")
+        return super().__torch_function__(function, types, args, kwargs)
+
+
+def test_a_download_is_read_only_when_it_has_ended(asked, monkeypatch):
+    monkeypatch.setattr(OnCuda, "asked", asked, raising=False)
+    staging = Staging(CUDA)
+    asked.clear()
+    source = torch.arange(3).to(torch.uint8).as_subclass(OnCuda)
+    assert staging.download(source).tolist() == [0, 1, 2]
     assert asked == ["copy", "wait for main"]
+
+
+def test_a_buffer_is_written_only_when_its_upload_has_ended(asked, monkeypatch):
+    copyto = np.copyto
+    monkeypatch.setattr(
+        buffers.np, "copyto", lambda *parts: (asked.append("write"), copyto(*parts))
+    )
+    staging = Staging(CUDA)
+    asked.clear()
+    for _ in range(2):
+        staging.upload([np.zeros(3, np.uint8)])
+    assert asked == ["wait for event 0", "write", "record 0"] * 2

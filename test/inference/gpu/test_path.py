@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from yolact_ros.inference import Segmenter
-from yolact_ros.inference.gpu.graph import CudaGraph
+from yolact_ros.inference.gpu import path as gpu_path
+from yolact_ros.inference.gpu import step as gpu_step
 from yolact_ros.inference.gpu.path import GpuPath
-from yolact_ros.ops.masks import assemble_masks
-from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device
+from yolact_ros.ops.masks import TorchSteps
 from yolact_ros.presets import get_preset
 from yolact_testing.networks import random_network
 from yolact_testing.pictures import noise as fine_noise
@@ -26,10 +26,10 @@ class Replay:
     def __init__(self, function):
         self._function = function
         self._output = function()
-        self.calls = 0
+        self.frames = 0
 
     def __call__(self):
-        self.calls += 1
+        self.frames += 1
         for place, value in zip(self._output, self._function(), strict=True):
             place.copy_(value)
         return self._output
@@ -43,6 +43,23 @@ class Recorder:
         self.captured.append(Replay(function))
         return self.captured[-1]
 
+    @property
+    def frames(self):
+        """How many frames each graph served; two more each were its proof."""
+        return [replay.frames - 2 for replay in self.captured]
+
+
+class OfWhatIsUsed(TorchSteps):
+    """Torch's steps, which else take the time of the whole room."""
+
+    def pack(self, logits, regions, size):
+        packed, bounds = super().pack(logits, regions, int(regions.starts[-1]))
+        return torch.nn.functional.pad(packed, (0, size - len(packed))), bounds
+
+    def trim(self, packed, regions, rectangles):
+        used = super().trim(packed[: int(regions.starts[-1])], regions, rectangles)
+        return torch.nn.functional.pad(used, (0, len(packed) - len(used)))
+
 
 @pytest.fixture(scope="module")
 def network():
@@ -53,10 +70,10 @@ def network():
     return network
 
 
-def segmenters(network, capture, *, assemble=assemble_masks, **options):
+def segmenters(network, capture, *, mask_steps=None, **options):
     """One with the plain path, one with that of a GPU."""
     plain = Segmenter(network=network, device="cpu", precision="fp32", **options)
-    make_path = functools.partial(GpuPath, capture=capture, assemble=assemble)
+    make_path = functools.partial(GpuPath, capture=capture, mask_steps=mask_steps)
     gpu = Segmenter(network=network, device="cpu", precision="fp32", make_path=make_path, **options)
     return plain, gpu
 
@@ -65,7 +82,7 @@ def noise(height, width, seed=0):
     return fine_noise(height, width, seed, block=8)
 
 
-def assert_equal(found, expected):
+def assert_equal(found, expected, differing_pixels=0.0):
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert one.image_size == other.image_size
@@ -76,7 +93,12 @@ def assert_equal(found, expected):
         assert (one.mask_scores is None) == (other.mask_scores is None)
         if one.mask_scores is not None:
             np.testing.assert_allclose(one.mask_scores, other.mask_scores, rtol=0, atol=1e-5)
-        np.testing.assert_array_equal(one.masks, other.masks)
+        assert (one.masks != other.masks).mean() <= differing_pixels if len(one) else True
+
+
+def assert_near(found, expected):
+    """As `assert_equal`, but for the sigmoid of masks, which torch's steps round in another way."""
+    assert_equal(found, expected, differing_pixels=1e-4)
 
 
 @pytest.mark.parametrize("rescoring", ["published", "product", "class"])
@@ -91,7 +113,7 @@ def test_it_finds_what_the_plain_path_finds(network, nms, rescoring):
         assert len(expected[0]) > 3
         assert (expected[0].mask_scores is None) == (rescoring == "class")
     # The exact one has no fixed shapes and takes the plain path.
-    assert [replay.calls for replay in recorder.captured] == ([] if nms == "exact" else [2])
+    assert recorder.frames == ([] if nms == "exact" else [2])
 
 
 @pytest.mark.slow
@@ -125,20 +147,36 @@ def test_options_change_without_another_graph_unless_shapes_do(network):
 
 
 @pytest.mark.slow
-def test_a_graph_is_made_for_each_batch_and_channel_order(network):
+def test_a_graph_serves_images_of_all_sizes_and_channel_orders(network):
     recorder = Recorder()
-    plain, gpu = segmenters(network, recorder)
+    plain, gpu = segmenters(network, recorder, mask_steps=OfWhatIsUsed())
     images = [noise(40, 50, 1), noise(70, 30, 2)]
     for _ in range(3):
-        assert_equal(gpu(images), plain(images))
-        assert_equal(gpu(images[::-1]), plain(images[::-1]))
-        assert_equal(gpu(images[0]), plain(images[0]))
-        assert_equal(gpu(images[0], channel_order="rgb"), plain(images[0], channel_order="rgb"))
-    assert len(recorder.captured) == 4
-    assert_equal(
-        gpu([noise(40, 50, 5), noise(70, 30, 6)]), plain([noise(40, 50, 5), noise(70, 30, 6)])
-    )
-    assert len(recorder.captured) == 4
+        assert_near(gpu(images), plain(images))
+        assert_near(gpu(images[::-1]), plain(images[::-1]))
+        assert_near(gpu(images[0]), plain(images[0]))
+        assert_near(gpu(images[0], channel_order="rgb"), plain(images[0], channel_order="rgb"))
+        assert_near(gpu(images, ["rgb", "bgr"]), plain(images, ["rgb", "bgr"]))
+    assert len(recorder.captured) == 2  # one for each number of images
+    others = [noise(120, 90, 5), noise(33, 200, 6)]
+    assert_near(gpu(others), plain(others))
+    assert len(recorder.captured) == 2
+
+
+@pytest.mark.slow
+def test_cameras_of_many_sizes_need_a_graph_for_each_number_of_them(network):
+    recorder = Recorder()
+    _, gpu = segmenters(network, recorder)
+    generator = np.random.default_rng(0)
+    images = [noise(20 + 7 * i, 60 - 5 * i, i) for i in range(5)]
+    counts = set()
+    for _ in range(150):
+        batch = [image for image in images if generator.random() < 0.5]
+        counts.add(len(batch))
+        if batch:
+            gpu(batch)
+    assert counts == {0, 1, 2, 3, 4, 5}
+    assert len(recorder.captured) == 5
 
 
 @pytest.mark.slow
@@ -152,105 +190,262 @@ def test_channel_orders_of_a_batch_are_those_of_its_images(network):
         assert_equal(gpu(turned, channel_order=["bgr", "rgb"]), expected)
         assert_equal(gpu(images, channel_order=("rgb", "rgb")), expected)
         assert_equal(gpu(images, channel_order="rgb"), expected)
-    assert len(recorder.captured) == 2  # one order of all is the same as one an image
+    assert len(recorder.captured) == 1
 
 
-def test_warming_up_captures_at_once(network):
+def test_warming_up_captures_at_once_for_all_cameras(network):
     recorder = Recorder()
     _, gpu = segmenters(network, recorder)
-    gpu.warm_up((48, 64), batch=2, channel_order="rgb")
+    gpu.warm_up(batch=2)
     assert len(recorder.captured) == 1
-    gpu([noise(48, 64)] * 2, channel_order="rgb")
-    assert recorder.captured[0].calls == 2
+    gpu([noise(48, 64), noise(30, 20)], channel_order="rgb")
+    assert recorder.frames == [2]
     assert len(recorder.captured) == 1
 
 
 @pytest.mark.slow
-def test_sizes_seen_once_are_not_captured_and_only_the_last_are_kept(network):
+def test_inputs_seen_once_are_not_captured_and_only_the_last_are_kept(network):
     recorder = Recorder()
-    _, gpu = segmenters(network, recorder)
-    for width in range(40, 60):
-        gpu(noise(40, width))
+    _, gpu = segmenters(network, recorder, resize="fit")
+    images = [noise(96, 40 + width) for width in range(20)]
+    for image in images:
+        gpu(image)
     assert recorder.captured == []
-    for width in (44, 43):  # the sixteenth last, and the one before, which is forgotten
+    for image in (images[4], images[3]):  # the sixteenth last, and the one before: forgotten
         for _ in range(2):
-            gpu(noise(40, width))
+            gpu(image)
         assert len(recorder.captured) == 1
 
 
-def test_a_capture_that_fails_is_logged_once_and_nothing_stops(network, caplog):
+def test_a_capture_that_fails_is_told_once_with_its_whole_reason_and_nothing_stops(network, caplog):
     def fail(function):
-        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+        raise RuntimeError("operation not permitted when stream is capturing\nby this operator")
 
     plain, gpu = segmenters(network, fail)
     with caplog.at_level(logging.WARNING, logger="yolact_ros"):
         gpu.warm_up((40, 50))
-        gpu.warm_up((50, 50))
+        gpu.warm_up(batch=2)
         assert_equal(gpu(noise(40, 50)), plain(noise(40, 50)))
     assert [record.getMessage() for record in caplog.records] == [
         "CUDA graph not captured, every kernel is started alone: "
-        "operation not permitted when stream is capturing"
+        "operation not permitted when stream is capturing by this operator"
     ]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("Only one capture may be underway at a time. This is a limitation"),
+    ],
+)
+def test_a_capture_that_fails_for_a_passing_reason_is_tried_again(
+    network, caplog, monkeypatch, error
+):
+    now, recorder, errors = 1000.0, Recorder(), [error]
+    monkeypatch.setattr(gpu_path.time, "monotonic", lambda: now)
+
+    def capture(step):
+        if errors:
+            raise errors.pop()
+        return recorder(step)
+
+    plain, gpu = segmenters(network, capture)
+    image = noise(40, 50)
+    gpu.warm_up()
+    assert [f"tried again after 30 s: {error}" in record.getMessage() for record in caplog.records]
+    for _ in range(4):
+        gpu(image)
+    assert recorder.captured == []
+    now += 31
+    assert_equal(gpu(image), plain(image))
+    assert recorder.frames == [1]
+    assert len(caplog.records) == 1
+
+
+class Stale(Replay):
+    """A recording of nothing: it gives what the first run gave."""
+
+    def __call__(self):
+        return self._output
+
+
+class WithoutMasks(Replay):
+    """A recording in which one part was left out."""
+
+    def __call__(self):
+        output = super().__call__()
+        output.block.zero_()
+        return output
+
+
+@pytest.mark.parametrize(
+    ("replay", "what"), [(Stale, "prototypes"), (WithoutMasks, "masks and summaries")]
+)
+def test_a_graph_is_not_believed_if_its_replay_differs(network, caplog, replay, what):
+    plain, gpu = segmenters(network, replay, mask_steps=OfWhatIsUsed())
+    gpu.warm_up()
+    for seed in range(3):
+        assert_near(gpu(noise(40, 50, seed)), plain(noise(40, 50, seed)))
+    [record] = caplog.records
+    assert record.getMessage().startswith(
+        "CUDA graph not used, every kernel is started alone: its replay gave other "
+        f"{what} than the kernels themselves"
+    )
+
+
+def test_more_candidates_than_there_is_room_for(network, monkeypatch):
+    monkeypatch.setattr(gpu_step, "CANDIDATES", 40)
+    recorder = Recorder()
+    plain, gpu = segmenters(network, recorder, max_instances=300)
+    gpu.warm_up()
+    for seed in range(4):
+        image = noise(60, 80, seed)
+        expected = plain(image)
+        assert len(expected[0]) > 40
+        assert_equal(gpu(image), expected)
+    # The first graph had no room for those of warming up; after two frames there is another.
+    assert recorder.frames == [1, 2]
+
+
+def whole_image_masks(network, count):
+    """Makes a network find the whole image `count` times, or nothing."""
+
+    def predict(module, inputs, output):
+        scores = torch.zeros_like(output.class_scores)
+        scores[:, : count[0], 1] = torch.linspace(0.9, 0.5, count[0])
+        centre = torch.tensor([0.5, 0.5, 1.0, 1.0]).expand_as(output.priors)
+        return output._replace(
+            class_scores=scores,
+            priors=centre,
+            offsets=torch.zeros_like(output.offsets),
+            coefficients=torch.ones_like(output.coefficients),
+            prototypes=output.prototypes.abs() + 1,
+        )
+
+    return network.register_forward_hook(predict)
+
+
+class Counted(gpu_path.Staging):
+    """Counts the bytes that each frame brings from the device."""
+
+    moved: list
+
+    def download(self, source):
+        self.moved[-1] += len(source)
+        return super().download(source)
+
+
+@pytest.fixture
+def whole_images(network, monkeypatch):
+    """Segments an image of a size with a given number of masks, all of the whole image.
+
+    Gives a function of both, and the bytes that each call moved.
+    """
+    monkeypatch.setattr(gpu_path, "Staging", Counted)
+    monkeypatch.setattr(Counted, "moved", [], raising=False)
+    count = [0]
+    with whole_image_masks(network, count):
+        _, gpu = segmenters(network, None, mask_steps=OfWhatIsUsed(), nms_iou=1.0)
+
+    def frame(size, instances):
+        Counted.moved.append(0)
+        count[0] = instances
+        [found] = gpu(np.full((*size, 3), 90, np.uint8))
+        assert len(found) == instances
+        assert instances == 0 or found[-1:].masks.all()
+        [plan] = gpu._path._plans.values()
+        return plan.step.mask_room
+
+    return frame, Counted.moved
+
+
 @pytest.mark.slow
-def test_masks_without_room_are_made_again_and_get_more(network):
-    calls = []
+def test_100_masks_of_the_whole_image_do_not_weigh_on_empty_frames(whole_images):
+    frame, moved = whole_images
+    for instances in (0, 100, *[0] * 64):
+        assert frame((2160, 3840), instances) == gpu_step.MASK_ROOM
+    assert moved[1] < 2 * moved[0] + gpu_step.MASK_ROOM  # most were made outside the step
+    assert moved[2:] == [moved[0]] * 64
 
-    def assemble(*arguments, capacity=None):
-        packed = assemble_on_device(*arguments, TorchSteps(), capacity=capacity)
-        calls.append((capacity, packed.bits.numel()))
-        return packed
 
-    plain, gpu = segmenters(network, None, assemble=assemble, max_instances=60)
-    image = noise(240, 320)
-    [expected] = plain(image)
-    for _ in range(2):
-        [found] = gpu(image)
-        assert found.class_ids.tolist() == expected.class_ids.tolist()
-        # The sigmoid is rounded in another way than on the plain path.
-        assert (found.masks != expected.masks).mean() < 1e-4
-        assert all(overlaps(expected, found))
-    (first, _), (again, needed), (second, _) = calls
-    assert (first, again) == (1 << 16, None) and needed > first
-    assert second == max(2 * first, int(1.5 * needed))
+def test_room_follows_what_was_needed_lately(whole_images, monkeypatch):
+    monkeypatch.setattr(gpu_step, "MASK_ROOM", 1 << 14)
+    monkeypatch.setattr(gpu_path, "_BITS_AT_ONCE", 1 << 10)
+    frame, moved = whole_images
+    size, of_one = (240, 320), 240 * 40
+    rooms = [frame(size, instances) for instances in (0, 12, 12, 12, 12, *[0] * 64)]
+    # After the third time there is room for them, and after 64 frames without no more.
+    assert rooms == [1 << 14] * 3 + [2 * 12 * of_one] * 65 + [1 << 14]
+    assert moved[4] > 12 * of_one
+    assert max(moved[1:4]) < 2 * moved[0] + (1 << 14)
+    assert set(moved[5:]) == {moved[0]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [1 << 10, 1 << 14, 1 << 20])
+def test_masks_with_and_without_room(network, monkeypatch, room):
+    monkeypatch.setattr(gpu_step, "MASK_ROOM", room)
+    monkeypatch.setattr(gpu_path, "_BITS_AT_ONCE", 1 << 9)  # most masks come by a second copy
+    plain, gpu = segmenters(network, None, mask_steps=OfWhatIsUsed(), max_instances=60)
+    for seed in range(5):
+        images = [noise(240, 320, seed), noise(100, 40, seed)]
+        assert_near(gpu(images), plain(images))
 
 
 def test_unused_places_cost_no_mask(network):
     boxes = []
 
-    def assemble(*arguments, capacity=None):
-        boxes.append(arguments[2])
-        return assemble_masks(*arguments, capacity=capacity)
+    class Watched(OfWhatIsUsed):
+        def regions(self, *arguments):
+            boxes.append(arguments[0])
+            return super().regions(*arguments)
 
-    plain, gpu = segmenters(network, None, assemble=assemble, max_instances=60)
+    plain, gpu = segmenters(network, None, mask_steps=Watched(), max_instances=60)
     image = noise(64, 80)
     threshold = float(np.median(plain(image)[0].scores))
     gpu.options = dataclasses.replace(gpu.options, score_threshold=threshold)
     [found] = gpu(image)
-    assert 0 < len(found) < 40 and boxes[0].shape == (60, 4)
-    # A box that is not a number takes no room, see `assemble_masks`.
-    assert boxes[0].isnan().all(dim=1).tolist() == [False] * len(found) + [True] * (60 - len(found))
+    assert 0 < len(found) < 40 and boxes[0].shape == (1, 60, 4)
+    # A box that is not a number takes no room, see `assemble_batch`.
+    assert boxes[0][0].isnan().all(dim=1).tolist() == (
+        [False] * len(found) + [True] * (60 - len(found))
+    )
 
 
-def test_every_stage_is_timed(network, monkeypatch):
+def test_one_kept_mask_does_not_keep_those_of_the_frame(network):
+    _, gpu = segmenters(network, None, mask_steps=OfWhatIsUsed(), max_instances=60)
+    [found] = gpu(noise(240, 320))
+    for mask in found.packed_masks:
+        assert mask.data.base is None and mask.data.nbytes == mask.height * mask.step
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_every_stage_is_timed(network, monkeypatch, inside):
     now = 100.0
 
     def take(seconds):
         nonlocal now
         now += seconds
 
-    def assemble(*arguments, **capacity):
+    class Slow(OfWhatIsUsed):
+        def trim(self, *arguments):
+            take(0.07)
+            return super().trim(*arguments)
+
+    assemble = gpu_path.assemble_masks
+
+    def slowly(*arguments):
         take(0.07)
-        return assemble_masks(*arguments, **capacity)
+        return assemble(*arguments)
 
     monkeypatch.setattr(time, "perf_counter", lambda: now)
+    monkeypatch.setattr(gpu_path, "assemble_masks", slowly)
     with network.register_forward_hook(lambda *call: take(0.05)):
-        plain, gpu = segmenters(network, None, assemble=assemble)
+        plain, gpu = segmenters(network, None, mask_steps=Slow() if inside else None)
     expected = {"upload": 0, "preprocess": 0, "network": 50, "decode": 0, "masks": 70}
     for _ in range(2):
         gpu(noise(40, 50))
-        assert list(gpu.timings) == [*expected, "download"]
         assert gpu.timings == pytest.approx({**expected, "download": 0}, abs=1e-6)
     plain(noise(40, 50))
     assert list(plain.timings) == ["preprocess", "network", "decode", "masks"]
@@ -290,30 +485,3 @@ def test_overlaps_show_what_was_missed(network):
     plain.options = dataclasses.replace(plain.options, classes=every.class_names[:1])
     [of_one_class] = plain(noise(90, 120))
     assert min(overlaps(every, of_one_class)) == 0
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("precision", "least_iou"), [("fp32", 0.995), ("fp16", 0.98)])
-@pytest.mark.parametrize("graphs", [False, True])
-def test_a_gpu_finds_what_the_cpu_finds(network, precision, least_iou, graphs):
-    plain = Segmenter(network=network, device="cpu", precision="fp32", max_instances=30)
-    captured = []
-
-    def capture(step):
-        captured.append(CudaGraph(step, torch.device("cuda"), torch.cuda.graph_pool_handle()))
-        return captured[-1]
-
-    make_path = functools.partial(GpuPath, capture=capture if graphs else None)
-    gpu = Segmenter(
-        network=network, device="cuda", precision=precision, max_instances=30, make_path=make_path
-    )
-    gpu.warm_up((90, 120))
-    assert len(captured) == graphs
-    for seed in range(3):
-        [expected], [found] = plain(noise(90, 120, seed)), gpu(noise(90, 120, seed))
-        assert len(found) == len(expected)
-        best = overlaps(expected, found)
-        assert min(best[:5]) >= least_iou
-        # Of equally good ones the last may fall to others: arithmetic differs.
-        assert np.mean(np.array(best) >= least_iou) > 0.8
-    assert set(gpu.timings) >= {"upload", "network", "masks", "download"}

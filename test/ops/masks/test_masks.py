@@ -29,7 +29,7 @@ def full_image_masks(prototypes, coefficients, boxes, image_size):
 
 def assembled(prototypes, coefficients, boxes, image_size):
     packed = assemble_masks(prototypes, coefficients, boxes, image_size)
-    assert packed.rectangles.dtype == torch.int32 and packed.bits.dtype == torch.uint8
+    assert packed.rectangles.dtype == torch.int64 and packed.bits.dtype == torch.uint8
     return split_masks(*(part.numpy() for part in packed))
 
 

@@ -4,16 +4,19 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.inference.assemble import split_masks
-from yolact_ros.ops.masks import assemble_masks, device_steps
+from yolact_ros.ops.masks import assemble_batch, assemble_masks
 from yolact_ros.ops.masks import torch as torch_masks
-from yolact_ros.ops.masks.torch import TorchSteps, assemble_on_device, mask_regions
+from yolact_ros.ops.masks.steps import device_steps
+from yolact_ros.ops.masks.torch import TorchSteps, mask_regions
 from yolact_testing.comparing import assert_same_bits
+from yolact_testing.masks import assemble_one, batch_of
 
 NAN = float("nan")
 
@@ -43,49 +46,80 @@ def test_torch_operations_give_the_masks_of_the_cpu_path(
 ):
     case = random_case(seed, prototype_size, spread, count)
     expected = assemble_masks(*case, image_size)
-    assert_same_bits(assemble_on_device(*case, image_size, steps=TorchSteps()), expected)
+    assert_same_bits(assemble_one(*case, image_size, TorchSteps()), expected)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**31), count=st.integers(0, 5))
+def test_a_batch_gives_the_masks_of_its_images(seed, count):
+    sizes = [(90, 130), (40, 20), (1, 64)]
+    cases = [random_case(seed + i, (20, 17), 0.7, count) for i in range(3)]
+    rectangles, bits = assemble_batch(*batch_of(cases), sizes_of(sizes), TorchSteps())
+    found = iter(split_masks(rectangles.numpy(), bits.numpy()))
+    for case, size in zip(cases, sizes, strict=True):
+        expected = assemble_masks(*case, size)
+        for mask in split_masks(*(part.numpy() for part in expected)):
+            own = next(found)
+            assert own.rectangle == mask.rectangle
+            np.testing.assert_array_equal(own.to_array(), mask.to_array())
+    assert next(found, None) is None
+
+
+def sizes_of(sizes):
+    return torch.tensor(sizes, dtype=torch.int32)
 
 
 def test_chunks_give_the_same_masks(monkeypatch):
     case = random_case(5, (20, 20), 0.6)
     expected = assemble_masks(*case, (90, 130))
     monkeypatch.setattr(torch_masks, "CHUNK_BYTES", 7)
-    got = assemble_on_device(*case, (90, 130), steps=TorchSteps())
+    got = assemble_one(*case, (90, 130), TorchSteps())
     assert_same_bits(got, expected)
 
 
-def test_a_capacity_holds_the_masks_that_fit_and_names_those_that_do_not():
+def test_a_room_holds_the_masks_that_fit_and_names_those_that_do_not():
     prototypes = torch.full((10, 10, 1), 5.0)
     boxes = torch.tensor([[0.3, 0.3, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0], [NAN] * 4])
     # 4 x 4 prototype pixels of 8 x 8 image pixels: 32 rows of 4 bytes; the second has 80 of 10.
-    case = (prototypes, torch.ones(3, 1), boxes, (80, 80))
-    exact = assemble_on_device(*case, steps=TorchSteps())
+    case = (prototypes, torch.ones(3, 1), boxes, (80, 80), TorchSteps())
+    exact = assemble_one(*case)
     assert exact.bits.shape == (32 * 4 + 80 * 10,)
-    for capacity in (1000, 32 * 4 + 80 * 10):
-        full = assemble_on_device(*case, capacity=capacity, steps=TorchSteps())
-        assert full.bits.shape == (capacity,)
+    for room in (1000, 32 * 4 + 80 * 10):  # the second is full to the last byte
+        full = assemble_one(*case, room)
+        assert full.bits.shape == (room,)
         assert torch.equal(full.rectangles, exact.rectangles)
         assert torch.equal(full.bits[: exact.bits.numel()], exact.bits)
-    small = assemble_on_device(*case, capacity=500, steps=TorchSteps())
-    assert torch.equal(small.rectangles[0], exact.rectangles[0])
-    assert small.rectangles[1].tolist() == [0, 0, 0, 0, -1]
+    for room in (32 * 4 + 80 * 10 - 1, 500):
+        small = assemble_one(*case, room)
+        assert torch.equal(small.rectangles[0], exact.rectangles[0])
+        assert small.rectangles[1].tolist() == [0, 0, 0, 0, -1]
     with pytest.raises(ValueError, match="expected room for every mask, got 500 bytes"):
         split_masks(small.rectangles.numpy(), small.bits.numpy())
 
 
 def test_boxes_that_are_not_numbers_take_no_room():
-    boxes = torch.tensor([[NAN] * 4, [2.0, 2.0, 3.0, 3.0], [0.0, 0.0, 0.5, 0.5]])
-    regions = mask_regions(boxes, (10, 10), (80, 80), None)
+    boxes = torch.tensor([[[NAN] * 4, [2.0, 2.0, 3.0, 3.0], [0.0, 0.0, 0.5, 0.5]]])
+    regions = mask_regions(boxes, (10, 10), sizes_of([(80, 80)]), None)
     # 6 prototype pixels of 8 image pixels each side: 48 rows of 6 bytes.
     assert regions.starts.tolist() == [0, 0, 0, 48 * 6]
 
 
+def test_masks_of_more_than_2_gib_have_places_of_their_own():
+    # 530 masks of a whole image of 7680 x 4320 pixels: nothing as large is allocated for it.
+    boxes = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 530, 4)
+    regions = mask_regions(boxes, (138, 138), sizes_of([(4320, 7680)]), None)
+    assert int(regions.starts[-1]) == 530 * 4320 * 960
+    bounds = torch.tensor([[0, 7680, 0, 4320]] * 530, dtype=torch.int32)
+    rectangles = TorchSteps().rectangles(regions, bounds)
+    assert rectangles[:, 4].tolist() == [i * 4320 * 960 for i in range(530)]
+
+
 def test_work_follows_the_boxes_and_not_the_image():
     # A tenth of each side: the same prototype pixels, whatever the number of masks beside it.
-    boxes = torch.tensor([[0.5, 0.5, 0.6, 0.6]])
+    boxes = torch.tensor([0.5, 0.5, 0.6, 0.6])
     sizes = [(240, 320), (720, 1280), (2160, 3840)]
     areas = [
-        int(mask_regions(boxes.repeat(count, 1), (138, 138), size, None).starts[-1])
+        int(mask_regions(boxes.expand(1, count, 4), (138, 138), sizes_of([size]), None).starts[-1])
         * 8
         / (count * size[0] * size[1])
         for size in sizes
@@ -108,7 +142,7 @@ def test_the_result_is_the_same_in_half_precision_but_for_borders():
 
 
 def assemble_numpy(prototypes, coefficients, boxes):
-    packed = assemble_on_device(prototypes, coefficients, boxes, (200, 300), steps=TorchSteps())
+    packed = assemble_one(prototypes, coefficients, boxes, (200, 300), TorchSteps())
     return [part.numpy() for part in packed]
 
 
@@ -116,15 +150,44 @@ def assemble_numpy(prototypes, coefficients, boxes):
 def test_steps_without_triton_are_torch_operations():
     code = (
         "import sys; sys.modules['triton'] = None\n"
-        "import importlib.util as util; find = util.find_spec\n"
-        "util.find_spec = lambda name, *rest: None if name == 'triton' else find(name, *rest)\n"
-        "from yolact_ros.ops.masks import TorchSteps, device_steps\n"
+        "import logging; logging.basicConfig(format='%(message)s')\n"
+        "import torch\n"
+        "from yolact_ros.ops.masks.steps import device_steps\n"
         "import yolact_ros.inference.assemble, yolact_ros.ops.masks.triton\n"
-        "assert isinstance(device_steps(), TorchSteps)\n"
+        "import yolact_ros.inference.preprocess\n"
+        "print(type(device_steps(torch.device('cpu'))).__name__)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True
+    )
+    assert done.stdout == "TorchSteps\n"
+    assert "masks on a GPU: torch's slower operations are used: " in done.stderr
+    assert "install triton" in done.stderr
 
 
-def test_steps_with_triton_are_its_kernels():
+class Broken(TorchSteps):
+    def trim(self, packed, regions, rectangles):
+        return super().trim(packed, regions, rectangles) ^ 255
+
+
+def no_compiler():
+    raise RuntimeError("Failed to find C compiler. Please specify via CC environment variable.")
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (TorchSteps, None),
+        (Broken, "the kernel differs from them by"),
+        (no_compiler, "Failed to find C compiler. Please specify via CC environment variable.; "
+         "install one, such as gcc"),
+    ],
+)  # fmt: skip
+def test_kernels_are_taken_where_they_can_be_built_and_are_right(steps, said, monkeypatch, caplog):
     pytest.importorskip("triton")
-    assert type(device_steps()).__name__ == "TritonSteps"
+    from yolact_ros.ops.masks import triton
+
+    monkeypatch.setattr(triton, "TritonSteps", steps)
+    taken = device_steps.__wrapped__(torch.device("cpu"))
+    assert type(taken) is TorchSteps
+    assert [said in record.getMessage() for record in caplog.records] == [True] * bool(said)

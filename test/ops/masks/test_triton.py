@@ -24,25 +24,29 @@ import warnings
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from yolact_ros.ops.masks import triton as triton_masks
-from yolact_ros.ops.masks.crop import MASK_THRESHOLD
+from yolact_ros.ops import deformable_kernel, resize_kernel
+from yolact_ros.ops.masks import triton as masks
 
 warnings.simplefilter("ignore")
-FIXED = {
-    "MASKS": 128,
-    "ROWS": triton_masks.TILE_ROWS,
-    "BYTES": None,
-    "THRESHOLD": MASK_THRESHOLD,
-}
-TYPES = {
-    "logits": "*fp32", "starts": "*i64", "packed": "*u8", "trimmed": "*u8",
-    "count": "i32", "height": "i32", "width": "i32", "scale_y": "fp32", "scale_x": "fp32",
-}
-for kernel, size in ((triton_masks._pack, triton_masks.TILE_BYTES),
-                     (triton_masks._trim, triton_masks.TRIM_BYTES)):
-    fixed = {name: FIXED[name] or size for name in kernel.arg_names if name in FIXED}
+KERNELS = (
+    (masks._regions, dict(PADDING=1, ROWS=8, BYTES=16, TOGETHER=1024),
+     dict(boxes="*fp32", scales="*fp32", starts="*i64", room="i64")),
+    (masks._pack, dict(SEARCH=7, THRESHOLD=0.5, ROWS=8, BYTES=16),
+     dict(logits="*fp32", scales="*fp32", starts="*i64", packed="*u8")),
+    (masks._rectangles, dict(TOGETHER=1024), dict(rectangles="*i64")),
+    (masks._trim, dict(BYTES=512),
+     dict(starts="*i64", packed="*u8", trimmed="*u8", rectangles="*i64")),
+    (resize_kernel._resize, dict(COLUMNS=256),
+     dict(frame="*u8", place="*fp16", scale="*fp32", shift="*fp32", scale_y="fp32",
+          scale_x="fp32")),
+    (deformable_kernel._sample, dict(SAMPLES=8, CHANNELS=128),
+     dict(pixels="*fp16", offsets="*fp16", modulation="*fp16", samples="*fp16")),
+)
+POINTERS = {"sizes", "crops", "pixels", "tiles", "bounds"}
+for kernel, fixed, types in KERNELS:
     types = {
-        name: "constexpr" if name in fixed else TYPES.get(name, "*i32")
+        name: "constexpr" if name in fixed
+        else types.get(name) or ("*i32" if name in POINTERS else "i32")
         for name in kernel.arg_names
     }
     for architecture in (87, 90):  # Jetson Orin, H200
@@ -69,7 +73,7 @@ def run(*arguments, **variables):
 def test_the_kernels_by_the_interpreter():
     plugin = ("-p", "no:cacheprovider", "-q", "-rA")
     output = run("-m", "pytest", *plugin, str(CASES), TRITON_INTERPRET="1")
-    assert "3 passed" in output
+    assert "7 passed" in output
 
 
 def test_the_kernels_compile_for_gpus(tmp_path):

@@ -111,7 +111,7 @@ def assemble_on_cpu(
     rows = Axis.between(height, image_size[0])
     values = prototypes.detach().float().contiguous().numpy()
     weights = coefficients.detach().float().numpy()
-    rectangles = np.zeros((len(boxes), 5), np.int32)
+    rectangles = np.zeros((len(boxes), 5), np.int64)
     pieces = [np.zeros(0, np.uint8)]
     start = 0
     ranges = crop_ranges(boxes.detach(), (height, width)).tolist()

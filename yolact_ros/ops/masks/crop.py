@@ -18,9 +18,9 @@ class PackedMasks(NamedTuple):
     """N masks at image resolution as bits, in one buffer.
 
     Attributes:
-        rectangles: (N, 5) int32 x_offset, y_offset, width, height of each mask's tight rectangle
+        rectangles: (N, 5) int64 x_offset, y_offset, width, height of each mask's tight rectangle
             in image pixels, and the index of its first byte in `bits`. An empty mask has width and
-            height 0.
+            height 0. The index is -1 where the buffer had no room for the mask.
         bits: (M,) uint8. Mask i has height rows of ceil(width / 8) bytes, one bit per pixel, most
             significant bit first. The buffer may be longer than the masks.
     """
