@@ -22,6 +22,7 @@ from tqdm import tqdm
 from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.depth_model import DepthModel
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
 SCENE_DURATION = 60.0
@@ -38,10 +39,20 @@ def render_scene(
     width: int = 640,
     height: int = 480,
     class_names: Sequence[str] = DEMO_CLASSES,
+    distance: tuple[float, float] | None = None,
+    depth_model: DepthModel | None = None,
 ) -> SceneFrame:
     """Render the scene of a seed at a time that the seed decides too; see `Scene.random`."""
     moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
-    return Scene.random(seed, width=width, height=height, class_names=class_names).frame(moment)
+    scene = Scene.random(
+        seed,
+        width=width,
+        height=height,
+        class_names=class_names,
+        distance=distance,
+        depth_model=depth_model,
+    )
+    return scene.frame(moment)
 
 
 def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[dict[str, Any]]:
