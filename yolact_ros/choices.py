@@ -54,6 +54,9 @@ TRAINING_DEVICES = ("auto", "cpu", "cuda")
 EXTRA_KINDS = ("dumbbell", "mushroom")
 """Kinds of objects in synthetic scenes that the demo's network does not know."""
 
+DEPTH_CAMERAS = ("ideal", "real", "missing", "holes", "fattened", "shifted")
+"""Depth cameras of synthetic scenes; see `yolact_ros.scenes.depth_model`."""
+
 SHEET_PICTURES = (".png", ".jpg", ".jpeg")
 SHEET_PAGES = (".html", ".htm")
 """Suffixes of the file that `dataset check --out` writes."""
