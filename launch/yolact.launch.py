@@ -13,7 +13,11 @@ from itertools import pairwise
 from typing import Any, List  # noqa: UP035
 
 import launch.logging
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, TimerAction
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
@@ -31,6 +35,7 @@ from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
 
 PACKAGE = "yolact_ros"
+CAMERAS = next(spec for spec in PARAMETERS if spec.name == "cameras")
 
 OF_LAUNCH = (
     "launch-prefix",
@@ -175,22 +180,27 @@ def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return one synthetic camera per name, each in a namespace of that name, if wanted."""
     if not is_true(context, "demo_camera"):
         return []
+    # Only a camera that is started needs a namespace: else the node refuses a wrong name.
+    cameras = CAMERAS.check(cameras_of(context))
     namespace = text_of(context, "namespace")
+    prefix = f"{namespace.rstrip('/')}/" if namespace else ""
     own = [
         {"seed": 1000 * number, "frame_id": f"{camera}_optical_frame"}
-        for number, camera in enumerate(cameras_of(context))
+        for number, camera in enumerate(cameras)
     ]
     return [
         Node(
             package=PACKAGE,
             executable="demo_camera",
             name="demo_camera",
-            namespace="/".join(part for part in (namespace, camera) if part),
+            namespace=place,
             parameters=[given | clock(context)] if given or clock(context) else [],
             additional_env=profile_variables(),
             output="screen",
         )
-        for camera, given in zip(cameras_of(context) or [""], own or [{}], strict=True)
+        for place, given in zip(
+            [prefix + camera for camera in cameras] or [namespace], own or [{}], strict=True
+        )
     ]
 
 
@@ -198,6 +208,10 @@ def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return rviz2, showing the overlay and the image of the first camera, if wanted."""
     if not is_true(context, "rviz"):
         return []
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        raise ValueError("rviz: rviz2 is not installed: install it, or leave rviz out") from None
     share = get_package_share_directory(PACKAGE)
     namespace = text_of(context, "namespace").strip("/")
     prefix = f"/{namespace}" if namespace else ""
@@ -214,6 +228,14 @@ def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             output="screen",
         )
     ]
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the nodes; whatever can be refused is refused before one of them is started.
+
+    At an error launch ends, and what it was about to start comes up nevertheless, and stays.
+    """
+    return [*segmentation(context), *demo_cameras(context), *rviz(context)]
 
 
 def is_launched() -> bool:
@@ -271,5 +293,5 @@ def arguments() -> list[DeclareLaunchArgument]:
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and what they start."""
-    steps = (warn_of_unknown, segmentation, demo_cameras, rviz)
+    steps = (warn_of_unknown, nodes)
     return LaunchDescription([*arguments(), *(OpaqueFunction(function=step) for step in steps)])

@@ -81,8 +81,11 @@ def rules(context, node):
         ({"cameras": "front,rear"}, "/robot/yolact/front/overlay", "/robot/front/image"),
     ],
 )
-def test_rviz_looks_into_the_namespace_and_at_the_first_camera(arguments, overlay, image):
+def test_rviz_looks_into_the_namespace_and_at_the_first_camera(
+    monkeypatch, arguments, overlay, image
+):
     module, _ = describe()
+    monkeypatch.setattr(module, "get_package_prefix", lambda name: f"/opt/{name}")  # installed
     context = context_with(namespace="robot", **arguments)
     [rviz] = module.rviz(context)
     assert rules(context, rviz) == {"/yolact/overlay": overlay, "/image": image}
@@ -158,6 +161,26 @@ def test_a_node_is_started_again_after_a_fault_alone(domain_id, tmp_path, code, 
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert log.read_text().count("process started with pid") == starts
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rviz:=yess"], ["demo_camera:=true", "cameras:=front,re-ar"], ["namespace:=1a"]],
+    ids=lambda arguments: arguments[-1],
+)
+def test_a_launch_that_is_refused_leaves_nothing_running(domain_id, tmp_path, arguments):
+    log = tmp_path / "launch.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(FILE), "autostart:=false", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, ROS_DOMAIN_ID=str(domain_id)),
+            start_new_session=True,
+        )
+    assert process.wait(30) == 1 and "Caught exception in launch" in log.read_text()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
 
 
 def wait_for(log, pattern, count):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ament_index_python.packages import PackageNotFoundError
 
 from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
 from yolact_ros.ros.parameters.spec import STRING, STRINGS
@@ -32,6 +33,7 @@ def file(monkeypatch):
     spec = importlib.util.spec_from_file_location("yolact_launch", FILE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "get_package_prefix", lambda name: f"/opt/{name}")  # installed
     return module
 
 
@@ -143,6 +145,9 @@ def test_each_camera_has_a_demo_camera_of_its_own(file):
     assert rear.parameters[0]["frame_id"] == "rear_optical_frame"
     [alone] = Launch(file, "demo_camera:=true").nodes["demo_camera"]
     assert alone.namespace == "" and alone.parameters == []
+    for namespace, place in (("robot/", "robot/front"), ("/", "/front")):
+        launch = Launch(file, "cameras:=front", "demo_camera:=true", f"namespace:={namespace}")
+        assert launch.nodes["demo_camera"][0].namespace == place
 
 
 @pytest.mark.parametrize(
@@ -154,11 +159,22 @@ def test_each_camera_has_a_demo_camera_of_its_own(file):
         ("use_sim_time:=maybe", "use_sim_time: expected true or false, got 'maybe'"),
         ("respawn_delay:=soon", "respawn_delay: expected a number of seconds, got 'soon'"),
         ("image:=a,b", "image: expected a topic for each of 1 cameras"),
+        ("demo_camera:=true cameras:=a,b-c", "cameras: expected a list of different names"),
+        ("rviz:=true", "rviz: rviz2 is not installed"),
     ],
 )
-def test_wrong_arguments_of_the_file_itself_are_refused(file, argument, text):
+def test_wrong_arguments_of_the_file_itself_are_refused_before_a_node_starts(
+    file, monkeypatch, argument, text
+):
+    monkeypatch.setattr(file, "get_package_prefix", no_such_package)
+    started = {}
     with pytest.raises(ValueError, match=f"^{text}"):
-        Launch(file, argument)
+        Launch(file, *argument.split(), nodes=started)
+    assert not started
+
+
+def no_such_package(name):
+    raise PackageNotFoundError(name)
 
 
 def test_arguments_that_nobody_declared_are_named(file):
