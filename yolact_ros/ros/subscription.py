@@ -134,10 +134,9 @@ class ImageSubscription:
             said = f"{_TYPE_NAMES[other]} is published on {topic}"
             if not self._compressed and not topic.endswith(_SUFFIX):
                 return f"{said}: image_transport compressed would read it if it ended in {_SUFFIX}"
-            return (
-                f"{said}: set image_transport to {transport} and remap `{self._relative}` to "
-                f"{topic.removesuffix(_SUFFIX) if other is CompressedImage else topic}"
-            )
+            right = topic.removesuffix(_SUFFIX) if other is CompressedImage else topic
+            remap = f" and remap `{self._relative}` to {right}" if right != base else ""
+            return f"{said}: set image_transport to {transport}{remap}"
         return ""
 
     def _doubled_suffix(self) -> str:
