@@ -34,8 +34,12 @@ DOUBTFUL = 0.53
 BESIDE = 0.50
 """The same for the samples beside the mask that fit the surface."""
 
-CUT = 0.30
-"""Standard deviation in lengths where all that is beside the mask fits the surface."""
+CUT = 0.8
+"""Standard deviation in lengths where all that is beside the mask fits the surface.
+
+It is larger than what is most likely, as masks that take in a part of what touches the object, or
+leave out a part of it, are rare and far off.
+"""
 
 FLOOR = 5.3e-4  # metres
 
@@ -82,7 +86,7 @@ def fit_boxes(
     common = (
         (PIXELS * depth / focal) ** 2
         + (MISSING * samples.lengths) ** 2 * (1 - samples.coverages)
-        + (CUT * samples.lengths * cut**2) ** 2
+        + (CUT * samples.lengths * cut**2.5) ** 2
     )
     doubtful = _moved(coordinates, surface.kept, surface.doubtful, ends)
     beside = _moved(coordinates, surface.kept, surface.beside, ends)
