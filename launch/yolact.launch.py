@@ -29,7 +29,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from yolact_ros.ros.fastdds_profile import profile_variables
 from yolact_ros.ros.parameters.from_text import list_from_text, value_from_text
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, STRINGS
+from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, STRINGS
 from yolact_ros.ros.parameters.suggestions import did_you_mean
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
@@ -45,6 +45,12 @@ OF_LAUNCH = (
     "sigkill_timeout",
 )
 """Arguments that launch itself reads."""
+
+SHOWN = ("overlay", "markers", "points")
+"""The results that config/yolact.rviz shows."""
+
+TOPICS = ("image", "depth", "camera_info")
+"""What a camera publishes."""
 
 ENDED_ON_PURPOSE = (0, -signal.SIGINT, -signal.SIGTERM)
 
@@ -75,16 +81,21 @@ def cameras_of(context: LaunchContext) -> list[str]:
     return list_from_text(text_of(context, "cameras"))
 
 
-def topics(context: LaunchContext) -> list[tuple[str, str]]:
-    """Return the node's name of each image topic, and the topic given for it, if any."""
-    images = list_from_text(text_of(context, "image"))
-    names = [f"{camera}/image" for camera in cameras_of(context)] or ["image"]
-    if images and len(images) != len(names):
+def topics(context: LaunchContext, kind: str = "image") -> list[tuple[str, str]]:
+    """Return the node's name of each camera's topic, and the topic given for it, if any.
+
+    Args:
+        context: Of the launch.
+        kind: What comes on it: "image", "depth" or "camera_info".
+    """
+    given = list_from_text(text_of(context, kind))
+    names = [f"{camera}/{kind}" for camera in cameras_of(context)] or [kind]
+    if given and len(given) != len(names):
         raise ValueError(
-            f"image: expected a topic for each of {len(names)} cameras, separated by commas, "
-            f"got {len(images)}"
+            f"{kind}: expected a topic for each of {len(names)} cameras, separated by commas, "
+            f"got {len(given)}"
         )
-    return list(zip(names, images or names, strict=True))
+    return list(zip(names, given or names, strict=True))
 
 
 def clock(context: LaunchContext) -> dict[str, Any]:
@@ -108,7 +119,9 @@ def typed(value: Any) -> Any:
     if isinstance(value, str):
         return ParameterValue(value, value_type=str)
     if isinstance(value, list):
-        # launch_ros knows this spelling of the type alone
+        # launch_ros knows this spelling of the types alone
+        if value and isinstance(value[0], float):
+            return ParameterValue(value, value_type=List[float])  # noqa: UP006
         return ParameterValue(value or [""], value_type=List[str])  # noqa: UP006
     return value
 
@@ -168,7 +181,12 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=text_of(context, "namespace"),
             ros_arguments=ros_arguments,
             parameters=passed_on,
-            remappings=[(name, topic) for name, topic in topics(context) if name != topic],
+            remappings=[
+                (name, topic)
+                for kind in TOPICS
+                for name, topic in topics(context, kind)
+                if name != topic
+            ],
             additional_env=profile_variables(),
             output="screen",
             on_exit=restarting(delay) if is_true(context, "respawn") else None,
@@ -205,7 +223,7 @@ def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return rviz2, showing the overlay and the image of the first camera, if wanted."""
+    """Return rviz2, showing the results and the image of the first camera, if wanted."""
     if not is_true(context, "rviz"):
         return []
     try:
@@ -217,14 +235,17 @@ def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     prefix = f"/{namespace}" if namespace else ""
     name, image = topics(context)[0]
     image = image if image.startswith("/") else f"{prefix}/{image}"
-    overlay = f"{prefix}/yolact/{name.removesuffix('image')}overlay"
+    results = f"{prefix}/yolact/{name.removesuffix('image')}"
     return [
         Node(
             package="rviz2",
             executable="rviz2",
             arguments=["-d", os.path.join(share, "config", "yolact.rviz")],
             parameters=[clock(context)] if clock(context) else [],
-            remappings=[("/yolact/overlay", overlay), ("/image", image)],
+            remappings=[
+                *((f"/yolact/{topic}", f"{results}{topic}") for topic in SHOWN),
+                ("/image", image),
+            ],
             output="screen",
         )
     ]
@@ -265,13 +286,15 @@ def arguments() -> list[DeclareLaunchArgument]:
         spec.name: (
             "",
             f"{spec.description} Allowed: {spec.constraint}"
-            + (", separated by commas." if spec.kind == STRINGS else "."),
+            + (", separated by commas." if spec.kind in (STRINGS, FLOATS) else "."),
         )
         for spec in PARAMETERS
     }
     config = os.path.join(get_package_share_directory(PACKAGE), "config", "yolact.yaml")
     of_this_file = {
         "image": ("", "Image topic of the camera; with cameras, one topic per camera: a,b."),
+        "depth": ("", "Topic of the camera's registered depth images; with cameras: a,b."),
+        "camera_info": ("", "Topic of the camera's calibration; with cameras: a,b."),
         "namespace": ("", "Namespace of all nodes except rviz2."),
         "params_file": (config, "Parameter file."),
         "use_sim_time": ("", "Whether the nodes take the time from /clock."),

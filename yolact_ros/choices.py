@@ -33,6 +33,10 @@ RESCORING_KINDS = ("published", "product", "class")
 TRANSPORTS = ("raw", "compressed")
 """How images reach the node: `sensor_msgs/Image` or `sensor_msgs/CompressedImage`."""
 
+DEPTH_TRANSPORTS = ("raw", "compressedDepth")
+"""How depth images reach the node: `sensor_msgs/Image`, or what compressed_depth_image_transport
+makes of it."""
+
 RELIABILITIES = ("reliable", "best_effort")
 """What a publisher of images offers."""
 

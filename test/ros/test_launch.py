@@ -74,21 +74,22 @@ def rules(context, node):
 
 
 @pytest.mark.parametrize(
-    "arguments, overlay, image",
+    "arguments, results, image",
     [
-        ({"image": "/front/rgb"}, "/robot/yolact/overlay", "/front/rgb"),
-        ({}, "/robot/yolact/overlay", "/robot/image"),
-        ({"cameras": "front,rear"}, "/robot/yolact/front/overlay", "/robot/front/image"),
+        ({"image": "/front/rgb"}, "/robot/yolact", "/front/rgb"),
+        ({}, "/robot/yolact", "/robot/image"),
+        ({"cameras": "front,rear"}, "/robot/yolact/front", "/robot/front/image"),
     ],
 )
 def test_rviz_looks_into_the_namespace_and_at_the_first_camera(
-    monkeypatch, arguments, overlay, image
+    monkeypatch, arguments, results, image
 ):
     module, _ = describe()
     monkeypatch.setattr(module, "get_package_prefix", lambda name: f"/opt/{name}")  # installed
     context = context_with(namespace="robot", **arguments)
     [rviz] = module.rviz(context)
-    assert rules(context, rviz) == {"/yolact/overlay": overlay, "/image": image}
+    shown = {f"/yolact/{name}": f"{results}/{name}" for name in ("overlay", "markers", "points")}
+    assert rules(context, rviz) == shown | {"/image": image}
 
 
 def test_each_camera_has_its_topic():
