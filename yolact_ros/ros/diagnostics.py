@@ -116,6 +116,7 @@ class NodeState:
         working: What the threads are doing that segment and publish; None: they wait.
         batch_period: Least time between two batches, s.
         active_since: Monotonic time of the activation, s; None while it is not active.
+        middleware: Its name, and what it does not tell of.
     """
 
     name: str
@@ -128,6 +129,7 @@ class NodeState:
     working: Activity | None = None
     batch_period: float = 0.0
     active_since: float | None = None
+    middleware: str = ""
 
 
 class Diagnostics:
@@ -173,7 +175,8 @@ class Diagnostics:
                 statuses.append(_status(state, camera.name, verdict, values))
         whole = self._memories.setdefault(":", _Memory())  # no camera can be called so
         whole.update(CameraState("", state.snapshot), now)
-        values = asdict(state.network) | _values(state.cameras, state.snapshot, whole)
+        values = asdict(state.network) | {"middleware": state.middleware}
+        values |= _values(state.cameras, state.snapshot, whole)
         if statuses:
             values["frames in a batch (mean)"] = f"{state.snapshot.batch_size:.2f}"
         statuses.insert(0, _status(state, "", judge_node(node, self.verdicts), values))

@@ -30,6 +30,7 @@ from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
 from yolact_ros.ros.health import Activity, Cause, Level
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.middleware import described
 from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
@@ -456,6 +457,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             working=runtime.working if runtime else None,
             batch_period=1 / max_rate if max_rate else 0.0,
             active_since=active_since,
+            middleware=described(),
         )
         self._diagnostics_publisher.publish(
             self._diagnostics.message(state, now, self.get_clock().now().to_msg())
