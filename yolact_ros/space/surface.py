@@ -17,7 +17,7 @@ from yolact_ros.space.clusters import main_clusters
 from yolact_ros.space.samples import Samples
 from yolact_ros.space.support import SupportPlane
 
-STEP = 0.2
+STEP = 0.25
 """Depth from the nearest core sample by which others may differ, as a share of the length."""
 
 MIN_STEP = 0.008  # metres
