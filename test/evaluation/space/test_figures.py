@@ -11,7 +11,7 @@ from yolact_ros.evaluation.space.bounds import bounds
 from yolact_ros.evaluation.space.figures import Consistency, Figures, Spread, grouped
 from yolact_ros.evaluation.space.measure import BoxError, Errors, Measurement, Yaw
 from yolact_ros.evaluation.space.report import describe_space, summarize_space
-from yolact_ros.evaluation.space.sets import FAR, FLOATING, NEAR, NETWORK, TRUE
+from yolact_ros.evaluation.space.sets import BEHIND, FAR, FLOATING, NEAR, NETWORK, TRUE
 
 
 def _box(centre=0.001, sizes=(0.001, 0.002, 0.003), square=3.0):
@@ -132,6 +132,13 @@ def test_one_floating_thing_that_is_far_off_breaks_the_bound():
     bound = _of(floating, "centre of a floating mug, mask true")
     assert not bound.held and bound.reached == "1.0 / 31 mm"
     assert _of(floating[:99], "centre of a floating mug, mask true").held
+
+
+def test_of_what_is_behind_a_bottle_only_what_is_seen_enough_counts():
+    what = "centre behind a bottle that the mask leaves out"
+    behind = [_one(scenes=BEHIND, visible=0.6), _one(scenes=BEHIND, visible=0.4, centre=0.05)]
+    assert _of(behind, what).held and _of(behind, what).things == 1
+    assert not _of([*behind, _one(scenes=BEHIND, visible=0.6, centre=0.01)], what).held
 
 
 def test_of_holes_only_what_has_little_depth_counts():

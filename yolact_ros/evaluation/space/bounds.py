@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .figures import Consistency, Figures, of_table, with_masks
+from .figures import MIN_VISIBLE, Consistency, Figures, of_table, with_masks
 from .measure import Measurement
 from .sets import BEHIND, DILATED, FLOATING, HOLLOW, NETWORK, TRUE
 
@@ -78,13 +78,14 @@ def _all(measured: Sequence[Measurement]) -> Iterator[Bound]:
 
 
 def _floating(measured: Sequence[Measurement]) -> Iterator[Bound]:
-    floating = [one for one in measured if one.scenes == FLOATING]
+    seen = [one for one in measured if one.visible >= MIN_VISIBLE]
+    floating = [one for one in seen if one.scenes == FLOATING]
     for masks in dict.fromkeys(one.masks for one in floating):
         for kind in HOLLOW:
             some = [one for one in with_masks(floating, masks) if one.kind == kind]
             text = f"centre of a floating {kind}, mask {masks}"
             yield _centre(text, Figures.of(some), 5, largest=30)
-    behind = [one for one in measured if one.scenes == BEHIND]
+    behind = [one for one in seen if one.scenes == BEHIND]
     for masks, how in ((TRUE, "leaves out"), (DILATED, "touches")):
         some = with_masks(behind, masks)
         text = f"centre behind a bottle that the mask {how}"
