@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.diagnostics import status_name, values_of
+from yolact_ros.ros.matched_subscription import node_name
 from yolact_ros.ros.middleware import silence_advice
 
 pytestmark = pytest.mark.timeout(120)
@@ -123,6 +125,13 @@ def test_the_waiting_line_says_what_is_there_and_what_to_set(
     line = node.wait_for("waiting for images")
     assert line.endswith(said), line
     assert len(publishers) == len(published)
+
+
+def test_a_node_of_which_nothing_comes_is_not_called_by_rmw_s_placeholder():
+    # as Fast DDS has it of a container with the host's network and a /dev/shm of its own
+    names = {"node_name": "_NODE_NAME_UNKNOWN_", "node_namespace": "_NODE_NAMESPACE_UNKNOWN_"}
+    assert node_name(TopicEndpointInfo(**names)) == "a node whose name does not come through"
+    assert node_name(TopicEndpointInfo(node_name="cam", node_namespace="/")) == "/cam"
 
 
 def test_compressed_images_under_a_rule_of_their_own(start, peer, weights):

@@ -16,6 +16,9 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.middleware import loss_advice
 from yolact_ros.ros.parameters.qos import all_are_reliable, volatile_qos
 
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""rmw's name of a node of which only the topics are known: what would tell it does not come."""
+
 
 class MatchedSubscription:
     """A volatile subscription of depth 1: reliable if every publisher found is, else best effort.
@@ -147,6 +150,8 @@ def type_name(message_type: type) -> str:
 
 def node_name(info: TopicEndpointInfo) -> str:
     """Return the full name of an endpoint's node."""
+    if info.node_name == _UNKNOWN:
+        return "a node whose name does not come through"
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 

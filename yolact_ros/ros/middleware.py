@@ -16,8 +16,10 @@ _CYCLONE_BUFFERS = (
 )
 _SILENT = {
     "rmw_fastrtps": "if the camera runs as another user or in a container, this node cannot read "
-    "its shared memory: run both as one user and share /dev/shm and the host's IPC, or set "
-    "FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both",
+    "its shared memory: run both as one user and with the host's /dev/shm (docker run "
+    "--ipc=host), or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both, which counts only without "
+    "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST and without a file of profiles "
+    "(FASTRTPS_DEFAULT_PROFILES_FILE, FASTDDS_DEFAULT_PROFILES_FILE)",
     "rmw_cyclonedds": f"{_CYCLONE_BUFFERS}; if the camera runs on another machine, both must use "
     "the same network interface (CYCLONEDDS_URI) and let multicast and UDP through the firewall",
     "rmw_zenoh": "if the camera runs on another machine or in a container, it and this node know "
@@ -29,9 +31,9 @@ _LOST = {
     "start it with FASTRTPS_DEFAULT_PROFILES_FILE (Fast DDS 3: FASTDDS_DEFAULT_PROFILES_FILE) set "
     "to {profile}",
     "rmw_cyclonedds": _CYCLONE_BUFFERS,
-    "rmw_zenoh": "large images need shared memory in both processes, ZENOH_CONFIG_OVERRIDE="
-    "'transport/shared_memory/enabled=true;transport/shared_memory/transport_optimization/"
-    "pool_size=67108864', or a camera that is reliable and has the history keep_all",
+    "rmw_zenoh": "large images need shared memory in both processes, "
+    "ZENOH_CONFIG_OVERRIDE='transport/shared_memory/enabled=true', or a camera that is reliable "
+    "and has the history keep_all (one that keeps the last images drops them, too)",
 }
 _SILENT_ABOUT_LOSSES = "rmw_cyclonedds"
 """Its event of lost messages never comes for those that the network loses."""
