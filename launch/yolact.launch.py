@@ -13,7 +13,11 @@ from itertools import pairwise
 from typing import Any, List  # noqa: UP035
 
 import launch.logging
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, TimerAction
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
@@ -25,12 +29,13 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from yolact_ros.ros.fastdds_profile import profile_variables
 from yolact_ros.ros.parameters.from_text import list_from_text, value_from_text
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, STRINGS
+from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, STRINGS
 from yolact_ros.ros.parameters.suggestions import did_you_mean
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
 
 PACKAGE = "yolact_ros"
+CAMERAS = next(spec for spec in PARAMETERS if spec.name == "cameras")
 
 OF_LAUNCH = (
     "launch-prefix",
@@ -40,6 +45,12 @@ OF_LAUNCH = (
     "sigkill_timeout",
 )
 """Arguments that launch itself reads."""
+
+SHOWN = ("overlay", "markers", "points")
+"""The results that config/yolact.rviz shows."""
+
+TOPICS = ("image", "depth", "camera_info")
+"""What a camera publishes."""
 
 ENDED_ON_PURPOSE = (0, -signal.SIGINT, -signal.SIGTERM)
 
@@ -70,16 +81,21 @@ def cameras_of(context: LaunchContext) -> list[str]:
     return list_from_text(text_of(context, "cameras"))
 
 
-def topics(context: LaunchContext) -> list[tuple[str, str]]:
-    """Return the node's name of each image topic, and the topic given for it, if any."""
-    images = list_from_text(text_of(context, "image"))
-    names = [f"{camera}/image" for camera in cameras_of(context)] or ["image"]
-    if images and len(images) != len(names):
+def topics(context: LaunchContext, kind: str = "image") -> list[tuple[str, str]]:
+    """Return the node's name of each camera's topic, and the topic given for it, if any.
+
+    Args:
+        context: Of the launch.
+        kind: What comes on it: "image", "depth" or "camera_info".
+    """
+    given = list_from_text(text_of(context, kind))
+    names = [f"{camera}/{kind}" for camera in cameras_of(context)] or [kind]
+    if given and len(given) != len(names):
         raise ValueError(
-            f"image: expected a topic for each of {len(names)} cameras, separated by commas, "
-            f"got {len(images)}"
+            f"{kind}: expected a topic for each of {len(names)} cameras, separated by commas, "
+            f"got {len(given)}"
         )
-    return list(zip(names, images or names, strict=True))
+    return list(zip(names, given or names, strict=True))
 
 
 def clock(context: LaunchContext) -> dict[str, Any]:
@@ -103,7 +119,9 @@ def typed(value: Any) -> Any:
     if isinstance(value, str):
         return ParameterValue(value, value_type=str)
     if isinstance(value, list):
-        # launch_ros knows this spelling of the type alone
+        # launch_ros knows this spelling of the types alone
+        if value and isinstance(value[0], float):
+            return ParameterValue(value, value_type=List[float])  # noqa: UP006
         return ParameterValue(value or [""], value_type=List[str])  # noqa: UP006
     return value
 
@@ -163,7 +181,12 @@ def segmentation(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=text_of(context, "namespace"),
             ros_arguments=ros_arguments,
             parameters=passed_on,
-            remappings=[(name, topic) for name, topic in topics(context) if name != topic],
+            remappings=[
+                (name, topic)
+                for kind in TOPICS
+                for name, topic in topics(context, kind)
+                if name != topic
+            ],
             additional_env=profile_variables(),
             output="screen",
             on_exit=restarting(delay) if is_true(context, "respawn") else None,
@@ -175,45 +198,65 @@ def demo_cameras(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return one synthetic camera per name, each in a namespace of that name, if wanted."""
     if not is_true(context, "demo_camera"):
         return []
+    # Only a camera that is started needs a namespace: else the node refuses a wrong name.
+    cameras = CAMERAS.check(cameras_of(context))
     namespace = text_of(context, "namespace")
+    prefix = f"{namespace.rstrip('/')}/" if namespace else ""
     own = [
         {"seed": 1000 * number, "frame_id": f"{camera}_optical_frame"}
-        for number, camera in enumerate(cameras_of(context))
+        for number, camera in enumerate(cameras)
     ]
     return [
         Node(
             package=PACKAGE,
             executable="demo_camera",
             name="demo_camera",
-            namespace="/".join(part for part in (namespace, camera) if part),
+            namespace=place,
             parameters=[given | clock(context)] if given or clock(context) else [],
             additional_env=profile_variables(),
             output="screen",
         )
-        for camera, given in zip(cameras_of(context) or [""], own or [{}], strict=True)
+        for place, given in zip(
+            [prefix + camera for camera in cameras] or [namespace], own or [{}], strict=True
+        )
     ]
 
 
 def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Return rviz2, showing the overlay and the image of the first camera, if wanted."""
+    """Return rviz2, showing the results and the image of the first camera, if wanted."""
     if not is_true(context, "rviz"):
         return []
+    try:
+        get_package_prefix("rviz2")
+    except PackageNotFoundError:
+        raise ValueError("rviz: rviz2 is not installed: install it, or leave rviz out") from None
     share = get_package_share_directory(PACKAGE)
     namespace = text_of(context, "namespace").strip("/")
     prefix = f"/{namespace}" if namespace else ""
     name, image = topics(context)[0]
     image = image if image.startswith("/") else f"{prefix}/{image}"
-    overlay = f"{prefix}/yolact/{name.removesuffix('image')}overlay"
+    results = f"{prefix}/yolact/{name.removesuffix('image')}"
     return [
         Node(
             package="rviz2",
             executable="rviz2",
             arguments=["-d", os.path.join(share, "config", "yolact.rviz")],
             parameters=[clock(context)] if clock(context) else [],
-            remappings=[("/yolact/overlay", overlay), ("/image", image)],
+            remappings=[
+                *((f"/yolact/{topic}", f"{results}{topic}") for topic in SHOWN),
+                ("/image", image),
+            ],
             output="screen",
         )
     ]
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Return the nodes; whatever can be refused is refused before one of them is started.
+
+    At an error launch ends, and what it was about to start comes up nevertheless, and stays.
+    """
+    return [*segmentation(context), *demo_cameras(context), *rviz(context)]
 
 
 def is_launched() -> bool:
@@ -243,13 +286,15 @@ def arguments() -> list[DeclareLaunchArgument]:
         spec.name: (
             "",
             f"{spec.description} Allowed: {spec.constraint}"
-            + (", separated by commas." if spec.kind == STRINGS else "."),
+            + (", separated by commas." if spec.kind in (STRINGS, FLOATS) else "."),
         )
         for spec in PARAMETERS
     }
     config = os.path.join(get_package_share_directory(PACKAGE), "config", "yolact.yaml")
     of_this_file = {
         "image": ("", "Image topic of the camera; with cameras, one topic per camera: a,b."),
+        "depth": ("", "Topic of the camera's registered depth images; with cameras: a,b."),
+        "camera_info": ("", "Topic of the camera's calibration; with cameras: a,b."),
         "namespace": ("", "Namespace of all nodes except rviz2."),
         "params_file": (config, "Parameter file."),
         "use_sim_time": ("", "Whether the nodes take the time from /clock."),
@@ -271,5 +316,5 @@ def arguments() -> list[DeclareLaunchArgument]:
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and what they start."""
-    steps = (warn_of_unknown, segmentation, demo_cameras, rviz)
+    steps = (warn_of_unknown, nodes)
     return LaunchDescription([*arguments(), *(OpaqueFunction(function=step) for step in steps)])

@@ -26,7 +26,10 @@ ROWS = (
 
 ROW_OF = {part: number for number, row in enumerate(ROWS) for part in row}
 
-ROS_MODULES = ("rclpy", "cv_bridge", "builtin_interfaces", "rcl_interfaces", "std_srvs", "launch")
+ROS_MODULES = (
+    *("rclpy", "cv_bridge", "builtin_interfaces", "rcl_interfaces", "std_srvs", "launch"),
+    "tf2_ros",
+)
 
 WITHOUT_TORCH = [
     "yolact_ros.structures",

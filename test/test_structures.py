@@ -72,6 +72,8 @@ def test_maps_have_the_better_score_on_top():
     assert found.class_map().tolist() == [[7, 7, 7, 0, 0]]
     assert found.instance_map().dtype == np.uint16
     assert found.class_map().dtype == np.uint8
+    assert found.confidence_map().tolist() == [[230, 230, 230, 128, 128]]
+    assert found.confidence_map().dtype == np.uint8
 
 
 def test_maps_of_nothing_are_background():
@@ -80,6 +82,7 @@ def test_maps_of_nothing_are_background():
     assert nothing.masks.shape == (0, 2, 3)
     assert (nothing.instance_map() == 0).all()
     assert (nothing.class_map() == 255).all()
+    assert (nothing.confidence_map() == 0).all()
 
 
 def test_a_class_id_beyond_the_class_map_stays_out_of_it():

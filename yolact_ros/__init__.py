@@ -25,4 +25,4 @@ import pkgutil
 # as well, this merges the two folders. It is a no-op in an installation.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

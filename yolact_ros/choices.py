@@ -37,6 +37,10 @@ RESCORING_KINDS = ("published", "product", "class")
 TRANSPORTS = ("raw", "compressed")
 """How images reach the node: `sensor_msgs/Image` or `sensor_msgs/CompressedImage`."""
 
+DEPTH_TRANSPORTS = ("raw", "compressedDepth")
+"""How depth images reach the node: `sensor_msgs/Image`, or what compressed_depth_image_transport
+makes of it."""
+
 RELIABILITIES = ("reliable", "best_effort")
 """What a publisher of images offers."""
 
@@ -57,6 +61,9 @@ TRAINING_DEVICES = ("auto", "cpu", "cuda")
 
 EXTRA_KINDS = ("dumbbell", "mushroom")
 """Kinds of objects in synthetic scenes that the demo's network does not know."""
+
+DEPTH_CAMERAS = ("ideal", "real", "missing", "holes", "fattened", "shifted")
+"""Depth cameras of synthetic scenes; see `yolact_ros.scenes.depth_model`."""
 
 SHEET_PICTURES = (".png", ".jpg", ".jpeg")
 SHEET_PAGES = (".html", ".htm")

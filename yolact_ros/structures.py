@@ -334,6 +334,11 @@ class Instances:
         """
         return self._paint(self.class_ids, background=BACKGROUND_CLASS, dtype=np.uint8)
 
+    def confidence_map(self) -> npt.NDArray[np.uint8]:
+        """Paint (H, W) uint8: 255 times the score of the best instance at each pixel, or 0."""
+        values = np.rint(self.scores * np.float32(255)).astype(np.int64)
+        return self._paint(values, background=0, dtype=np.uint8)
+
     def _paint(self, values: npt.NDArray[Any], background: int, dtype: Any) -> npt.NDArray[Any]:
         limit = int(np.iinfo(dtype).max)
         canvas = np.full(self.image_size, background, dtype=dtype)

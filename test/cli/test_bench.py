@@ -130,3 +130,41 @@ def test_lists_of_numbers_are_written_in_one_line(tmp_path):
     assert json.loads(text) == result
     assert '"curve": [ 1.5, -2e-07, 3 ],' in text
     assert len(text.splitlines()) == 11
+
+
+@pytest.mark.slow
+def test_objects_in_space_are_measured_beside_the_network(tmp_path, capsys):
+    figures, picture = tmp_path / "space.json", tmp_path / "space.png"
+    words = ["--image-size", "320x240", "--instances", "4", "--covered", "0.3", "--frames", "3"]
+    files = ["--json", str(figures), "--picture", str(picture)]
+    assert main(["bench", "space", "--preset", "yolact_demo", *words, *files]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(figures.read_text())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert result["pixels"] == pytest.approx(0.3 * 320 * 240, rel=0.02)
+    # all but what a depth camera's mixed pixels take away, which is nothing here
+    assert result["points"] == result["pixels"]
+    rows = {line.split("  ")[0]: line.split()[-2:] for line in printed.out.splitlines() if line}
+    for name, times in result["stages"].items():
+        assert float(rows[name][0]) == pytest.approx(times["p50_ms"], abs=0.0051)
+    assert float(rows["yolact_demo in fp32"][0]) == pytest.approx(
+        result["network"]["p50_ms"], abs=0.0051
+    )
+    instances, pixels = result["growth"]
+    assert [point["instances"] for point in instances["points"]] == [1, 2, 5, 10, 20, 50, 100]
+    assert all(point["pixels"] == pytest.approx(23040, rel=0.1) for point in instances["points"])
+    counts = [point["pixels"] for point in pixels["points"]]
+    assert counts == sorted(counts) and counts[-1] > 10 * counts[0]
+    objects, *_, share = result["bounds"]
+    assert objects["held"] == (result["stages"]["objects"]["p50_ms"] <= 8)
+    together = sum(result["stages"][name]["p50_ms"] for name in ("objects", "organised points"))
+    assert share["reached"] == pytest.approx(together / result["network"]["p50_ms"])
+
+
+def test_too_many_masks_for_an_image_are_refused(refused):
+    words = ["--image-size", "16x16", "--instances", "500", "--preset", "yolact_demo"]
+    assert refused("bench", "space", *words) == (
+        1, "yolact-ros: instances: expected fewer than 500 in 16x16"
+    )  # fmt: skip
+    status, line = refused("bench", "space", "--covered", "0.7")
+    assert status == 2 and "--covered: expected above 0 up to 0.5, got '0.7'" in line

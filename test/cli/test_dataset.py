@@ -15,6 +15,7 @@ from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.cli.main import main
 from yolact_ros.datasets.coco import read_dataset
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.synth_set import render_scene
 from yolact_testing.pages import Page
 
 Refused = Callable[..., tuple[int, str]]
@@ -40,6 +41,16 @@ def test_synth_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(command) == 1
     error = capsys.readouterr().err
     assert error == f"yolact-ros: {out}: expected an empty folder or none, got one with files\n"
+
+
+def test_synth_films_from_afar_with_the_depth_camera_of_a_name(tmp_path: Path) -> None:
+    words = ["--images", "1", "--seed", "40", "--image-size", "160x120", "--workers", "1"]
+    options = ["--distance", "1.5", "2", "--depth-camera", "ideal"]
+    assert main(["dataset", "synth", str(tmp_path / "far"), *words, *options, "--quiet"]) == 0
+    frame = render_scene(40, 160, 120, distance=(1.5, 2.0))
+    assert np.median(frame.true_depth) > 1.2
+    depth = cv2.imread(str(tmp_path / "far" / "depth" / "000001.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(depth, np.rint(frame.true_depth * 1000))
 
 
 def test_the_help_of_synth_names_all_classes(capsys: pytest.CaptureFixture[str]) -> None:

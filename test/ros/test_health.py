@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yolact_ros.ros.counters import SPACE_OUTCOMES
 from yolact_ros.ros.health import (
     LONGEST_PATIENCE,
     Activity,
@@ -15,6 +16,7 @@ from yolact_ros.ros.health import (
     Cause,
     Level,
     NodeHealth,
+    SpaceHealth,
     Verdict,
     image_patience,
     judge_camera,
@@ -35,6 +37,20 @@ SEEING = CameraHealth(
 )
 BLIND = dataclasses.replace(SEEING, since_result=3.0, unanswered={"received": 90, "replaced": 89})
 
+
+MEASURING = SpaceHealth(
+    topic="/depth",
+    info_topic="/camera_info",
+    since_wanted=50.0,
+    since_depth=0.02,
+    since_measured=0.1,
+    period=1 / 30,
+    delay=0.005,
+    recent={"depth_received": 30, "measured": 15},
+)
+WITHOUT_OBJECTS = dataclasses.replace(
+    MEASURING, since_measured=3.0, recent={"depth_received": 30, "unmatched": 15}
+)
 
 STARVED = (WARN, Cause.STARVED)
 
@@ -170,6 +186,132 @@ def test_a_camera(seen, node, level, cause, words):
     verdict = judge_camera(seen, dataclasses.replace(ACTIVE, **node))
     assert (verdict.level, verdict.cause) == (level, cause), verdict.text
     assert words in verdict.text
+
+
+def depth(base=MEASURING, recent=(), **changed):
+    return dataclasses.replace(base, **changed, recent=base.recent | dict(recent))
+
+
+def faulty(counter, reason="", **changed):
+    return depth(
+        WITHOUT_OBJECTS,
+        recent={"unmatched": 0, counter: 7},
+        reasons={counter: reason} if reason else {},
+        **changed,
+    )
+
+
+FRAME, SIZE = Cause.DEPTH_FRAME, Cause.DEPTH_SIZE
+SLOW = {"period": 0.2, "recent": {"depth_received": 5, "measured": 5, "unmatched": 10}}
+
+
+@pytest.mark.parametrize(
+    "space, level, cause, words",
+    [
+        (MEASURING, OK, Cause.SEGMENTING, "segmenting"),
+        # No depth, or no more.
+        (depth(since_depth=None), WARN, Cause.NO_DEPTH, "on /depth: none came yet; 1 publisher"),
+        (depth(since_depth=None, since_wanted=1.9), OK, Cause.SEGMENTING, ""),
+        (depth(since_depth=900.0, since_wanted=3.0), WARN, Cause.NO_DEPTH, "none came yet"),
+        (depth(since_depth=1.9, since_measured=1.9), OK, Cause.SEGMENTING, ""),
+        (depth(since_depth=2.1, since_measured=2.1), WARN, Cause.DEPTH_STOPPED, "came 2 s ago"),
+        (
+            depth(since_depth=11.0, since_measured=11.0, sources="nobody publishes there"),
+            ERROR,
+            Cause.DEPTH_STOPPED,
+            "no objects for 11 s: waiting for depth on /depth: the last came 11 s ago; nobody",
+        ),
+        (depth(since_depth=5.9, period=2.0), OK, Cause.DEPTH_SLOW, ""),
+        (depth(since_depth=6.1, period=2.0), WARN, Cause.DEPTH_STOPPED, ""),
+        # What has only just stopped is not called unmatched before that.
+        (depth(WITHOUT_OBJECTS, since_depth=0.9, since_measured=0.9), OK, Cause.SEGMENTING, ""),
+        # Of another moment.
+        (
+            depth(WITHOUT_OBJECTS, reasons={"unmatched": "the nearest is stamped 50 ms later"}),
+            WARN,
+            Cause.DEPTH_UNMATCHED,
+            "no objects for 3 s: 15 results without depth of their moment: the nearest is stamped",
+        ),
+        (depth(WITHOUT_OBJECTS, since_measured=None), ERROR, Cause.DEPTH_UNMATCHED, "for 50 s"),
+        (depth(WITHOUT_OBJECTS, since_wanted=1.0), OK, Cause.SEGMENTING, ""),
+        (depth(recent={"unmatched": 5}), OK, Cause.SEGMENTING, ""),
+        (depth(recent={"unmatched": 6}), WARN, Cause.DEPTH_UNMATCHED, "6 results without"),
+        # Late.
+        (depth(delay=0.05), OK, Cause.DEPTH_LATE, "segmenting; depth comes 50 ms after its image"),
+        (depth(delay=-0.05), OK, Cause.SEGMENTING, ""),
+        (
+            depth(
+                WITHOUT_OBJECTS,
+                recent={"depth_late": 8},
+                reasons={"depth_late": "350 ms after its image"},
+            ),
+            WARN,
+            Cause.DEPTH_LATE,
+            "the depth of 15 results came too late: 350 ms",
+        ),
+        # At another rate, in another order.
+        (depth(**SLOW), OK, Cause.DEPTH_SLOW, "depth comes every 0.2 s, images every 0.033 s"),
+        (depth(**SLOW, since_measured=2.1), WARN, Cause.DEPTH_UNMATCHED, ""),
+        (
+            depth(recent={"depth_disordered": 15}),
+            OK,
+            Cause.DEPTH_DISORDERED,
+            "15 of 30 depth images came after one of a later moment",
+        ),
+        # Useless, each in its own way, at once.
+        (faulty("other_frame", "got 'depth'"), WARN, FRAME, "7 depth images of another frame: got"),
+        (faulty("other_frame", since_measured=0.5), WARN, FRAME, "7 depth images of another"),
+        (faulty("other_size"), WARN, SIZE, "no objects for 3 s: 7 depth images of another size"),
+        (faulty("other_size", since_measured=11.0), ERROR, SIZE, "no objects for 11 s"),
+        (faulty("depth_bad"), WARN, Cause.DEPTH_MALFORMED, "7 malformed depth images"),
+        (faulty("depth_zero"), WARN, Cause.DEPTH_ZERO, "7 depth images of nothing but zeros"),
+        (faulty("depth_nan"), WARN, Cause.DEPTH_NAN, "7 depth images without one usable number"),
+        (faulty("uncalibrated"), WARN, Cause.CAMERA_INFO, "camera_info cannot be used"),
+        (faulty("untransformed"), WARN, Cause.NO_TRANSFORM, "7 results without a transform"),
+        (faulty("unmeasured"), ERROR, Cause.MEASURING_FAILS, "7 results could not be measured"),
+        (faulty("depth_lost"), WARN, Cause.DEPTH_LOST, "7 depth images lost in DDS"),
+        # The most frequent is named.
+        (depth(recent={"depth_zero": 3, "depth_nan": 4}), WARN, Cause.DEPTH_NAN, "4 depth images"),
+        # No calibration.
+        (
+            depth(calibrated=False, info_sources="nobody publishes there"),
+            WARN,
+            Cause.NO_CAMERA_INFO,
+            "waiting for camera_info on /camera_info: none came yet; nobody",
+        ),
+        (depth(calibrated=False, since_wanted=1.0), OK, Cause.SEGMENTING, ""),
+        # None of these.
+        (
+            depth(since_measured=3.0, unanswered={"processed": 40}),
+            WARN,
+            Cause.NO_OBJECTS,
+            "no objects for 3 s: though 40 results went out",
+        ),
+        (depth(since_measured=3.0), OK, Cause.SEGMENTING, ""),
+    ],
+)
+def test_depth(space, level, cause, words):
+    verdict = judge_camera(camera(space=space), ACTIVE)
+    assert (verdict.level, verdict.cause) == (level, cause), verdict.text
+    assert words in verdict.text
+
+
+def test_trouble_with_images_comes_before_that_with_depth():
+    stopped = depth(since_depth=5.0, since_measured=5.0)
+    assert judge_camera(camera(since_image=5.0, space=stopped), ACTIVE).cause == Cause.NO_IMAGE
+    assert judge_camera(camera(BLIND, space=stopped), ACTIVE).cause == Cause.STARVED
+    # Of two warnings that of the images, but an error first.
+    bad = camera(recent={"bad": 2}, space=stopped)
+    assert judge_camera(bad, ACTIVE).cause == Cause.MALFORMED
+    worse = dataclasses.replace(bad, space=depth(since_depth=20.0, since_measured=20.0))
+    assert judge_camera(worse, ACTIVE)[:2] == (ERROR, Cause.DEPTH_STOPPED)
+
+
+def test_every_fault_of_depth_has_a_cause():
+    faults = {*SPACE_OUTCOMES} - {"measured", "overtaken", "not_wanted", "space_stopped"}
+    silent = {"unmatched", "no_camera_info"}  # judged by time
+    for counter in faults - silent:
+        assert judge_camera(camera(space=faulty(counter)), ACTIVE).level > OK, counter
 
 
 def test_the_node_is_judged_by_the_worst_of_its_cameras():

@@ -74,18 +74,22 @@ def rules(context, node):
 
 
 @pytest.mark.parametrize(
-    "arguments, overlay, image",
+    "arguments, results, image",
     [
-        ({"image": "/front/rgb"}, "/robot/yolact/overlay", "/front/rgb"),
-        ({}, "/robot/yolact/overlay", "/robot/image"),
-        ({"cameras": "front,rear"}, "/robot/yolact/front/overlay", "/robot/front/image"),
+        ({"image": "/front/rgb"}, "/robot/yolact", "/front/rgb"),
+        ({}, "/robot/yolact", "/robot/image"),
+        ({"cameras": "front,rear"}, "/robot/yolact/front", "/robot/front/image"),
     ],
 )
-def test_rviz_looks_into_the_namespace_and_at_the_first_camera(arguments, overlay, image):
+def test_rviz_looks_into_the_namespace_and_at_the_first_camera(
+    monkeypatch, arguments, results, image
+):
     module, _ = describe()
+    monkeypatch.setattr(module, "get_package_prefix", lambda name: f"/opt/{name}")  # installed
     context = context_with(namespace="robot", **arguments)
     [rviz] = module.rviz(context)
-    assert rules(context, rviz) == {"/yolact/overlay": overlay, "/image": image}
+    shown = {f"/yolact/{name}": f"{results}/{name}" for name in ("overlay", "markers", "points")}
+    assert rules(context, rviz) == shown | {"/image": image}
 
 
 def test_each_camera_has_its_topic():
@@ -158,6 +162,26 @@ def test_a_node_is_started_again_after_a_fault_alone(domain_id, tmp_path, code, 
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert log.read_text().count("process started with pid") == starts
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rviz:=yess"], ["demo_camera:=true", "cameras:=front,re-ar"], ["namespace:=1a"]],
+    ids=lambda arguments: arguments[-1],
+)
+def test_a_launch_that_is_refused_leaves_nothing_running(domain_id, tmp_path, arguments):
+    log = tmp_path / "launch.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(FILE), "autostart:=false", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, ROS_DOMAIN_ID=str(domain_id)),
+            start_new_session=True,
+        )
+    assert process.wait(30) == 1 and "Caught exception in launch" in log.read_text()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
 
 
 def wait_for(log, pattern, count):

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from ament_index_python.packages import PackageNotFoundError
 
 from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
-from yolact_ros.ros.parameters.spec import STRING, STRINGS
+from yolact_ros.ros.parameters.spec import FLOATS, STRING, STRINGS
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
 from yolact_testing import launch_stand_in
@@ -32,6 +33,7 @@ def file(monkeypatch):
     spec = importlib.util.spec_from_file_location("yolact_launch", FILE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "get_package_prefix", lambda name: f"/opt/{name}")  # installed
     return module
 
 
@@ -46,7 +48,8 @@ def test_every_parameter_is_an_argument_that_is_empty(file):
         assert declared[spec.name].default_value == ""
         assert declared[spec.name].description.startswith(spec.description)
     others = "namespace params_file use_sim_time log_level respawn respawn_delay demo_camera rviz"
-    assert declared.keys() - {spec.name for spec in PARAMETERS} == {*others.split(), "image"}
+    topics = {"image", "depth", "camera_info"}
+    assert declared.keys() - {spec.name for spec in PARAMETERS} == {*others.split()} | topics
 
 
 def test_nothing_is_passed_on_that_was_not_given(file):
@@ -59,7 +62,9 @@ def test_nothing_is_passed_on_that_was_not_given(file):
 
 def test_every_default_reaches_the_node_with_its_type(file):
     written = {
-        spec.name: ",".join(spec.default) if spec.kind == STRINGS else str(spec.default)
+        spec.name: ",".join(str(item) for item in spec.default)
+        if spec.kind in (STRINGS, FLOATS)
+        else str(spec.default)
         for spec in PARAMETERS
     }
     given = {name: text for name, text in written.items() if text}
@@ -69,11 +74,11 @@ def test_every_default_reaches_the_node_with_its_type(file):
         if spec.name not in given:
             continue
         value = passed_on[spec.name]
-        if spec.kind == STRING:
-            assert value.value_type is str
+        if spec.kind in (STRING, FLOATS):
+            assert value.value_type is (str if spec.kind == STRING else file.List[float])
             value = value.value
         assert spec.check(value) == spec.default
-        assert type(value) is type(spec.default)
+        assert type(value) is (list if spec.kind == FLOATS else type(spec.default))
 
 
 @pytest.mark.parametrize(
@@ -92,8 +97,11 @@ def test_every_default_reaches_the_node_with_its_type(file):
         ("classes:=[cup, yes]", ["cup", "yes"]),
         ("classes:=[]", [""]),
         ("cameras:=front", ["front"]),
+        ("space.up:=0, -1, 0", [0.0, -1.0, 0.0]),
+        ("space.up:=[0.0, -0.8, -0.6]", [0.0, -0.8, -0.6]),
         # the node refuses these in its own words
         ("score_threshold:=half", "half"),
+        ("space.up:=up", "up"),
         ("max_instances:=2.5", "2.5"),
         ("compile:=maybe", "maybe"),
     ],
@@ -104,7 +112,8 @@ def test_values_have_the_type_of_their_parameter(file, argument, value):
     passed_on = parameters[name]
     if isinstance(value, (str, list)):
         assert isinstance(passed_on, ParameterValue)
-        assert passed_on.value_type is (str if isinstance(value, str) else file.List[str])
+        kind = type(value[0]) if isinstance(value, list) else str
+        assert passed_on.value_type is (str if isinstance(value, str) else file.List[kind])
         passed_on = passed_on.value
     assert passed_on == value and type(passed_on) is type(value)
 
@@ -143,6 +152,9 @@ def test_each_camera_has_a_demo_camera_of_its_own(file):
     assert rear.parameters[0]["frame_id"] == "rear_optical_frame"
     [alone] = Launch(file, "demo_camera:=true").nodes["demo_camera"]
     assert alone.namespace == "" and alone.parameters == []
+    for namespace, place in (("robot/", "robot/front"), ("/", "/front")):
+        launch = Launch(file, "cameras:=front", "demo_camera:=true", f"namespace:={namespace}")
+        assert launch.nodes["demo_camera"][0].namespace == place
 
 
 @pytest.mark.parametrize(
@@ -154,11 +166,32 @@ def test_each_camera_has_a_demo_camera_of_its_own(file):
         ("use_sim_time:=maybe", "use_sim_time: expected true or false, got 'maybe'"),
         ("respawn_delay:=soon", "respawn_delay: expected a number of seconds, got 'soon'"),
         ("image:=a,b", "image: expected a topic for each of 1 cameras"),
+        ("depth:=a,b", "depth: expected a topic for each of 1 cameras"),
+        ("demo_camera:=true cameras:=a,b-c", "cameras: expected a list of different names"),
+        ("rviz:=true", "rviz: rviz2 is not installed"),
     ],
 )
-def test_wrong_arguments_of_the_file_itself_are_refused(file, argument, text):
+def test_wrong_arguments_of_the_file_itself_are_refused_before_a_node_starts(
+    file, monkeypatch, argument, text
+):
+    monkeypatch.setattr(file, "get_package_prefix", no_such_package)
+    started = {}
     with pytest.raises(ValueError, match=f"^{text}"):
-        Launch(file, argument)
+        Launch(file, *argument.split(), nodes=started)
+    assert not started
+
+
+def no_such_package(name):
+    raise PackageNotFoundError(name)
+
+
+def test_a_camera_s_depth_and_calibration_are_remapped_as_its_images_are(file):
+    alone = the_node(file, "image:=/c/image", "depth:=/c/depth", "camera_info:=/c/info")
+    assert alone.remappings == [
+        *(("image", "/c/image"), ("depth", "/c/depth"), ("camera_info", "/c/info")),
+    ]
+    several = the_node(file, "cameras:=front,rear", "depth:=/a,/b")
+    assert several.remappings == [("front/depth", "/a"), ("rear/depth", "/b")]
 
 
 def test_arguments_that_nobody_declared_are_named(file):
@@ -235,6 +268,10 @@ def test_stand_ins_have_the_names_and_arguments_of_the_real_ones():
         assert set(getattr(launch_stand_in, name).takes) <= known
 
 
+OF_DRIVERS = ("align_depth.enable", "enable_sync", "depth_registration")
+"""Arguments of cameras' launch files, which the guides name as well."""
+
+
 def undeclared(text, arguments):
     """The names before := that neither the launch file nor, after -p, a node declares."""
     parameters = {spec.name for spec in (*PARAMETERS, *CAMERA_PARAMETERS)} | {"use_sim_time"}
@@ -243,6 +280,7 @@ def undeclared(text, arguments):
         name
         for flag, name in found
         if not name.isupper()  # NAME:=VALUE
+        and name not in OF_DRIVERS
         and not flag.startswith(("-r", "--remap"))
         and name not in (parameters if flag else arguments)
     ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transitions of the real node: in turn, out of turn, again and again, with other parameters."""
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from yolact_ros.msg import InstanceArray
 
 from yolact_ros.ros.conversion.images import array_to_image
 
+HEAP = 64 << 20
 ROUNDS = int(os.environ.get("YOLACT_LIFECYCLE_ROUNDS", "4"))
 pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
 
@@ -80,7 +82,9 @@ def test_rounds_give_memory_back_and_take_other_parameters(start, peer, weights,
     picture = array_to_image(np.zeros((480, 640, 3), np.uint8), "rgb8", Header())
     peer.node.create_timer(0.1, lambda: images.publish(picture))
     results = peer.collect(InstanceArray, "yolact/instances")
-    sizes = []
+    last = ("/diagnostics", "publishers")
+    peer.until(lambda: last in made_by_the_node(peer), what="topics of the node")
+    before, sizes = made_by_the_node(peer), []
     for number in range(ROUNDS):
         assert set_parameter(peer, "max_instances", 10 + number).successful
         assert change(peer, "configure") and change(peer, "activate")
@@ -91,10 +95,10 @@ def test_rounds_give_memory_back_and_take_other_parameters(start, peer, weights,
         assert change(peer, "deactivate") and change(peer, "cleanup")
         assert state_of(peer) == "unconfigured"
         sizes.append(resident(node.process.pid))
-    # A network that stayed would add 2 % a round. Topics that are made and removed add 0.15 %
-    # (0.7 MB): the same network loaded and dropped without ROS adds nothing.
+        peer.until(lambda: made_by_the_node(peer) == before, what="topics removed")
     say(", ".join(f"{size / 1e6:.1f}" for size in sizes) + " MB after each round")
-    assert max(sizes) <= (1.015 + 0.002 * ROUNDS) * sizes[0], sizes
+    assert max(sizes) <= 1.01 * sizes[0], sizes  # a network that stayed would add 2 % a round
+    assert not heaps_of_threads(node.process.pid)  # they would add 3 % in time
     assert len(node.lines(r"\]: active: ")) == len(node.lines(r"\]: inactive")) == ROUNDS
 
 
@@ -102,3 +106,26 @@ def resident(pid):
     """Bytes of memory that a process has by itself."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"RssAnon:\s*(\d+) kB", status)[1]) * 1024
+
+
+def made_by_the_node(peer):
+    """Each publisher and subscription of the node by its topic, as others see them."""
+    found = []
+    for topic, _ in peer.node.get_topic_names_and_types():
+        for direction in ("publishers", "subscriptions"):
+            everyone = getattr(peer.node, f"get_{direction}_info_by_topic")(topic)
+            found += [(topic, direction) for each in everyone if each.node_name == "yolact"]
+    return sorted(found)
+
+
+def heaps_of_threads(pid):
+    """Addresses of glibc's heaps beside the process's own: 64 MB each, what is free reserved."""
+    regions = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        addresses, access = line.split()[:2]
+        regions.append((*(int(address, 16) for address in addresses.split("-")), access))
+    return [
+        hex(begin)
+        for (begin, used, _), (reserved, end, access) in itertools.pairwise(regions)
+        if used == reserved and access == "---p" and begin % HEAP == 0 and end - begin == HEAP
+    ]

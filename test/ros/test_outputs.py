@@ -3,20 +3,23 @@
 
 import numpy as np
 import pytest
+from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
 from yolact_ros.ros.conversion import instances as messages
 from yolact_ros.ros.conversion.images import ImageArray
-from yolact_ros.ros.outputs import ClassList, Outputs, Result
-from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.ros.outputs import ClassList, Outputs, Result, SpaceResult
+from yolact_ros.space import Camera
+from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_ros.visualization import OverlayStyle
 
-TOPICS = {"instances", "detections", "instance_map", "class_map", "overlay"}
+TOPICS = {"instances", "detections", "instance_map", "class_map", "confidence_map", "overlay"}
+IN_SPACE = {"objects", "detections_3d", "markers", "points"}
 
 
 class FakePublisher:
-    def __init__(self):
-        self.subscribers, self.published = 0, []
+    def __init__(self, qos):
+        self.subscribers, self.published, self.qos = 0, [], qos
 
     def get_subscription_count(self):
         return self.subscribers
@@ -30,7 +33,7 @@ class FakeNode:
         self.publishers = {}
 
     def create_publisher(self, message_type, topic, qos):
-        return self.publishers.setdefault(topic.removeprefix("~/"), FakePublisher())
+        return self.publishers.setdefault(topic.removeprefix("~/"), FakePublisher(qos))
 
 
 @pytest.fixture
@@ -68,7 +71,8 @@ def test_what_is_wanted_is_what_is_subscribed_to(node, outputs):
 @pytest.mark.parametrize("wanted", [set(), {"overlay"}, TOPICS - {"overlay"}, TOPICS])
 def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkeypatch):
     made = []
-    for name in ("instance_array", "detection_array", "instance_map", "class_map", "overlay"):
+    maps = ("instance_map", "class_map", "confidence_map")
+    for name in ("instance_array", "detection_array", *maps, "overlay"):
         make = getattr(messages, name)
 
         def note(*arguments, name=name, make=make):
@@ -79,10 +83,55 @@ def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkey
     times = outputs.publish(result, frozenset(wanted))
     assert len(made) == len(wanted) and ("overlay" in made) == ("overlay" in wanted)
     sent = {topic: len(publisher.published) for topic, publisher in node.publishers.items()}
-    assert sent == {topic: int(topic in wanted) for topic in TOPICS}
+    assert sent == {topic: int(topic in wanted) for topic in TOPICS | IN_SPACE}
     stages = {"overlay"} & wanted | ({"message"} if wanted - {"overlay"} else set())
     assert set(times) == stages | ({"publish"} if wanted else set())
     assert all(milliseconds > 0 for milliseconds in times.values())
+
+
+@pytest.fixture
+def space_result(result):
+    objects = Objects(
+        instances=np.array([1]),
+        centres=np.array([[0.1, 0.2, 0.8]]),
+        sizes=np.array([[0.1, 0.2, 0.3]]),
+        orientations=np.array([[0.0, 0.0, 0.0, 1.0]]),
+        covariances=np.eye(6)[None],
+        coverages=np.ones(1, np.float32),
+        points=np.array([6]),
+    )
+    return SpaceResult(
+        header=Header(frame_id="map"),
+        image_header=result.header,
+        instances=result.instances,
+        objects=objects,
+        depth=np.full((4, 5), 0.8, np.float32),
+        camera=Camera(width=5, height=4, fx=5.0, fy=5.0, cx=2.0, cy=1.5),
+        image=result.image,
+        organised=False,
+    )
+
+
+@pytest.mark.parametrize("wanted", [{"objects"}, {"points"}, TOPICS | IN_SPACE])
+def test_what_needs_depth_is_published_apart(node, outputs, space_result, wanted):
+    times = outputs.publish(space_result, frozenset(wanted), sending="objects publish")
+    sent = {topic for topic, publisher in node.publishers.items() if publisher.published}
+    assert sent == wanted & IN_SPACE
+    stages = {"objects message"} if wanted & (IN_SPACE - {"points"}) else set()
+    assert set(times) == stages | ({"points"} & wanted) | {"objects publish"}
+    for topic in sent - {"markers"}:
+        [message] = node.publishers[topic].published
+        assert message.header.frame_id == ("c" if topic == "points" else "map")
+
+
+def test_points_are_best_effort_and_everything_else_is_reliable(node, outputs):
+    reliable = {
+        topic
+        for topic, publisher in node.publishers.items()
+        if publisher.qos.reliability == ReliabilityPolicy.RELIABLE
+    }
+    assert reliable == TOPICS | IN_SPACE - {"points"}
+    assert node.publishers["points"].qos.depth == 1
 
 
 def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch):
@@ -90,14 +139,15 @@ def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch
     clock = lambda: float(next(now))  # noqa: E731
     monkeypatch.setattr("yolact_ros.ros.outputs.time.perf_counter", clock)
     times = outputs.publish(result, frozenset(TOPICS))
-    # Each reading is one second later: a second to make and one to send each of five messages.
-    assert times == {"message": 4000.0, "overlay": 1000.0, "publish": 5000.0}
+    # Each reading is one second later: a second to make and one to send each of six messages.
+    assert times == {"message": 5000.0, "overlay": 1000.0, "publish": 6000.0}
 
 
 def test_a_camera_s_topics_begin_with_its_name_and_the_class_list_s_does_not(node):
     Outputs(node, "front/")
     ClassList(node)
-    assert set(node.publishers) == {f"front/{topic}" for topic in TOPICS} | {"label_info"}
+    topics = TOPICS | IN_SPACE
+    assert set(node.publishers) == {f"front/{topic}" for topic in topics} | {"label_info"}
 
 
 def test_nothing_goes_out_while_shut_even_of_a_result_that_is_being_published(

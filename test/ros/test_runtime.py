@@ -82,6 +82,22 @@ class FakeOutputs:
         return {"message": 1.0, "publish": 2.0}
 
 
+class FakeMeasuring:
+    """In the place of `Measuring`: it notes what it is asked."""
+
+    def __init__(self):
+        self.expected, self.offered, self.settings = [], [], None
+
+    def expect(self, frame):
+        self.expected.append(frame)
+
+    def offer(self, frame, result, wanted):
+        self.offered.append((frame, result, wanted))
+
+    def apply(self, settings):
+        self.settings = settings
+
+
 class OneStepWorker:
     """In the place of `BatchWorker`: the test takes out what was offered, and calls `work`."""
 
@@ -133,10 +149,12 @@ class Setup:
         values = {spec.name: spec.default for spec in PARAMETERS} | changed
         self.clock = Clock(clock_type=ClockType.ROS_TIME)
         self.lost = []
+        self.measuring = FakeMeasuring()
         self.runtime = Runtime(
             segmenter=self.segmenter,
             outputs=self.all_outputs,
             class_list=None,
+            measuring=self.measuring,
             cameras=self.cameras,
             settings=Settings.from_values(values),
             counters=self.counters,
@@ -205,6 +223,30 @@ def test_every_stage_from_arrival_to_sending_is_timed():
     assert times["wait"] >= 50
     assert times["total"] == pytest.approx(times["wait"] + times["processing"], abs=1)
     assert times["age"] >= times["arrival"] + times["wait"]
+
+
+def test_depth_is_expected_from_the_callback_on_and_waited_for_after_publishing():
+    setup = Setup()
+    setup.send()
+    assert not setup.measuring.expected and not setup.measuring.offered
+    setup.outputs.topics = frozenset({"objects"})
+    frame = setup.receive()
+    assert setup.measuring.expected == [frame] and not setup.measuring.offered
+    setup.serve([frame])
+    [(result, _)] = setup.outputs.published[1:]
+    assert setup.measuring.offered == [(frame, result, {"objects"})]
+    assert setup.counts == {"processed": 2}
+
+
+def test_what_is_not_published_is_not_measured():
+    setup = Setup()
+    setup.outputs.topics = frozenset({"objects"})
+    setup.segmenter.error = RuntimeError("shapes do not fit")
+    setup.send()
+    setup.segmenter.error = None
+    setup.outputs.publish = lambda result, wanted: None  # shut
+    setup.send()
+    assert setup.counts == {"failed": 1, "stopped": 1} and not setup.measuring.offered
 
 
 def test_what_the_middleware_does_not_tell_is_not_timed():

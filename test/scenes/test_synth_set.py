@@ -97,6 +97,8 @@ def test_the_same_set_gives_the_same_bytes_with_any_number_of_workers(tmp_path: 
 def test_wrong_requests_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"images: expected 1 or more, got 0"):
         SynthSet(images=0, seed=0)
+    with pytest.raises(ValueError, match=r"depth_camera: expected one of ideal, .*, got 'lidar'"):
+        SynthSet(images=1, seed=0, depth_camera="lidar")
     wanted = SynthSet(images=1, seed=0, width=32, height=32)
     with pytest.raises(ValueError, match=r"workers: expected 1 or more, got 0"):
         wanted.write(tmp_path / "new", workers=0, version="1")

@@ -155,6 +155,40 @@ def test_what_a_mask_shows_through_a_hole_or_before_the_object_is_not_the_object
     assert found.sizes[0] == pytest.approx([0.196, 0.196, 0], abs=0.008)
 
 
+def _mask_of_two_depths():
+    """A mask of 80 pixels at 0.7 m, 0.19 m wide, whose lower part is 0.25 m farther away."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[60:140, 100:180] = True
+    depth = np.where(mask, np.float32(0.7), np.float32(3.0))
+    return mask, depth
+
+
+def test_the_inside_of_something_half_hidden_is_a_part_of_it():
+    mask, depth = _mask_of_two_depths()
+    depth[110:140, 100:180] = 0.95
+    found = objects(instances_of([mask]), depth, CAMERA)
+    assert found.centres[0, 2] == pytest.approx(0.825, abs=0.002)
+    assert found.sizes[0, 2] == pytest.approx(0.25, abs=0.004)
+
+
+@pytest.mark.parametrize("grown", [0, 3])
+def test_what_goes_on_beside_an_object_is_not_its_inside(grown):
+    mask, depth = _mask_of_two_depths()
+    depth[110:, :] = 0.95
+    mask = cv2.dilate(mask.astype(np.uint8), np.ones((2 * grown + 1,) * 2)).astype(bool)
+    found = objects(instances_of([mask]), depth, CAMERA)
+    assert found.centres[0, 2] == pytest.approx(0.7, abs=0.002)
+    assert found.sizes[0, 2] == pytest.approx(0, abs=0.002)
+
+
+def test_what_is_seen_through_a_hole_is_not_its_inside():
+    mask, depth = _mask_of_two_depths()
+    depth[80:120, 120:160] = 0.95
+    found = objects(instances_of([mask]), depth, CAMERA)
+    assert found.centres[0, 2] == pytest.approx(0.7, abs=0.002)
+    assert found.sizes[0, 2] == pytest.approx(0, abs=0.002)
+
+
 @pytest.mark.parametrize("factor", [2, 3])
 def test_depth_of_another_size_gives_the_same_boxes(factor):
     ball = _sphere(CAMERA, np.array([0.1, 0, 0.8]), 0.09)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measurements as plots: those of the stages, of their growth, and of the node."""
+"""Measurements as plots: those of the stages, of their growth, of space and of the node."""
 
 from __future__ import annotations
 
@@ -94,6 +94,26 @@ def growth_plot(result: Mapping[str, Any]) -> bytes:
     network = f"{settings['preset']}, {settings['precision']} on {machine}"
     figure.suptitle(f"{network}; medians of {settings['frames']} calls")
     _add_legend(figure, colors)
+    return figure_png(figure, _DPI)
+
+
+@rc_context(_STYLE)
+def space_plot(result: Mapping[str, Any]) -> bytes:
+    """A panel for each series of `measure_space`'s growth: medians on one thread, as PNG."""
+    figure = Figure(figsize=(9, 3.4))
+    panels = figure.subplots(1, len(result["growth"]), sharey=True)
+    for axes, series, key in zip(panels, result["growth"], ("instances", "pixels"), strict=True):
+        points = series["points"]
+        for name in points[0]["stages"]:
+            times = [point["stages"][name]["p50_ms"] for point in points]
+            axes.plot([point[key] for point in points], times, marker=".", label=name)
+        axes.set(xlabel=series["title"], ylim=(0, None))
+        axes.grid(color="#e4e7eb", linewidth=0.8)
+    panels[0].set_ylabel("ms per frame")
+    panels[0].legend()
+    settings, machine = result["settings"], result["machine"]["processor"]
+    height, width = settings["image_size"]
+    figure.suptitle(f"{width}x{height}, one thread of {machine}; medians")
     return figure_png(figure, _DPI)
 
 

@@ -7,6 +7,7 @@ torch or OpenCV is imported; only `bench` and `bench node` import ROS.
 
 Read in this order: `main` (all commands, error reports), `options` (parser, argument types, shared
 options), then any command. Each has one file with `register` and `run`: `predict` (with `sources`
-and `predictor`), `train`, `eval`, `dataset` (with `dataset_text` and `dataset_page`), `weights`,
-`export`, `presets`, `bench` (with `bench_node` and `bench_output`).
+and `predictor`), `train`, `eval` (with `eval_space`), `dataset` (with `dataset_text` and
+`dataset_page`), `weights`, `export`, `presets`, `bench` (with `bench_node`, `bench_space` and
+`bench_output`).
 """

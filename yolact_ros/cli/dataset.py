@@ -8,7 +8,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from yolact_ros.choices import EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
+from yolact_ros.choices import DEPTH_CAMERAS, EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 
@@ -17,6 +17,7 @@ from .options import (
     Kind,
     existing_file,
     file_ending,
+    from_to,
     natural,
     output_folder,
     positive_int,
@@ -200,6 +201,7 @@ def _register_synth(actions: Any) -> None:
         examples=(
             "yolact-ros dataset synth scenes --images 4000",
             "yolact-ros dataset synth new --images 60 --seed 5000 --classes dumbbell mushroom",
+            "yolact-ros dataset synth far --images 100 --distance 0.9 2 --depth-camera real",
         ),
         parents=[
             shared(
@@ -226,6 +228,19 @@ def _register_synth(actions: Any) -> None:
         help="Kinds of objects, with category ids 1, 2, ... in this order; some of %(choices)s.",
     )
     parser.add_argument(
+        "--distance",
+        type=from_to("M", float, 0.3, 3),
+        nargs=2,
+        help="Least and greatest distance of the camera from the middle of the table in metres; "
+        "unless given, 0.62 to 0.92.",
+    )
+    parser.add_argument(
+        "--depth-camera",
+        choices=DEPTH_CAMERAS,
+        help="Flaws of the depth images; unless given, those of the scenes that trained the "
+        "shipped network.",
+    )
+    parser.add_argument(
         "--workers", type=positive_int, help="Processes that render; unless given, one per core."
     )
     parser.set_defaults(run=run_synth)
@@ -242,6 +257,8 @@ def run_synth(arguments: argparse.Namespace) -> int:
         width=arguments.image_size.width,
         height=arguments.image_size.height,
         class_names=tuple(arguments.classes),
+        distance=None if arguments.distance is None else tuple(arguments.distance),
+        depth_camera=arguments.depth_camera,
     )
     path = wanted.write(
         arguments.out,

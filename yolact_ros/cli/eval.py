@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yolact_ros.errors import InputError
 
+from . import eval_space
 from .options import (
     build_segmenter,
     fraction,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from yolact_ros.evaluation.evaluate import Evaluation
     from yolact_ros.inference import Segmenter
 
+_REQUIRED = ("--annotations", "--images", "--out")
+
 
 def register(commands: Any) -> None:
     """Add the command to `argparse`'s subparsers."""
@@ -35,7 +39,8 @@ def register(commands: Any) -> None:
         description="Segment the images of a data set in COCO format and compare the results with "
         "its annotations. Writes to the output folder: index.html (a self-contained page), "
         "metrics.json (COCO's twelve metrics of masks and boxes, AP per class, speed, and what was "
-        "measured), results.json (COCO results format) and the plots. Classes are matched by name.",
+        "measured), results.json (COCO results format) and the plots. Classes are matched by name. "
+        "PART measures something else.",
         examples=(
             "yolact-ros eval --weights run/best.safetensors --annotations parts/val.json "
             "--images pictures --out report",
@@ -43,7 +48,12 @@ def register(commands: Any) -> None:
             "--images scenes/val/images --out report --limit 100",
         ),
         parents=[
-            shared("--annotations", "--images", "--out", "--quiet"),
+            shared(
+                *(*_REQUIRED, "--quiet"),
+                annotations={"required": False},
+                images={"required": False},
+                out={"required": False},
+            ),
             *segmenter_options(score_threshold=0.05),
         ],
     )
@@ -62,11 +72,15 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--pictures", type=natural, default=12, help="Images shown in the report, the worst first."
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(run, parser))
+    eval_space.register(parser.add_subparsers(title="parts", metavar="PART"))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run the command without a part, which needs what its parts do without."""
+    missing = [name for name in _REQUIRED if getattr(arguments, name.removeprefix("--")) is None]
+    if missing:
+        parser.error(f"the following arguments are required: {', '.join(missing)}")
     if arguments.operating_score < arguments.score_threshold:
         raise InputError(
             f"--operating-score: expected --score-threshold ({arguments.score_threshold:g}) or "

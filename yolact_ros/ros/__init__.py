@@ -18,13 +18,15 @@ The path of an image, one line per step:
     yolact-publisher     runtime.py                  `publish`
     yolact-publisher     outputs.py                  publishes the topics that are subscribed to
     yolact-publisher     conversion/instances.py     instances to messages
+    yolact-space         space/                      depth and instances to objects and points
 
 The executor's thread also serves timers, services and parameters. Transitions of the lifecycle,
 which take seconds, run in threads of their own (executor.py). A frame ends in exactly one counter
 (counters.py): "processed", or where it is dropped: subscription.py, `_receive` ("raised");
 runtime.py, `receive`, `segment` and `publish` ("unwanted", "unpublished"); worker.py, `offer`
 ("replaced") and `stop` ("stopped"); frame.py, `read_frame` ("too_old", "bad"); batch.py ("failed").
-What DDS lost before is counted in subscription.py.
+What DDS lost before is counted in matched_subscription.py. What becomes of depth, and of results
+whose objects are wanted, is told in space/__init__.py.
 
 The other files of the node, in reading order:
 
@@ -32,8 +34,10 @@ The other files of the node, in reading order:
     parameters/          the table of parameters, how they are read and checked, QoS
     loading.py           parameters to `Segmenter`
     camera_stream.py     one camera's name, counters and log
+    matched_subscription.py  a subscription that follows its publishers
     counters.py          counts and stage times, shared by the threads
     health.py            level and cause from times and counters: whether the robot sees
+    space/               what needs depth: objects and points in space
     diagnostics.py       counters to the message that node.py sends to /diagnostics
     namesakes.py         notices other nodes of the same name
     stamps.py            what a stamp says of an image's age

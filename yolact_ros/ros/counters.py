@@ -28,6 +28,32 @@ COUNTERS = {
 OUTCOMES = tuple(name for name in COUNTERS if name not in ("received", "lost", "overwritten"))
 """The counters in exactly one of which every frame received ends."""
 
+SPACE_COUNTERS = {
+    "depth_received": "depth images that reached the node",
+    "depth_lost": "depth images lost in DDS before they reached the node",
+    "depth_disordered": "depth images that came after one of a later moment",
+    "depth_late": "depth images that came too late for their image",
+    "measured": "results with objects or points published",
+    "unmatched": "results without a depth image of their moment",
+    "overtaken": "results not measured because newer ones were waiting",
+    "other_frame": "results whose depth image has another frame_id",
+    "other_size": "results whose depth image has another size",
+    "depth_bad": "results whose depth image was malformed",
+    "depth_zero": "results whose depth image is all zeros",
+    "depth_nan": "results whose depth image has not one usable number",
+    "no_camera_info": "results before the first camera_info",
+    "uncalibrated": "results whose camera_info cannot be used",
+    "untransformed": "results without a transform to space.target_frame",
+    "unmeasured": "results whose objects could not be measured or published",
+    "not_wanted": "results whose objects nobody wanted any more",
+    "space_stopped": "results not measured because the node was deactivated",
+}
+"""Counters of what goes into space, shown while somebody wants it."""
+
+_OF_DEPTH = ("depth_received", "depth_lost", "depth_disordered", "depth_late")
+SPACE_OUTCOMES = tuple(name for name in SPACE_COUNTERS if name not in _OF_DEPTH)
+"""The counters in exactly one of which every result ends whose objects or points are wanted."""
+
 WINDOW = 256
 """Largest number of times kept per stage."""
 RECENT = 10.0
@@ -49,6 +75,10 @@ class Snapshot:
         period: Median time between the last few frames received, s; None before the second.
         since_result: What was counted since the last frame was processed, or the activation.
         reasons: The last reason given for each counter that got one.
+        last_depth: Monotonic time of the last depth image received, s; None: none since then.
+        last_measured: Monotonic time of the last result measured, s; None: none since then.
+        depth_period: Median time between the last few depth images, s; None before the second.
+        since_measured: What was counted since the last result was measured, or the activation.
     """
 
     counts: Mapping[str, int]
@@ -59,6 +89,42 @@ class Snapshot:
     period: float | None = None
     since_result: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    last_depth: float | None = None
+    last_measured: float | None = None
+    depth_period: float | None = None
+    since_measured: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Arrivals:
+    """When messages come."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS_KEPT)
+
+    def note(self, now: float) -> None:
+        if self.last is not None:
+            self._intervals.append(now - self.last)
+        self.last = now
+
+    @property
+    def period(self) -> float | None:
+        return _percentiles(sorted(self._intervals))[0] if self._intervals else None
+
+
+class _Answers:
+    """When results go out, and what was counted since then."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self.last: float | None = None
+        self._counts = dict(counts)
+
+    def note(self, now: float | None, counts: Mapping[str, int]) -> None:
+        self.last = now
+        self._counts = dict(counts)
+
+    def unanswered(self, counts: Mapping[str, int]) -> dict[str, int]:
+        return {name: counts[name] - self._counts[name] for name in counts}
 
 
 class Counters:
@@ -75,17 +141,15 @@ class Counters:
         self._total = total
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts = dict.fromkeys(COUNTERS, 0)
-        self._counts_at_result = dict(self._counts)
+        self._counts = dict.fromkeys((*COUNTERS, *SPACE_COUNTERS), 0)
         self._reasons: dict[str, str] = {}
-        self._last_image: float | None = None
-        self._last_result: float | None = None
-        self._intervals: deque[float] = deque(maxlen=_INTERVALS_KEPT)
+        self._arrivals = {"received": _Arrivals(), "depth_received": _Arrivals()}
+        self._answers = {name: _Answers(self._counts) for name in ("processed", "measured")}
         self._times: dict[str, deque[tuple[float, float]]] = {}
         self._batch_sizes: deque[tuple[float, float]] = deque(maxlen=WINDOW)
 
     def count(self, counter: str, amount: int = 1, reason: str = "") -> None:
-        """Add to one of `COUNTERS`.
+        """Add to one of `COUNTERS` or `SPACE_COUNTERS`.
 
         Args:
             reason: In words, for the diagnostics.
@@ -94,23 +158,19 @@ class Counters:
             self._counts[counter] += amount
             if reason:
                 self._reasons[counter] = reason
-            if counter == "received":
-                now = self._clock()
-                if self._last_image is not None:
-                    self._intervals.append(now - self._last_image)
-                self._last_image = now
-            elif counter == "processed":
-                self._last_result = self._clock()
-                self._counts_at_result = dict(self._counts)
+            if counter in self._arrivals:
+                self._arrivals[counter].note(self._clock())
+            elif counter in self._answers:
+                self._answers[counter].note(self._clock(), self._counts)
         if self._total is not None:
             self._total.count(counter, amount, reason)
 
     def begin(self) -> None:
         """Forget when images and results came: what comes now has nothing to do with them."""
         with self._lock:
-            self._last_image = self._last_result = None
-            self._intervals.clear()
-            self._counts_at_result = dict(self._counts)
+            self._arrivals = {name: _Arrivals() for name in self._arrivals}
+            for answers in self._answers.values():
+                answers.note(None, self._counts)
 
     def record(self, stage: str, milliseconds: float) -> None:
         """Record how long a stage took for one frame."""
@@ -132,19 +192,26 @@ class Counters:
             counts = dict(self._counts)
             times = {stage: _recent(values, oldest) for stage, values in self._times.items()}
             sizes = _recent(self._batch_sizes, oldest)
-            intervals = sorted(self._intervals)
-            at_result = self._counts_at_result
             reasons = dict(self._reasons)
-            last_image, last_result = self._last_image, self._last_result
+            images, depths = self._arrivals["received"], self._arrivals["depth_received"]
+            last_image, period = images.last, images.period
+            last_depth, depth_period = depths.last, depths.period
+            results, measured = self._answers["processed"], self._answers["measured"]
+            last_result, since_result = results.last, results.unanswered(counts)
+            last_measured, since_measured = measured.last, measured.unanswered(counts)
         return Snapshot(
             counts=counts,
             times={stage: _percentiles(sorted(kept)) for stage, kept in times.items() if kept},
             batch_size=sum(sizes) / len(sizes) if sizes else 0.0,
             last_image=last_image,
             last_result=last_result,
-            period=_percentiles(intervals)[0] if intervals else None,
-            since_result={name: counts[name] - at_result[name] for name in counts},
+            period=period,
+            since_result=since_result,
             reasons=reasons,
+            last_depth=last_depth,
+            last_measured=last_measured,
+            depth_period=depth_period,
+            since_measured=since_measured,
         )
 
 

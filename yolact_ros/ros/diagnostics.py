@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from yolact_ros.ros.counters import COUNTERS, Snapshot
+from yolact_ros.ros.counters import COUNTERS, SPACE_COUNTERS, Snapshot
 from yolact_ros.ros.health import (
     Activity,
     CameraHealth,
     NodeHealth,
+    SpaceHealth,
     Verdict,
     judge_camera,
     judge_node,
@@ -55,6 +56,25 @@ class NetworkState:
 
 
 @dataclass(frozen=True)
+class DepthState:
+    """What the diagnostics tell of a camera's depth, while somebody wants objects or points.
+
+    Attributes:
+        topic: Topic of the depth images.
+        sources: What is published there, in words.
+        info_topic: Topic of the calibrations.
+        info_sources: What is published there, in words.
+        calibrated: Whether a camera_info came, usable or not.
+    """
+
+    topic: str
+    sources: str
+    info_topic: str
+    info_sources: str
+    calibrated: bool
+
+
+@dataclass(frozen=True)
 class CameraState:
     """What the diagnostics tell of one camera.
 
@@ -67,6 +87,7 @@ class CameraState:
         reliable: Whether reliable delivery is requested.
         wanted: Whether somebody subscribes to one of its results.
         stamps: What is wrong with its stamps; empty: nothing.
+        depth: Its depth; None: nobody wants objects or points.
     """
 
     name: str
@@ -77,6 +98,7 @@ class CameraState:
     reliable: bool = False
     wanted: bool = False
     stamps: str = ""
+    depth: DepthState | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +116,7 @@ class NodeState:
         working: What the threads are doing that segment and publish; None: they wait.
         batch_period: Least time between two batches, s.
         active_since: Monotonic time of the activation, s; None while it is not active.
+        middleware: Its name, and what it does not tell of.
     """
 
     name: str
@@ -106,6 +129,7 @@ class NodeState:
     working: Activity | None = None
     batch_period: float = 0.0
     active_since: float | None = None
+    middleware: str = ""
 
 
 class Diagnostics:
@@ -151,7 +175,8 @@ class Diagnostics:
                 statuses.append(_status(state, camera.name, verdict, values))
         whole = self._memories.setdefault(":", _Memory())  # no camera can be called so
         whole.update(CameraState("", state.snapshot), now)
-        values = asdict(state.network) | _values(state.cameras, state.snapshot, whole)
+        values = asdict(state.network) | {"middleware": state.middleware}
+        values |= _values(state.cameras, state.snapshot, whole)
         if statuses:
             values["frames in a batch (mean)"] = f"{state.snapshot.batch_size:.2f}"
         statuses.insert(0, _status(state, "", judge_node(node, self.verdicts), values))
@@ -176,6 +201,30 @@ def _health(state: NodeState, camera: CameraState, memory: _Memory, now: float) 
         recent=memory.recent,
         unanswered=camera.snapshot.since_result,
         reasons=camera.snapshot.reasons,
+        space=_space_health(camera, memory, now),
+    )
+
+
+def _space_health(camera: CameraState, memory: _Memory, now: float) -> SpaceHealth | None:
+    depth, since = camera.depth, memory.space_wanted_since
+    if depth is None or since is None:
+        return None
+    snapshot = camera.snapshot
+    delay = snapshot.times.get("depth")
+    return SpaceHealth(
+        topic=depth.topic,
+        info_topic=depth.info_topic,
+        since_wanted=now - since,
+        sources=depth.sources,
+        info_sources=depth.info_sources,
+        calibrated=depth.calibrated,
+        since_depth=None if snapshot.last_depth is None else now - snapshot.last_depth,
+        since_measured=None if snapshot.last_measured is None else now - snapshot.last_measured,
+        period=snapshot.depth_period,
+        delay=None if delay is None else delay[0] / 1000,
+        recent=memory.recent,
+        unanswered=snapshot.since_measured,
+        reasons=snapshot.reasons,
     )
 
 
@@ -184,6 +233,7 @@ class _Memory:
 
     Attributes:
         wanted_since: Monotonic time since when somebody wants its results, s; None: nobody does.
+        space_wanted_since: The same of its objects or points.
         recent: What was counted lately, by counter: since the last message, or longer for a slow
             camera.
         elapsed: The seconds in which that was counted; 0 in the first message.
@@ -191,6 +241,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self.wanted_since: float | None = None
+        self.space_wanted_since: float | None = None
         self.recent: dict[str, int] = {}
         self.elapsed = 0.0
         self._history: deque[tuple[float, Mapping[str, int]]] = deque()
@@ -200,6 +251,10 @@ class _Memory:
             self.wanted_since = None
         elif self.wanted_since is None:
             self.wanted_since = now
+        if camera.depth is None:
+            self.space_wanted_since = None
+        elif self.space_wanted_since is None:
+            self.space_wanted_since = now
         counts, period = camera.snapshot.counts, camera.snapshot.period
         if self._history and counts["received"] < self._history[-1][1]["received"]:
             self._history.clear()  # a node that is configured again counts anew
@@ -250,8 +305,13 @@ def _values(cameras: Sequence[CameraState], snapshot: Snapshot, memory: _Memory)
         ),
         "stamps": "; ".join(sorted({item.stamps for item in cameras if item.stamps})) or "usable",
     }
+    shown = COUNTERS
+    if depths := [item.depth for item in cameras if item.depth is not None]:
+        values["depth topic"] = ", ".join(depth.topic for depth in depths)
+        values["camera_info topic"] = ", ".join(depth.info_topic for depth in depths)
+        shown = COUNTERS | SPACE_COUNTERS
     values |= memory.rates
-    for name, meaning in COUNTERS.items():
+    for name, meaning in shown.items():
         values[meaning] = str(snapshot.counts[name])
     for stage, (median, worst) in snapshot.times.items():
         values[f"{stage} p50 (ms)"] = f"{median:.2f}"

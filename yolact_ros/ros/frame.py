@@ -20,6 +20,7 @@ from yolact_ros.ros.conversion.images import (
     image_to_array,
 )
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.stamps import StampAge, stamp_age
 
 
@@ -33,12 +34,14 @@ class Frame:
         arrived: `time.perf_counter()` in the callback.
         begun: `time.perf_counter()` when its batch was taken.
         times: Milliseconds of each stage so far.
+        depth: Its depth image, there or expected; None: nobody wants objects or points.
     """
 
     camera: CameraStream
     message: Any
     arrived: float
     begun: float = 0.0
+    depth: DepthRequest[Any] | None = None
     times: dict[str, float] = field(default_factory=dict)
     _ended: bool = False
 

@@ -60,7 +60,7 @@ def _load(settings: Settings, cameras: int, on_step: Callable[[str], None]) -> S
         **dataclasses.asdict(segmenter_options(settings)),
     )
     most = largest_batch(settings, cameras)
-    # With `compile` and on a GPU, whose graphs are recorded then, the first run of each size is slow.
+    # With `compile`, and on a GPU, which records graphs, the first run of each size is slow.
     each = settings.compile or segmenter.device.type == "cuda"
     for batch in range(1, most + 1) if each else sorted({1, most}):
         verb = "compiling the network for" if settings.compile else "running the network once with"

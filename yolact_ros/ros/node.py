@@ -30,6 +30,7 @@ from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
 from yolact_ros.ros.health import Activity, Cause, Level
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
+from yolact_ros.ros.middleware import described
 from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
@@ -37,6 +38,7 @@ from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.run import run_node
 from yolact_ros.ros.shared_memory import left_behind
+from yolact_ros.ros.space.sources import DepthSources
 from yolact_ros.ros.subscription import ImageSubscription
 from yolact_ros.ros.tuning import give_back_memory, wait_briefly
 
@@ -50,6 +52,12 @@ _LONGEST_FRAME = 5.0
 """Seconds that a deactivation waits for the batch in progress."""
 _SILENCE = 2.0
 """Seconds without an image after which the log says what the node waits for."""
+_TOLD = (
+    *(Cause.STUCK, Cause.COMPILING, Cause.STARVED, Cause.NO_RESULT, Cause.NO_OBJECTS),
+    *(Cause.NO_DEPTH, Cause.DEPTH_STOPPED, Cause.DEPTH_UNMATCHED, Cause.DEPTH_LATE),
+    Cause.NO_CAMERA_INFO,
+)
+"""Causes of which nothing else writes a line into the log."""
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds between attempts to start, the last again and again."""
 
@@ -127,6 +135,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         self._cameras: tuple[CameraStream, ...] = ()
         self._runtime: Runtime | None = None
         self._image_subscriptions: list[ImageSubscription] = []
+        self._depth_sources: DepthSources | None = None
         self._active_since: float | None = None
         self._diagnostics = Diagnostics()
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -238,6 +247,8 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         from yolact_ros.ros.loading import load_segmenter
         from yolact_ros.ros.outputs import ClassList, Outputs
         from yolact_ros.ros.runtime import Runtime
+        from yolact_ros.ros.space.measuring import Measuring
+        from yolact_ros.ros.space.transforms import Transforms
 
         if settings.preset in ("", "yolact_demo") and not settings.weights:
             self.get_logger().warning(
@@ -255,10 +266,21 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
                 camera.name: made.enter_context(contextlib.closing(Outputs(self, camera.prefix)))
                 for camera in cameras
             }
+            class_list = made.enter_context(contextlib.closing(ClassList(self)))
+            frame = settings.space_target_frame
+            measuring = Measuring(
+                cameras=cameras,
+                outputs=outputs,
+                settings=settings,
+                clock=self.get_clock(),
+                transforms=Transforms(self, frame) if frame else None,
+            )
+            made.enter_context(contextlib.closing(measuring))
             runtime = Runtime(
                 segmenter=segmenter,
                 outputs=outputs,
-                class_list=made.enter_context(contextlib.closing(ClassList(self))),
+                class_list=class_list,
+                measuring=measuring,
                 cameras=cameras,
                 settings=settings,
                 counters=counters,
@@ -283,8 +305,15 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             ImageSubscription(self, camera=camera, transport=transport, on_image=runtime.receive)
             for camera in self._cameras
         ]
+        depth_sources = DepthSources(
+            self,
+            cameras=self._cameras,
+            transport=runtime.settings.depth_transport,
+            receiver=runtime.measuring,
+        )
         with self._lock:
             self._image_subscriptions = subscriptions
+            self._depth_sources = depth_sources
             self._active_since = time.monotonic()
         topics = ", ".join(subscription.topic for subscription in subscriptions)
         network = runtime.network
@@ -334,9 +363,12 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     def _pause(self) -> None:
         with self._lock:
             subscriptions, self._image_subscriptions = self._image_subscriptions, []
+            depth_sources, self._depth_sources = self._depth_sources, None
             self._active_since = None
         for subscription in subscriptions:
             subscription.close()
+        if depth_sources is not None:
+            depth_sources.close()
         if self._runtime is None:
             return
         self._step = ("waiting for the batch in progress", time.monotonic())
@@ -403,9 +435,11 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         with self._lock:
             subscriptions = tuple(self._image_subscriptions)
             cameras, counters, runtime = self._cameras, self._counters, self._runtime
-            active_since = self._active_since
+            depth_sources, active_since = self._depth_sources, self._active_since
         for subscription in subscriptions:
             subscription.match()
+        if depth_sources is not None:
+            depth_sources.match()
         step = self._step
         max_rate = runtime.settings.max_rate if runtime else 0.0
         state = NodeState(
@@ -415,7 +449,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             problem=self._problem,
             network=runtime.network if runtime else NetworkState(),
             cameras=[
-                _state_of(camera, subscriptions, wanted=runtime.wanted(camera))
+                _state_of(camera, subscriptions, depth_sources, wanted=runtime.wanted(camera))
                 for camera in cameras
                 if runtime is not None
             ],
@@ -423,6 +457,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             working=runtime.working if runtime else None,
             batch_period=1 / max_rate if max_rate else 0.0,
             active_since=active_since,
+            middleware=described(),
         )
         self._diagnostics_publisher.publish(
             self._diagnostics.message(state, now, self.get_clock().now().to_msg())
@@ -432,19 +467,23 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
                 self._tell(subscription)
 
     def _tell(self, subscription: ImageSubscription) -> None:
-        """Log now and then why a camera's images do not come, or no results of them."""
+        """Log now and then why a camera's images or depth do not come, or no results of them."""
         verdict = self._diagnostics.verdicts.get(subscription.camera.name)
         if verdict is None or verdict.level == Level.OK:
             return
         if verdict.cause in (Cause.NO_IMAGE, Cause.NO_PUBLISHER):
             key = (subscription.topic, verdict.cause)
             self._waiting_log.warning(key, subscription.describe_silence)
-        elif verdict.cause in (Cause.STUCK, Cause.COMPILING, Cause.STARVED, Cause.NO_RESULT):
+        elif verdict.cause in _TOLD:
             self._waiting_log.warning((subscription.topic, verdict.cause), verdict.text)
 
 
 def _state_of(
-    camera: CameraStream, subscriptions: Sequence[ImageSubscription], wanted: bool
+    camera: CameraStream,
+    subscriptions: Sequence[ImageSubscription],
+    depth_sources: DepthSources | None,
+    *,
+    wanted: bool,
 ) -> CameraState:
     subscription = next((item for item in subscriptions if item.camera is camera), None)
     return CameraState(
@@ -456,6 +495,7 @@ def _state_of(
         reliable=subscription.reliable if subscription else False,
         wanted=wanted,
         stamps=camera.stamps,
+        depth=depth_sources.state(camera) if depth_sources is not None else None,
     )
 
 

@@ -9,18 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
 
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, ObjectArray
 from yolact_ros.ros.conversion import instances as messages
+from yolact_ros.ros.conversion import objects as space_messages
 from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.ros.conversion.points import point_cloud
 from yolact_ros.ros.parameters.qos import volatile_qos
-from yolact_ros.structures import Instances
+from yolact_ros.space import Camera, organised_points, sparse_points
+from yolact_ros.structures import Instances, Objects
 from yolact_ros.visualization import OverlayStyle
 
 
@@ -41,13 +47,46 @@ class Result:
     style: OverlayStyle
 
 
+@dataclass(frozen=True, eq=False)
+class SpaceResult:
+    """What was found in one image and the depth image of the same moment.
+
+    Attributes:
+        header: Stamp of the image, frame of the objects.
+        image_header: The image's header.
+        instances: The instances, without empty masks.
+        objects: The objects, as far as somebody wants them.
+        depth: (H, W) float32 metres.
+        camera: The camera.
+        image: The image, if somebody wants points.
+        organised: Whether points are those of all pixels.
+    """
+
+    header: Header
+    image_header: Header
+    instances: Instances
+    objects: Objects
+    depth: npt.NDArray[np.float32]
+    camera: Camera
+    image: ImageArray | None
+    organised: bool
+
+
 @dataclass(frozen=True)
 class _Output:
     topic: str
     type: type
     depth: int
-    make: Callable[[Result], Any]
+    make: Callable[[Any], Any]
     stage: str = "message"
+    reliable: bool = True
+
+
+def _points(result: SpaceResult) -> PointCloud2:
+    make = organised_points if result.organised else sparse_points
+    pixels, order = result.image or (None, "rgb")
+    points = make(result.instances, result.depth, result.camera, pixels, order)
+    return point_cloud(points, result.organised, result.image_header)
 
 
 _OUTPUTS = (
@@ -76,6 +115,12 @@ _OUTPUTS = (
         lambda result: messages.class_map(result.instances, result.header),
     ),
     _Output(
+        "confidence_map",
+        Image,
+        5,
+        lambda result: messages.confidence_map(result.instances, result.header),
+    ),
+    _Output(
         "overlay",
         Image,
         1,
@@ -85,6 +130,36 @@ _OUTPUTS = (
         stage="overlay",
     ),
 )
+
+_SPACE_OUTPUTS = (
+    _Output(
+        "objects",
+        ObjectArray,
+        5,
+        lambda result: space_messages.object_array(result.instances, result.objects, result.header),
+        stage="objects message",
+    ),
+    _Output(
+        "detections_3d",
+        Detection3DArray,
+        5,
+        lambda result: space_messages.detection_3d_array(
+            result.instances, result.objects, result.header
+        ),
+        stage="objects message",
+    ),
+    _Output(
+        "markers",
+        MarkerArray,
+        5,
+        lambda result: space_messages.marker_array(result.instances, result.objects, result.header),
+        stage="objects message",
+    ),
+    _Output("points", PointCloud2, 1, _points, stage="points", reliable=False),
+)
+
+SPACE_TOPICS = frozenset(output.topic for output in _SPACE_OUTPUTS)
+"""The outputs that need depth: the first three objects, the last one points."""
 
 
 class Outputs:
@@ -103,9 +178,9 @@ class Outputs:
             output.topic: node.create_publisher(
                 output.type,
                 f"~/{prefix}{output.topic}",
-                volatile_qos(depth=output.depth, reliable=True),
+                volatile_qos(depth=output.depth, reliable=output.reliable),
             )
-            for output in _OUTPUTS
+            for output in (*_OUTPUTS, *_SPACE_OUTPUTS)
         }
 
     def open(self) -> None:
@@ -126,16 +201,24 @@ class Outputs:
             if publisher.get_subscription_count() > 0
         )
 
-    def publish(self, result: Result, wanted: frozenset[str]) -> dict[str, float] | None:
-        """Build and publish the wanted outputs of one image.
+    def publish(
+        self, result: Result | SpaceResult, wanted: frozenset[str], sending: str = "publish"
+    ) -> dict[str, float] | None:
+        """Build and publish the wanted outputs of one image that are made of such a result.
+
+        Args:
+            result: What was found in the image, or in space.
+            wanted: Names of outputs; those that are made of the other kind of result are left out.
+            sending: Name of the stage in which messages are serialised and handed to DDS.
 
         Returns:
-            Milliseconds per stage: "message" (building all messages except the overlay), "overlay"
-            (drawing it and building its message), "publish" (serialising the messages and handing
-            them to DDS). A stage without work is left out. None: shut before all were published.
+            Milliseconds per stage: `sending`; "message" (building all messages except the overlay)
+            and "overlay" (drawing it and building its message), or "objects message" and "points"
+            (computing them and building their message). A stage without work is left out. None:
+            shut before all were published.
         """
         times: dict[str, float] = {}
-        for output in _OUTPUTS:
+        for output in _OUTPUTS if isinstance(result, Result) else _SPACE_OUTPUTS:
             if output.topic in wanted:
                 begin = time.perf_counter()
                 message = output.make(result)
@@ -146,7 +229,7 @@ class Outputs:
                     self._publishers[output.topic].publish(message)
                 sent = time.perf_counter()
                 times[output.stage] = times.get(output.stage, 0.0) + (made - begin) * 1000
-                times["publish"] = times.get("publish", 0.0) + (sent - made) * 1000
+                times[sending] = times.get(sending, 0.0) + (sent - made) * 1000
         return times
 
     def close(self) -> None:

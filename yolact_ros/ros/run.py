@@ -20,7 +20,6 @@ from yolact_ros.ros.executor import NodeExecutor
 from yolact_ros.ros.logs import ThrottledLog, place_of
 from yolact_ros.ros.parameters.refusals import refusal_in_words
 from yolact_ros.ros.signals import NotedSignals, leave_quietly
-from yolact_ros.ros.tuning import keep_freed_memory
 
 LONGEST_END = 1.5
 """Seconds that a node has to end after the signal before its process is ended for it."""
@@ -61,7 +60,6 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
         args: Command line; None for that of the process.
     """
     leave_quietly()
-    keep_freed_memory()
     code = 0
     node: Any = None
     signals = NotedSignals()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes images to results through three threads, while the node is configured.
+"""Takes images to results through the node's threads, while it is configured.
 
 Importing this takes seconds, because of torch.
 """
@@ -24,8 +24,9 @@ from yolact_ros.ros.frame import Frame, error_line, read_frame, received_frame, 
 from yolact_ros.ros.health import Activity
 from yolact_ros.ros.loading import largest_batch, segmenter_options
 from yolact_ros.ros.logs import ThrottledLog, place_of
-from yolact_ros.ros.outputs import ClassList, Outputs, Result
+from yolact_ros.ros.outputs import SPACE_TOPICS, ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.space.measuring import Measuring
 from yolact_ros.ros.worker import BatchWorker, HandOver
 from yolact_ros.visualization import OverlayStyle
 
@@ -40,7 +41,8 @@ class Runtime:
     """Receives images, segments them in batches and publishes the results.
 
     An image passes through `receive` in the executor's thread, `segment` in the worker's and
-    `publish` in the publisher's, which works on one batch while the worker segments the next.
+    `publish` in the publisher's, which works on one batch while the worker segments the next. What
+    needs depth is `measuring`'s, after that and in another thread.
 
     Stages timed per frame: "transport" (sent by the camera to received by DDS here), "executor"
     (received by DDS to callback), "arrival" (stamp to callback), "wait" (callback to batch taken),
@@ -49,10 +51,15 @@ class Runtime:
     Per batch: those of the segmenter, "batch" (taken to segmented) and "hand-over" (segmented to
     taken up by the publisher's thread).
 
+    Attributes:
+        settings: The parameters.
+        measuring: Takes results on into space.
+
     Args:
         segmenter: The loaded network.
         outputs: The publishers of each camera, by its name.
         class_list: The publisher of the class list.
+        measuring: See above.
         cameras: The cameras whose images are segmented.
         settings: The parameters.
         counters: Counts and times of the whole node.
@@ -68,6 +75,7 @@ class Runtime:
         segmenter: Segmenter,
         outputs: Mapping[str, Outputs],
         class_list: ClassList,
+        measuring: Measuring,
         cameras: Sequence[CameraStream],
         settings: Settings,
         counters: Counters,
@@ -77,6 +85,7 @@ class Runtime:
         on_gpu_lost: Callable[[str], None],
     ) -> None:
         self.settings = settings
+        self.measuring = measuring
         self._segment_batch = BatchSegmenter(segmenter, counters, log, on_cpu=on_cpu)
         self._log = log
         self._on_gpu_lost = on_gpu_lost
@@ -111,10 +120,14 @@ class Runtime:
             message: A sensor_msgs/Image or CompressedImage.
             info: What the middleware tells of the message, if anything.
         """
-        if not self._outputs[camera.name].wanted():
+        wanted = self._outputs[camera.name].wanted()
+        if not wanted:
             camera.counters.count("unwanted")
             return
-        self._worker.offer(camera.name, received_frame(camera, message, info, self._clock))
+        frame = received_frame(camera, message, info, self._clock)
+        if wanted & SPACE_TOPICS:
+            self.measuring.expect(frame)
+        self._worker.offer(camera.name, frame)
 
     def segment(self, frames: Sequence[Frame]) -> bool:
         """Segment a batch and hand the results over; return whether the network ran."""
@@ -159,6 +172,8 @@ class Runtime:
             frame.end("unwanted")
         elif (times := outputs.publish(result, wanted)) is not None:
             self._record(frame, times)
+            if wanted & SPACE_TOPICS:
+                self.measuring.offer(frame, result, wanted)
         else:
             frame.end("stopped")
 
@@ -225,6 +240,7 @@ class Runtime:
         for outputs in self._outputs.values():
             outputs.open()
         self._announce()
+        self.measuring.start()
         self._publisher.start()
         self._worker.start()
 
@@ -244,6 +260,7 @@ class Runtime:
             )
         self._segment_batch.segmenter.options = segmenter_options(settings)
         self.settings = settings
+        self.measuring.apply(settings)
         self._worker.configure(**_scheduling(settings))
         if "score_threshold" in changed:
             self._announce()
@@ -255,13 +272,15 @@ class Runtime:
         """
         deadline = time.monotonic() + timeout
         ended = self._worker.stop(timeout)
-        ended = self._publisher.stop(max(0.0, deadline - time.monotonic())) and ended
+        for part in (self._publisher, self.measuring):
+            ended = part.stop(max(0.0, deadline - time.monotonic())) and ended
         for outputs in self._outputs.values():
             outputs.shut()
         return ended
 
     def close(self) -> None:
         """Remove the publishers."""
+        self.measuring.close()
         self._class_list.close()
         for outputs in self._outputs.values():
             outputs.close()

@@ -37,6 +37,9 @@ def keep_freed_memory(environment: Mapping[str, str] = os.environ) -> bool:
     each, costs more than all copies of the image: at 1920x1080, 16 ms from the stamp to the
     callback instead of 9 ms, on two cores.
 
+    Call it before rclpy is imported: the middleware starts threads then, and each would make a heap
+    of its own, which later threads would use as well.
+
     Returns:
         Whether it is so now: not with another C library than glibc, nor if the user has made
         settings of malloc.

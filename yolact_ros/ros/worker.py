@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two threads: one segments the newest frames, the other publishes what the first hands over."""
+"""Threads: one segments the newest frames, the other publishes what the first hands over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Frame = TypeVar("Frame")
 Item = TypeVar("Item")
 
 
-class _Worker(ABC):
+class Worker(ABC):
     """A thread that runs until it is stopped, and can be started again.
 
     Args:
@@ -84,7 +84,7 @@ class _Worker(ABC):
         """Drop what is waiting; the condition is held."""
 
 
-class BatchWorker(_Worker, Generic[Frame]):
+class BatchWorker(Worker, Generic[Frame]):
     """A thread that works on batches of the newest frame of each camera.
 
     A frame that arrives while a batch is in progress waits, and a newer frame of the same camera
@@ -171,7 +171,7 @@ class BatchWorker(_Worker, Generic[Frame]):
             del frames  # or their memory would be held until the next ones arrive
 
 
-class HandOver(_Worker, Generic[Item]):
+class HandOver(Worker, Generic[Item]):
     """A thread that works on the items another thread gives it, one at a time.
 
     `give` blocks until this thread takes the item, so the giver stays at most one item ahead and

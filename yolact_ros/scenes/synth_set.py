@@ -20,8 +20,9 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.datasets.segmentation import encode_mask
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.scenes.depth_model import DEPTH_MODELS, DepthModel
 from yolact_ros.scenes.scene import Scene, SceneFrame
 
 SCENE_DURATION = 60.0
@@ -38,10 +39,20 @@ def render_scene(
     width: int = 640,
     height: int = 480,
     class_names: Sequence[str] = DEMO_CLASSES,
+    distance: tuple[float, float] | None = None,
+    depth_model: DepthModel | None = None,
 ) -> SceneFrame:
     """Render the scene of a seed at a time that the seed decides too; see `Scene.random`."""
     moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
-    return Scene.random(seed, width=width, height=height, class_names=class_names).frame(moment)
+    scene = Scene.random(
+        seed,
+        width=width,
+        height=height,
+        class_names=class_names,
+        distance=distance,
+        depth_model=depth_model,
+    )
+    return scene.frame(moment)
 
 
 def frame_annotations(frame: SceneFrame, image_id: int, first_id: int) -> list[dict[str, Any]]:
@@ -73,6 +84,8 @@ class SynthSet:
         width, height: Size of the images in pixels.
         class_names: Kinds of objects, some of `scene.SCENE_CLASSES`; their category ids are 1, 2,
             ... in this order.
+        distance: Least and greatest distance of the camera; see `Scene.random`.
+        depth_camera: One of `DEPTH_MODELS`; None: that of the training scenes.
     """
 
     images: int
@@ -80,10 +93,14 @@ class SynthSet:
     width: int = 640
     height: int = 480
     class_names: tuple[str, ...] = DEMO_CLASSES
+    distance: tuple[float, float] | None = None
+    depth_camera: str | None = None
 
     def __post_init__(self) -> None:
         if self.images < 1:
             raise InputError(f"images: expected 1 or more, got {self.images}")
+        if self.depth_camera is not None:
+            expect_one_of("depth_camera", self.depth_camera, tuple(DEPTH_MODELS))
 
     def write(self, folder: Path, *, workers: int, version: str, progress: bool = False) -> Path:
         """Render all images and write them with their annotations.
@@ -147,7 +164,14 @@ class SynthSet:
 
     @property
     def _scene_options(self) -> dict[str, Any]:
-        return {"width": self.width, "height": self.height, "class_names": self.class_names}
+        camera = self.depth_camera
+        return {
+            "width": self.width,
+            "height": self.height,
+            "class_names": self.class_names,
+            "distance": self.distance,
+            "depth_model": None if camera is None else DEPTH_MODELS[camera],
+        }
 
 
 def _render(

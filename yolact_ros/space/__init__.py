@@ -6,12 +6,21 @@ camera's frame, with a covariance. `organised_points` and `sparse_points` give t
 `objects` first. Then, in the order of a frame: `camera` gives each pixel a ray, `depth` says which
 depths are believed, `support` finds the plane that things stand on, `samples` takes points of each
 mask, `surface` decides which of them are the object with the `clusters` in their depth, `boxes` and
-`covariance` measure it. `points` stands by itself. Nothing here needs more than NumPy and OpenCV.
+`covariance` measure it. `points` stands by itself; `transform` brings objects into another frame.
+Nothing here needs more than NumPy and OpenCV.
 """
 
 from .camera import Camera
 from .depth import depth_in_metres
 from .objects import objects
 from .points import organised_points, sparse_points
+from .transform import Transform
 
-__all__ = ["Camera", "depth_in_metres", "objects", "organised_points", "sparse_points"]
+__all__ = [
+    "Camera",
+    "Transform",
+    "depth_in_metres",
+    "objects",
+    "organised_points",
+    "sparse_points",
+]

@@ -33,7 +33,7 @@ def extents(
         low, high = LOWER * last, UPPER * last
         at = [int(low), min(int(low) + 1, last), int(high), min(int(high) + 1, last)]
         values.partition(at, axis=1)
-        beside[i] = values[:, at]
+        beside[i] = values.take(at, axis=1)
         share[i] = low - at[0], high - at[2]
     below, above = beside[..., ::2], beside[..., 1::2]
     return np.moveaxis(below + (above - below) * share[:, None], -1, 0)

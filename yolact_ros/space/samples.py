@@ -82,12 +82,14 @@ class _Grid(NamedTuple):
 
     Attributes:
         shape: (h, w) of the grid.
-        rows, columns: (p,) int64 indices into the grid, row by row.
+        at: (p,) int64 indices into the flat grid, row by row.
+        rows, columns: (p,) int64 indices into the grid, the same ones.
         pixels: (p,) int64 indices into the image.
         inside, inner: (p,) bool: in the mask; in the eroded mask.
     """
 
     shape: tuple[int, int]
+    at: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
     pixels: npt.NDArray[np.int64]
@@ -176,14 +178,17 @@ def _grid(mask: PackedMask, crop: npt.NDArray[np.uint8], camera: Camera) -> _Gri
     inner = cv2.erode(whole, _CROSS)  # not from the image's border, beyond which things go on
     if 2 * cv2.countNonZero(inner) < cv2.countNonZero(whole):
         inner = whole
-    row, column = np.nonzero(cv2.dilate(whole, _SQUARE))
+    # Flat indices: NumPy takes by them several times faster than by rows and columns.
+    at = np.flatnonzero(cv2.dilate(whole, _SQUARE))
+    row, column = np.divmod(at, len(columns))
     return _Grid(
         shape=(len(rows), len(columns)),
+        at=at,
         rows=row,
         columns=column,
         pixels=(rows.start * camera.width + columns.start) + stride * (row * camera.width + column),
-        inside=whole.view(bool)[row, column],
-        inner=inner.view(bool)[row, column],
+        inside=whole.view(bool).reshape(-1).take(at),
+        inner=inner.view(bool).reshape(-1).take(at),
     )
 
 
@@ -206,14 +211,14 @@ def _nearest(grid: _Grid, core: npt.NDArray[np.bool_], out: npt.NDArray[np.int64
     if not len(own):
         return
     away = np.ones(grid.shape, np.uint8)
-    away[grid.rows[own], grid.columns[own]] = 0
+    away.reshape(-1)[grid.at[own]] = 0
     _, labels = cv2.distanceTransformWithLabels(
         away, cv2.DIST_L2, cv2.DIST_MASK_3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    labels = labels[grid.rows, grid.columns]
+    labels = labels.reshape(-1).take(grid.at)
     index_of = np.zeros(len(own) + 1, np.int64)  # labels count the core's samples from 1
     index_of[labels[own]] = own
-    out[: len(labels)] = index_of[labels]
+    out[: len(labels)] = index_of.take(labels)
 
 
 def _medians(

@@ -17,7 +17,7 @@ from yolact_ros.space.clusters import main_clusters
 from yolact_ros.space.samples import Samples
 from yolact_ros.space.support import SupportPlane
 
-STEP = 0.2
+STEP = 0.25
 """Depth from the nearest core sample by which others may differ, as a share of the length."""
 
 MIN_STEP = 0.008  # metres
@@ -30,17 +30,26 @@ They are the foot of an upright wall; the table beside it is farther away.
 NEIGHBOURHOOD = 1.0
 """Depth from the kept samples' median up to which a rejected one is doubtful, in lengths."""
 
-MIN_FAR_SIDE = 0.035
-"""Share of the kept samples from which on what is behind them may be their far side."""
+FAR_SIDES = ((1.0, 0.035), (2.0, 0.12))
+"""How far behind, in lengths, which share of the kept samples may be an object's far side.
+
+Something may hide a part of the object, so that it is longer than it looks.
+"""
 
 FAR_SIDE_SPREAD = 0.22
 """Between the quartiles of a far side's depths, at most, in lengths."""
 
+CONTINUOUS_SPREAD = 0.3
+"""The same where most of its samples have a neighbour at about their depth."""
+
 CONTINUATION = 0.1
-"""Difference in depth of what goes on beside the mask, in lengths."""
+"""Difference in depth of neighbours on one surface, in lengths."""
 
 MAX_CONTINUED = 0.15
-"""Samples beside the mask that go on from a far side, as a share of its samples, at most."""
+"""Share of a far side's border that goes on beside it, at most."""
+
+MIN_BORDER = 0.1
+"""Share of a far side that is its border with others; without, it is seen through a hole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,28 +94,60 @@ def find_surface(samples: Samples, support: SupportPlane | None) -> Surface:
     farther = depth - middle[:, None]
     doubtful = samples.inside & ~kept & ~samples.low
     doubtful &= np.abs(farther) < NEIGHBOURHOOD * lengths
-    behind = doubtful & (farther > 0)
-    for i in np.flatnonzero(behind.sum(axis=1) >= MIN_FAR_SIDE * np.maximum(kept.sum(axis=1), 1)):
-        if _is_far_side(samples, i, behind[i]):
-            kept[i] |= behind[i]
+    rejected = samples.inside & ~kept & ~samples.low & (farther > 0)
+    least = np.maximum(kept.sum(axis=1), 1)
+    for reach, share in FAR_SIDES:
+        behind = rejected & (farther < reach * lengths)
+        for i in np.flatnonzero(behind.sum(axis=1) >= share * least):
+            others = (samples.inside[i] | samples.outside[i]) & ~(kept[i] | behind[i])
+            if _is_far_side(samples, i, behind[i], others):
+                kept[i] |= behind[i]
+                doubtful[i] |= behind[i]
     return Surface(kept | filled, doubtful | filled, beside=follows & samples.outside)
 
 
-def _is_far_side(samples: Samples, i: int, behind: npt.NDArray[np.bool_]) -> bool:
+def _is_far_side(
+    samples: Samples, i: int, behind: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]
+) -> bool:
     """Whether what is seen behind an object is its own far side, and nothing else.
 
     The far side of a ring or a bowl that is seen edge-on is a thin strip, as is what a mask takes
     from a thing behind. But that goes on beside the mask, and mixed pixels are at all depths.
+
+    Args:
+        samples: Of all masks.
+        i: Number of the mask.
+        behind: (P,) what is behind the object.
+        others: (P,) what is neither of the two, in the mask and beside it.
     """
     depth, length = samples.points[i, 2], samples.lengths[i]
     low, high = np.quantile(depth[behind], (0.25, 0.75))
-    if high - low > FAR_SIDE_SPREAD * length:
+    strip, beside = np.flatnonzero(behind), np.flatnonzero(others)
+    border = strip[_touches(samples, i, strip, beside).any(axis=1)]
+    if len(border) < MIN_BORDER * len(strip):
         return False
-    strip, beside = np.flatnonzero(behind), np.flatnonzero(samples.outside[i] & ~samples.low[i])
+    continuous = _continued(samples, i, strip, strip) >= 0.5
+    if high - low > (CONTINUOUS_SPREAD if continuous else FAR_SIDE_SPREAD) * length:
+        return False
+    return _continued(samples, i, border, beside[~samples.low[i, beside]]) < MAX_CONTINUED
+
+
+def _continued(
+    samples: Samples, i: int, some: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
+) -> float:
+    """Share of some samples that have a neighbour among others at about their depth."""
+    depth = samples.points[i, 2]
+    near = np.abs(depth[some, None] - depth[others]) < CONTINUATION * samples.lengths[i]
+    return np.count_nonzero((_touches(samples, i, some, others) & near).any(axis=1)) / len(some)
+
+
+def _touches(
+    samples: Samples, i: int, some: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Whether some samples are neighbours of others in the image: (some, others)."""
     cells = samples.cells[i]
-    touches = (np.abs(cells[:, strip, None] - cells[:, None, beside]) <= 1).all(axis=0)
-    touches &= np.abs(depth[strip, None] - depth[beside]) < CONTINUATION * length
-    return bool(np.count_nonzero(touches.any(axis=0)) < MAX_CONTINUED * len(strip))
+    touches = (np.abs(cells[:, some, None] - cells[:, None, others]) <= 1).all(axis=0)
+    return touches & (some[:, None] != others)
 
 
 def _drop_table(follows: npt.NDArray[np.bool_], samples: Samples, support: SupportPlane) -> None:

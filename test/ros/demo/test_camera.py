@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, ObjectArray
 
 from yolact_ros.masks import instance_map
 from yolact_ros.ros.demo.camera import FIRST_SEED
@@ -50,6 +50,11 @@ def test_everything_of_one_frame_belongs_together(start, peer):
         assert (info.width, info.height) == (320, 240)
         assert len(truth.instances) == len(frames[place].objects)
         np.testing.assert_array_equal(instance_map(truth) > 0, frames[place].instance_map > 0)
+    boxes = peer.collect(ObjectArray, "truth_objects")
+    got["truth"].clear()
+    peer.until(lambda: len(boxes) >= 2, what="boxes")
+    assert len(got["truth"]) > 4 * (len(boxes) - 1)
+    assert {stamp(message) for message in boxes[:-1]} <= {stamp(each) for each in got["truth"]}
     # To and fro: neighbours in time are neighbours in the loop.
     assert {abs(a - b) for a, b in pairwise(places)} == {1}
 

@@ -20,6 +20,12 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     assert int(re.match(r"(\d+) frames", line)[1]) >= 120
     assert "age of results p50" in line and "in DDS" in line and "in the node" in line
     assert cv2.imread(str(picture)).shape == (480, 640, 3)
+    assert len(demo.lines(r"frames .* nearest \w+ at -?0\.\d+ -?0\.\d+ \d\.\d+ m ± \d+ mm")) >= 3
+    [line] = demo.lines("of [0-9]+ objects found, in space")
+    assert int(re.search(r"\d+", line)[0]) >= 50
+    [line] = demo.lines("error of the centre")
+    median, worst = (float(number) for number in re.findall(r"([\d.]+) mm", line)[:2])
+    assert 0 < median <= worst < 50
 
 
 def test_demo_of_several_cameras_agrees_with_the_truth_of_each(start, tmp_path):

@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, Object, ObjectArray
 
 from yolact_ros.masks import full_mask, instance_map
 from yolact_ros.ros.conversion.instances import instance_message
-from yolact_ros.ros.demo.truth import camera_info, truth_message
+from yolact_ros.ros.demo.truth import camera_info, true_objects, truth_message
 from yolact_ros.ros.demo.truth_score import TruthScore
 from yolact_ros.scenes.scene import Scene
 from yolact_ros.structures import PackedMask
@@ -42,6 +42,49 @@ def test_truth_message_has_the_scene_s_masks():
         np.testing.assert_array_equal(full_mask(item.mask, 240, 320), pixels)
         assert (item.class_id, item.class_name) == (truth.class_id, truth.class_name)
     np.testing.assert_array_equal(instance_map(message) > 0, frame.instance_map > 0)
+
+
+def test_true_objects_are_those_of_the_truth_in_its_order():
+    frame = Scene.random(2_000_007, width=320, height=240).frame(0.0)
+    instances = truth_message(frame, Header()).instances
+    message = true_objects(frame, Header(frame_id="c"))
+    assert message.header.frame_id == "c" and len(message.objects) == len(instances)
+    points = frame.intrinsics.back_project(frame.true_depth)
+    for k, item in enumerate(message.objects, start=1):
+        one = instances[item.instance - 1]
+        assert item.instance == k and (item.class_id, item.score) == (one.class_id, one.score)
+        low, high = np.percentile(points[full_mask(one.mask, 240, 320)], [2, 98], axis=0)
+        place, size = item.pose.pose.position, item.size
+        np.testing.assert_allclose((place.x, place.y, place.z), (low + high) / 2, atol=1e-6)
+        np.testing.assert_allclose((size.x, size.y, size.z), high - low, atol=1e-6)
+
+
+def box(instance, place, size):
+    item = Object(instance=instance)
+    position = item.pose.pose.position
+    position.x, position.y, position.z = place
+    item.size.x, item.size.y, item.size.z = size
+    return item
+
+
+def test_boxes_are_scored_where_masks_match():
+    truth = array_of(
+        instance(0, slice(0, 20), slice(0, 20)),
+        instance(1, slice(50, 90), slice(0, 40)),
+        instance(2, slice(0, 40), slice(50, 90)),  # not found
+    )
+    result = array_of(
+        instance(1, slice(50, 90), slice(0, 40)),
+        instance(0, slice(0, 20), slice(0, 20)),  # without an object
+    )
+    true = ObjectArray(objects=[box(k, (0.0, 0.0, 1.0), (0.1, 0.2, 0.1)) for k in (1, 2, 3)])
+    measured = ObjectArray(objects=[box(1, (0.003, 0.0, 1.004), (0.1, 0.19, 0.14))])
+    score = TruthScore()
+    score.add(result, truth, measured, true)
+    score.add(result, truth, measured, None)  # an image without true boxes
+    assert score.found == 4 and score.in_space == 2 and score.measured == 0.5
+    assert score.centre_errors == [pytest.approx(0.005)]
+    assert score.size_errors == [pytest.approx(0.04 / 0.2)]
 
 
 def test_camera_info_is_the_pinhole():

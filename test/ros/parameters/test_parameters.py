@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+from array import array
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from yolact_ros.ros.parameters.reading import check_all, markdown
 from yolact_ros.ros.parameters.spec import (
     BOOLEAN,
     FLOAT,
+    FLOATS,
     INTEGER,
     STRING,
     STRINGS,
@@ -81,6 +83,8 @@ def test_settings_have_a_field_for_each_parameter():
         (STRINGS, b"", ()),
         (STRINGS, [""], ()),
         (STRINGS, ["a", "b"], ("a", "b")),
+        (FLOATS, array("d", [0.5, 1]), (0.5, 1.0)),
+        (FLOATS, [0, -1], (0.0, -1.0)),
     ],
 )
 def test_values_are_taken(kind, value, checked):
@@ -104,6 +108,11 @@ def test_values_are_taken(kind, value, checked):
         (STRINGS, "a"),
         (STRINGS, [1, 2]),
         (STRINGS, 7),
+        (FLOATS, None),
+        (FLOATS, "0 1 0"),
+        (FLOATS, [True]),
+        (FLOATS, ["0"]),
+        (FLOATS, 1.0),
     ],
 )
 def test_values_of_another_type_are_refused(kind, value):
@@ -135,6 +144,11 @@ def test_values_of_another_type_are_refused(kind, value):
         ("cameras", ["a/b"], r"a list of different names of letters, digits and _ .*'a/b'\]"),
         ("cameras", ["2nd"], r"a list of .* that begin with no digit, got \['2nd'\]"),
         ("batch_wait", -1, r"a number from 0 to 10, got -1 \(integer\)"),
+        ("depth_transport", "compressed", r"one of raw, compressedDepth, got 'compressed' .*"),
+        ("space.max_skew", -0.02, r"a number from 0 to 10, got -0.02 \(float\)"),
+        ("space.up", [0.0, -1.0], r"three numbers, got \[0.0, -1.0\]"),
+        ("space.up", [0.0, float("nan"), 0.0], r"three numbers, got \[0.0, nan, 0.0\]"),
+        ("space.up", [1e-9, 0.0, 0.0], r"three numbers, got \[1e-09, 0.0, 0.0\]"),
     ],
 )
 def test_refusals_name_the_parameter_the_range_and_the_value(name, value, text):

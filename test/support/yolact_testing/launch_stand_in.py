@@ -135,6 +135,7 @@ class Launch:
     Args:
         file: The module of the launch file, imported with `modules()` in place.
         argv: Arguments of the command line, NAME:=VALUE.
+        nodes: Where to put the nodes, for when a function raises; None: a new dictionary.
 
     Attributes:
         context: What the functions were called with.
@@ -142,14 +143,14 @@ class Launch:
         warnings: What was logged.
     """
 
-    def __init__(self, file, *argv):
+    def __init__(self, file, *argv, nodes=None):
         self.context = LaunchContext(argv=argv)
         self.context.launch_configurations.update(item.split(":=", 1) for item in argv)
         self.warnings = []
         file.launch.logging.get_logger = lambda name: types.SimpleNamespace(
             warning=self.warnings.append
         )
-        self.nodes = {}
+        self.nodes = {} if nodes is None else nodes
         for entity in file.generate_launch_description().entities:
             for node in entity.execute(self.context) or []:
                 self.nodes.setdefault(node.executable, []).append(node)

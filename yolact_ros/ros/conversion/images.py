@@ -94,7 +94,7 @@ def image_to_array(message: Image, max_pixels: int = 0) -> ImageArray:
             read.
     """
     height, width, encoding = message.height, message.width, message.encoding
-    _check_size(height, width, max_pixels)
+    check_size("image", height, width, max_pixels)
     if encoding in _COLOR:
         channels, order = _COLOR[encoding]
         return ImageArray(_rows(message, channels)[..., :3], order)
@@ -145,7 +145,7 @@ def compressed_to_array(message: CompressedImage, max_pixels: int = 0) -> ImageA
             f"image: expected a JPEG or PNG picture, got {data.size} bytes with format "
             f"'{message.format}' that begin with {data[:4].tobytes().hex(' ')}",
         )
-    _check_size(pixels.shape[0], pixels.shape[1], max_pixels)
+    check_size("image", pixels.shape[0], pixels.shape[1], max_pixels)
     return ImageArray(_uint8(pixels), "bgr")
 
 
@@ -179,15 +179,23 @@ def append_bytes(data: array[int], values: npt.NDArray[Any]) -> None:
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
-def _check_size(height: int, width: int, max_pixels: int) -> None:
+def check_size(name: str, height: int, width: int, max_pixels: int) -> None:
+    """Refuse an image without pixels, or with more than a number of them (0: any).
+
+    Args:
+        name: Of the image, in the error.
+
+    Raises:
+        ImageError: It has none, or too many.
+    """
     if height == 0 or width == 0:
         raise ImageError(
-            "zero size", f"image: expected at least 1 x 1 pixels, got {width} x {height}"
+            "zero size", f"{name}: expected at least 1 x 1 pixels, got {width} x {height}"
         )
     if max_pixels and height * width > max_pixels:
         raise ImageError(
             "too large",
-            f"image: expected at most {max_pixels} pixels (parameter max_image_pixels), "
+            f"{name}: expected at most {max_pixels} pixels (parameter max_image_pixels), "
             f"got {width} x {height} = {height * width}",
         )
 

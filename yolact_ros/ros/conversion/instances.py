@@ -126,6 +126,11 @@ def class_map(instances: Instances, header: Header) -> Image:
     return array_to_image(instances.class_map(), "8UC1", header)
 
 
+def confidence_map(instances: Instances, header: Header) -> Image:
+    """Make the message of `~/confidence_map`; arguments as for `instance_array`."""
+    return array_to_image(instances.confidence_map(), "8UC1", header)
+
+
 def overlay(image: ImageArray, instances: Instances, style: OverlayStyle, header: Header) -> Image:
     """Make the message of `~/overlay`, drawn in the message's own memory."""
     pixels = image.pixels

@@ -15,9 +15,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from yolact_ros.choices import RELIABILITIES
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, ObjectArray
 from yolact_ros.ros.conversion.images import array_to_image
-from yolact_ros.ros.demo.truth import camera_info, truth_message
+from yolact_ros.ros.demo.truth import camera_info, true_objects, truth_message
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters import reading
@@ -30,6 +30,9 @@ from yolact_ros.scenes.seeds import SEEDS
 
 FIRST_SEED = SEEDS["demo"].start
 """Scene seed for `seed` 0."""
+
+FRAMES_PER_BOXES = 5
+"""Frames of which one has `truth_objects`: they cost almost as much as rendering."""
 
 SLOW_FRAMES = 5
 """Consecutive frames that may take longer than their period before a warning is logged."""
@@ -66,7 +69,8 @@ class DemoCameraSettings:
     publish_truth: bool = parameter(
         False,
         "Publish `truth`: the true instances as yolact_ros/InstanceArray, with the visible "
-        "fraction of each object as its score.",
+        "fraction of each object as its score; and, of every fifth frame, `truth_objects`: the "
+        "boxes of their visible surfaces as yolact_ros/ObjectArray.",
     )
 
 
@@ -74,7 +78,7 @@ PARAMETERS = table_of(DemoCameraSettings, only_at_start=True)
 
 
 class DemoCamera(TableParameters, Node):
-    """Publishes `image` (rgb8), `depth` (32FC1, m), `camera_info` and, on request, `truth`.
+    """Publishes `image` (rgb8), `depth` (32FC1, m), `camera_info` and, on request, the truth.
 
     All messages of one frame have the same stamp. `truth` has the form of the results, with the
     visible fraction of each object as its score. Nothing is rendered without subscribers.
@@ -96,6 +100,7 @@ class DemoCamera(TableParameters, Node):
         self._scene = self._make_scene(0)
         self._loop: Iterator[SceneFrame] | None = None
         self._frame_number = 0
+        self._published = 0
         self._slow_frames = 0
         self._closing = threading.Event()
         self.slow_services = ()
@@ -111,6 +116,7 @@ class DemoCamera(TableParameters, Node):
         ]
         if settings.publish_truth:
             makers.append(("truth", InstanceArray, truth_message))
+            makers.append(("truth_objects", ObjectArray, true_objects))
         self._outputs: list[tuple[Publisher, Maker]] = [
             (self.create_publisher(message_type, topic, qos), make)
             for topic, message_type, make in makers
@@ -165,8 +171,10 @@ class DemoCamera(TableParameters, Node):
         frame = self._next_frame()
         # The stamp is that of the finished picture: a real camera has no rendering time.
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
+        self._published += 1
         for publisher, make in wanted:
-            publisher.publish(make(frame, header))
+            if make is not true_objects or self._published % FRAMES_PER_BOXES == 0:
+                publisher.publish(make(frame, header))
         elapsed = time.monotonic() - begin
         self._slow_frames = self._slow_frames + 1 if elapsed > self._period else 0
         if self._slow_frames >= SLOW_FRAMES:

@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from yolact_ros.ros.signals import HeldSignals
 
 if TYPE_CHECKING:
+    from yolact_ros.ros.demo.truth_score import TruthScore
     from yolact_ros.ros.demo.viewer import CameraView, DemoViewer
     from yolact_ros.ros.processes.children import Child, ChildProcess
 
 SCORE_THRESHOLD = 0.3
 LEAST_RECALL = 0.8
 LEAST_IOU = 0.75
+LEAST_MEASURED = 0.9
+LARGEST_CENTRE_ERROR = 0.01
+"""Median, m."""
 LEAST_FRAMES = 100
 SCENE_SECONDS = 1.0
 PATIENCE = 60.0
@@ -207,7 +211,7 @@ def _conclude(view: CameraView, output: Path) -> int:
         f"  precision                 {score.precision:.3f}"
     )
     overlay = view.overlay()
-    problems = []
+    problems = _judge_space(score) if view.in_space else []
     if view.name and view.frame_ids != {f"{view.name}_optical_frame"}:
         problems.append(f"expected the frame_id {view.name}_optical_frame, got {view.frame_ids}")
     if overlay is None:
@@ -225,3 +229,33 @@ def _conclude(view: CameraView, output: Path) -> int:
     for text in problems:
         print(f"demo failed: {label}{text}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _judge_space(score: TruthScore) -> list[str]:
+    """Print how right the objects in space are; return what is wrong with them."""
+    import numpy as np
+
+    if not score.centre_errors:
+        return ["no objects in space came"]
+    middle, worst = np.percentile(score.centre_errors, [50, 95])
+    size, worst_size = np.percentile(score.size_errors, [50, 95])
+    print(
+        f"of {score.in_space} objects found, in space, against the boxes of their visible "
+        "surfaces:\n"
+        f"  measured                  {score.measured:.3f}  (expected at least "
+        f"{LEAST_MEASURED:g})\n"
+        f"  error of the centre       {middle * 1000:.1f} mm, p95 {worst * 1000:.1f} mm  "
+        f"(expected a median of at most {LARGEST_CENTRE_ERROR * 1000:g} mm)\n"
+        f"  error of the size         {size:.1%} of the longest edge, p95 {worst_size:.1%}"
+    )
+    problems = []
+    if score.measured < LEAST_MEASURED:
+        problems.append(
+            f"expected {LEAST_MEASURED:.0%} of the objects in space, got {score.measured:.0%}"
+        )
+    if middle > LARGEST_CENTRE_ERROR:
+        problems.append(
+            f"expected objects in space to be right to {LARGEST_CENTRE_ERROR * 1000:g} mm, got "
+            f"{middle * 1000:.1f} mm"
+        )
+    return problems

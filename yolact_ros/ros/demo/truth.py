@@ -8,9 +8,9 @@ import math
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, Object, ObjectArray
 from yolact_ros.ros.conversion.instances import instance_message
-from yolact_ros.scenes.scene import CameraIntrinsics, SceneFrame
+from yolact_ros.scenes.scene import CameraIntrinsics, SceneFrame, SceneObject
 from yolact_ros.structures import PackedMask
 
 
@@ -22,8 +22,7 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
     """
     height, width = frame.instance_map.shape
     message = InstanceArray(header=header, image_height=height, image_width=width)
-    numbered = enumerate(frame.objects, start=1)
-    for number, item in sorted(numbered, key=lambda pair: -pair[1].visible_fraction):
+    for number, item in _by_visibility(frame):
         message.instances.append(
             instance_message(
                 class_id=item.class_id,
@@ -35,6 +34,35 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
             )
         )
     return message
+
+
+def true_objects(frame: SceneFrame, header: Header) -> ObjectArray:
+    """Make the message of `truth_objects`: the boxes of the visible surfaces of those of `truth`.
+
+    They are along the camera's axes, and made of the true masks and of depth without a flaw.
+    """
+    message = ObjectArray(header=header)
+    for k, (number, item) in enumerate(_by_visibility(frame), start=1):
+        surface = frame.visible_surfaces[number - 1]
+        truth = Object(
+            instance=k,
+            class_id=item.class_id,
+            class_name=item.class_name,
+            score=float(item.visible_fraction),
+            depth_coverage=1.0,
+            points=surface.points,
+        )
+        position, size = truth.pose.pose.position, truth.size
+        position.x, position.y, position.z = surface.aligned.center.tolist()
+        size.x, size.y, size.z = surface.aligned.size.tolist()
+        message.objects.append(truth)
+    return message
+
+
+def _by_visibility(frame: SceneFrame) -> list[tuple[int, SceneObject]]:
+    """Number in the frame's map, from 1, and object, the most visible ones first."""
+    numbered = enumerate(frame.objects, start=1)
+    return sorted(numbered, key=lambda pair: -pair[1].visible_fraction)
 
 
 def camera_info(intrinsics: CameraIntrinsics, header: Header) -> CameraInfo:

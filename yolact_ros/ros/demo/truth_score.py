@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from yolact_ros.masks import full_mask, instance_map
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, Object, ObjectArray
 
 MATCH_IOU = 0.5
 """Minimum mask IoU for an instance to match an object."""
@@ -30,6 +31,10 @@ class TruthScore:
         instances: Instances published.
         instances_matched: Those of them that match an object of the same class, expected or not.
         ious: Mask IoU of each of `found`.
+        in_space: Those of `found` in frames whose true boxes are known.
+        centre_errors: Distance of the box's centre from the true one's of each of `in_space` that
+            was measured, m.
+        size_errors: Largest error of an edge over the longest true edge, of the same.
     """
 
     frames: int = 0
@@ -39,6 +44,9 @@ class TruthScore:
     instances: int = 0
     instances_matched: int = 0
     ious: list[float] = field(default_factory=list)
+    in_space: int = 0
+    centre_errors: list[float] = field(default_factory=list)
+    size_errors: list[float] = field(default_factory=list)
 
     @property
     def recall(self) -> float:
@@ -60,7 +68,18 @@ class TruthScore:
         """Mean mask IoU of the objects found; 0 without any."""
         return float(np.mean(self.ious)) if self.ious else 0.0
 
-    def add(self, result: InstanceArray, truth: InstanceArray) -> None:
+    @property
+    def measured(self) -> float:
+        """Fraction of `in_space` that was measured; 0 without any."""
+        return len(self.centre_errors) / self.in_space if self.in_space else 0.0
+
+    def add(
+        self,
+        result: InstanceArray,
+        truth: InstanceArray,
+        objects: ObjectArray | None = None,
+        true_objects: ObjectArray | None = None,
+    ) -> None:
         """Compare the results of one image with the truth of the same image.
 
         Instances and objects are matched one to one, the best overlap first.
@@ -68,6 +87,9 @@ class TruthScore:
         Args:
             result: A message of `~/instances`.
             truth: A message of the demo camera's `truth`, whose scores are visible fractions.
+            objects: A message of `~/objects` in the camera's frame, if one came.
+            true_objects: A message of the demo camera's `truth_objects`, if it has one of this
+                image.
         """
         numbers = instance_map(truth)  # the true masks do not overlap
         true_areas = _pixels_of_each(numbers, truth)
@@ -90,8 +112,22 @@ class TruthScore:
             self.objects += 1
             self.found_any_class += i in matched_any_class
             if i in matched:
+                row, iou = matched[i]
                 self.found += 1
-                self.ious.append(matched[i])
+                self.ious.append(iou)
+                if true_objects is not None:
+                    self._compare_boxes(_object(objects, row + 1), _object(true_objects, i + 1))
+
+    def _compare_boxes(self, measured: Object | None, true: Object | None) -> None:
+        if true is None:
+            return
+        self.in_space += 1
+        if measured is None:
+            return
+        centre = _vector(measured.pose.pose.position) - _vector(true.pose.pose.position)
+        edges, true_edges = _vector(measured.size), _vector(true.size)
+        self.centre_errors.append(float(np.linalg.norm(centre)))
+        self.size_errors.append(float(np.abs(edges - true_edges).max() / true_edges.max()))
 
 
 def _pixels_of_each(numbers: np.ndarray, truth: InstanceArray) -> np.ndarray:
@@ -99,13 +135,23 @@ def _pixels_of_each(numbers: np.ndarray, truth: InstanceArray) -> np.ndarray:
     return np.bincount(numbers.ravel(), minlength=len(truth.instances) + 1)[1:]
 
 
-def _match(overlap: np.ndarray) -> dict[int, float]:
-    """Match rows with columns one to one, best first; return the IoU by column."""
-    matched: dict[int, float] = {}
+def _object(objects: ObjectArray | None, instance: int) -> Object | None:
+    """The object of an instance, counted from 1."""
+    found = () if objects is None else objects.objects
+    return next((each for each in found if each.instance == instance), None)
+
+
+def _vector(message: Any) -> np.ndarray:
+    return np.array([message.x, message.y, message.z])
+
+
+def _match(overlap: np.ndarray) -> dict[int, tuple[int, float]]:
+    """Match rows with columns one to one, best first; return row and IoU by column."""
+    matched: dict[int, tuple[int, float]] = {}
     remaining = overlap.copy()
     while remaining.size and remaining.max() >= MATCH_IOU:
         row, column = np.unravel_index(int(remaining.argmax()), remaining.shape)
-        matched[int(column)] = float(remaining[row, column])
+        matched[int(column)] = int(row), float(remaining[row, column])
         remaining[row, :] = 0
         remaining[:, column] = 0
     return matched

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from yolact_ros.msg import InstanceArray
+from yolact_ros.msg import InstanceArray, ObjectArray
 from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.demo.truth_score import TruthScore
@@ -30,32 +30,43 @@ class CameraView:
     Args:
         node: Owner of the subscriptions.
         name: As in the parameter `cameras`; empty for the only camera.
+        in_space: Whether to subscribe to its objects as well.
 
     Attributes:
         name: The name.
+        in_space: The same.
         results: Messages of `~/instances` by stamp, in the order they came.
         size: (width, height) of the images.
         frame_ids: Every `frame_id` seen in the results.
     """
 
-    def __init__(self, node: Node, name: str = "") -> None:
+    def __init__(self, node: Node, name: str = "", *, in_space: bool = False) -> None:
         self.name = name
+        self.in_space = in_space
         self.results: dict[Stamp, InstanceArray] = {}
         self.size = (0, 0)
         self.frame_ids: set[str] = set()
         self._node = node
         self._truths: dict[Stamp, InstanceArray] = {}
+        self._objects: dict[Stamp, ObjectArray] = {}
+        self._true_objects: dict[Stamp, ObjectArray] = {}
         self._arrivals: list[float] = []
         self._ages: list[float] = []
         self._overlay: Image | None = None
         self._most_instances = 0
         self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         prefix = f"{name}/" if name else ""
-        for message_type, topic, callback, depth in (
+        topics: list[tuple[type, str, Callable[[Any], None], int]] = [
             (InstanceArray, f"yolact/{prefix}instances", self._on_result, 50),
             (InstanceArray, f"{prefix}truth", self._on_truth, 50),
             (Image, f"yolact/{prefix}overlay", self._on_overlay, 1),
-        ):
+        ]
+        if in_space:
+            topics += [
+                (ObjectArray, f"yolact/{prefix}objects", self._on_objects, 50),
+                (ObjectArray, f"{prefix}truth_objects", self._on_true_objects, 50),
+            ]
+        for message_type, topic, callback, depth in topics:
             qos = volatile_qos(depth=depth, reliable=True)
             node.create_subscription(message_type, topic, callback, qos)
 
@@ -70,6 +81,21 @@ class CameraView:
         return (
             f"{len(self.results):4d} frames  {self.rate(30):5.1f} Hz  "
             f"age p50 {middle:3.0f} p95 {worst:3.0f} ms  {self.dropped()}  | {seen}"
+            f"{self._nearest()}"
+        )
+
+    def _nearest(self) -> str:
+        """Describe the nearest of the newest objects in space, if there is one."""
+        objects = list(self._objects.values())[-1].objects if self._objects else []
+        if not objects:
+            return ""
+        nearest = min(objects, key=lambda each: each.pose.pose.position.z)
+        place, size = nearest.pose.pose.position, nearest.size
+        error = max(float(nearest.pose.covariance[i]) for i in (0, 7, 14)) ** 0.5
+        return (
+            f"; nearest {nearest.class_name} at {place.x:.3f} {place.y:.3f} {place.z:.3f} m "
+            f"± {error * 1000:.0f} mm, {size.x * 100:.0f} x {size.y * 100:.0f} x "
+            f"{size.z * 100:.0f} cm"
         )
 
     def rate(self, last: int = 0) -> float:
@@ -98,7 +124,12 @@ class CameraView:
         score = TruthScore()
         for stamp, result in self.results.items():
             if stamp in self._truths:
-                score.add(result, self._truths[stamp])
+                score.add(
+                    result,
+                    self._truths[stamp],
+                    self._objects.get(stamp),
+                    self._true_objects.get(stamp) if self._objects else None,
+                )
         return score
 
     def overlay(self) -> npt.NDArray[np.uint8] | None:
@@ -124,6 +155,12 @@ class CameraView:
     def _on_truth(self, message: InstanceArray) -> None:
         self._truths[_stamp(message)] = message
 
+    def _on_objects(self, message: ObjectArray) -> None:
+        self._objects[_stamp(message)] = message
+
+    def _on_true_objects(self, message: ObjectArray) -> None:
+        self._true_objects[_stamp(message)] = message
+
     def _on_overlay(self, message: Image) -> None:
         result = self.results.get(_stamp(message))
         count = len(result.instances) if result else 0
@@ -144,7 +181,10 @@ class DemoViewer(Node):
 
     def __init__(self, cameras: Sequence[str] = ()) -> None:
         super().__init__("demo_viewer")
-        self.views = [CameraView(self, name) for name in cameras or ("",)]
+        # Several cameras leave no time for more, on a machine of two cores.
+        self.views = [CameraView(self, name) for name in cameras] or [
+            CameraView(self, in_space=True)
+        ]
         self.node_problem = ""
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, INTEGER, STRING, STRINGS
+from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, INTEGER, STRING, STRINGS
 
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -18,6 +18,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     FLOAT: float,
     BOOLEAN: lambda text: _TRUTHS[text.strip().lower()],
     STRINGS: lambda text: list_from_text(text),
+    FLOATS: lambda text: [float(part) for part in list_from_text(text)],
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from rclpy.node import Node
 
 from yolact_ros.ros.parameters.files import files_for_others
-from yolact_ros.ros.parameters.spec import STRINGS, ParameterError, ParameterSpec
+from yolact_ros.ros.parameters.spec import FLOATS, STRINGS, ParameterError, ParameterSpec
 from yolact_ros.ros.parameters.suggestions import unknown_parameters
 
 
@@ -27,7 +27,8 @@ def declare(node: Node, table: Iterable[ParameterSpec]) -> None:
     """
     names = []
     for spec in table:
-        default = (list(spec.default) or [""]) if spec.kind == STRINGS else spec.default
+        is_list = spec.kind in (STRINGS, FLOATS)
+        default = (list(spec.default) or [""]) if is_list else spec.default
         node.declare_parameter(spec.name, default, spec.descriptor())
         names.append(spec.name)
     # rclpy tells only here what was given

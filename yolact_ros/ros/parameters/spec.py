@@ -18,7 +18,8 @@ from rcl_interfaces.msg import (
 
 from yolact_ros.errors import InputError
 
-STRING, INTEGER, FLOAT, BOOLEAN, STRINGS = "string", "integer", "float", "boolean", "string array"
+STRING, INTEGER, FLOAT, BOOLEAN = "string", "integer", "float", "boolean"
+STRINGS, FLOATS = "string array", "float array"
 
 _TYPE_CODES = {
     STRING: ParameterType.PARAMETER_STRING,
@@ -26,6 +27,7 @@ _TYPE_CODES = {
     FLOAT: ParameterType.PARAMETER_DOUBLE,
     BOOLEAN: ParameterType.PARAMETER_BOOL,
     STRINGS: ParameterType.PARAMETER_STRING_ARRAY,
+    FLOATS: ParameterType.PARAMETER_DOUBLE_ARRAY,
 }
 
 _LARGEST_INTEGER = 2**63 - 1
@@ -33,7 +35,14 @@ _LARGEST_INTEGER = 2**63 - 1
 _UNSET = ("null", "Null", "NULL", "~")
 """How YAML writes that there is no value; rcl hands it on as text."""
 
-_KINDS = {str: STRING, int: INTEGER, float: FLOAT, bool: BOOLEAN, tuple[str, ...]: STRINGS}
+_KINDS = {
+    str: STRING,
+    int: INTEGER,
+    float: FLOAT,
+    bool: BOOLEAN,
+    tuple[str, ...]: STRINGS,
+    tuple[float, ...]: FLOATS,
+}
 
 
 class ParameterError(InputError):
@@ -46,14 +55,14 @@ class ParameterSpec:
 
     Attributes:
         name: Name as users write it, including dots.
-        kind: STRING, INTEGER, FLOAT, BOOLEAN or STRINGS.
-        default: Value if none is given; of the kind's Python type, a tuple for STRINGS.
+        kind: STRING, INTEGER, FLOAT, BOOLEAN, STRINGS or FLOATS.
+        default: Value if none is given; of the kind's Python type, a tuple for an array.
         description: A sentence or two, with the unit.
         minimum: Smallest number allowed; None: no limit.
         maximum: Largest number allowed; None: no limit.
         choices: Strings allowed; empty: any.
         expected: Description of what `accepts` allows.
-        accepts: A further check of a string or a tuple of strings; None: no check.
+        accepts: A further check of a string or a tuple; None: no check.
         at_run_time: Whether it may change while the node is configured.
         only_at_start: Whether it cannot change at all once the node has started.
         is_path: Whether a string is the path of a file; `~` and relative paths are made absolute.
@@ -81,6 +90,8 @@ class ParameterSpec:
             return self.expected
         if self.kind == STRINGS:
             return "a list of strings"
+        if self.kind == FLOATS:
+            return "a list of numbers"
         if self.kind == BOOLEAN:
             return "true or false"
         if self.kind == STRING:
@@ -95,8 +106,8 @@ class ParameterSpec:
     def check(self, value: Any) -> Any:
         """Return the value in the kind's Python type.
 
-        Integers are accepted for floats and for strings; nothing, `null` and `~` for an empty
-        string or list, and `['']` for an empty list (rclpy has no type for `[]`).
+        Integers are accepted for floats, in lists too, and for strings; nothing, `null` and `~` for
+        an empty string or list of strings, and `['']` for such a list (rclpy has no type for `[]`).
 
         Raises:
             ParameterError: The value is of another type or out of range.
@@ -120,6 +131,8 @@ class ParameterSpec:
     def _coerce(self, value: Any) -> Any:
         if self.kind == STRINGS:
             return _texts(value)
+        if self.kind == FLOATS:
+            return _numbers(value)
         if self.kind == STRING:
             text = _text(value)
             return os.path.abspath(os.path.expanduser(text)) if self.is_path and text else text
@@ -223,6 +236,15 @@ def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not all(isinstance(item, str) for item in value):
         raise TypeError
     return () if list(value) == [""] else tuple(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """The numbers of a list; else a TypeError."""
+    if value is None or isinstance(value, (str, bytes)):
+        raise TypeError
+    if not all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value):
+        raise TypeError
+    return tuple(float(item) for item in value)
 
 
 def _describe(value: Any) -> str:

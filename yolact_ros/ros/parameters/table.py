@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from yolact_ros.choices import (
+    DEPTH_TRANSPORTS,
     ENGINES,
     NMS_KINDS,
     PRECISIONS,
@@ -21,6 +23,12 @@ from yolact_ros.ros.parameters.spec import parameter, table_of
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _CAMERA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _is_direction(values: tuple[float, ...]) -> bool:
+    """Whether these are three numbers that may point somewhere, or three zeros."""
+    length = math.hypot(*values) if len(values) == 3 else math.nan
+    return length == 0 or 1e-3 < length < 1e3
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,12 @@ class Settings:
         "sensor_msgs/CompressedImage on `image/compressed`.",
         choices=TRANSPORTS,
     )
+    depth_transport: str = parameter(
+        "raw",
+        "raw: subscribe to depth images, sensor_msgs/Image, on `depth`; compressedDepth: to "
+        "sensor_msgs/CompressedImage on `depth/compressedDepth`.",
+        choices=DEPTH_TRANSPORTS,
+    )
     cameras: tuple[str, ...] = parameter(
         (),
         "Names of the cameras that share the network: `front` is read from `front/image` and its "
@@ -191,6 +205,51 @@ class Settings:
     )
     overlay_contours: bool = parameter(
         True, "Draw mask outlines in `~/overlay`.", name="overlay.contours", at_run_time=True
+    )
+    space_max_skew: float = parameter(
+        0.02,
+        "Maximum difference in seconds between the stamps of an image and of its depth image (0: "
+        "they must be equal).",
+        name="space.max_skew",
+        minimum=0.0,
+        maximum=10.0,
+        at_run_time=True,
+    )
+    space_max_wait: float = parameter(
+        0.2,
+        "Maximum time in seconds that objects and points wait for their depth image, after the "
+        "results that need no depth were published.",
+        name="space.max_wait",
+        minimum=0.0,
+        maximum=10.0,
+        at_run_time=True,
+    )
+    space_rectified: bool = parameter(
+        False,
+        "The images are rectified: they follow the projection matrix `p` of camera_info, not `k` "
+        "with the distortion `d`.",
+        name="space.rectified",
+    )
+    space_up: tuple[float, ...] = parameter(
+        (0.0, 0.0, 0.0),
+        "Direction against gravity in the camera's frame, of any length: boxes in space are "
+        "upright. [0.0, 0.0, 0.0]: not known, boxes are along the camera's axes.",
+        name="space.up",
+        expected="three numbers",
+        accepts=_is_direction,
+        at_run_time=True,
+    )
+    space_target_frame: str = parameter(
+        "",
+        "Frame of the objects, found by TF at the image's stamp; its z axis is up. Empty: the "
+        "image's frame.",
+        name="space.target_frame",
+    )
+    space_organized: bool = parameter(
+        False,
+        "`~/points` has a point for each pixel, as an image has, not those of the instances alone.",
+        name="space.organized",
+        at_run_time=True,
     )
 
     @classmethod

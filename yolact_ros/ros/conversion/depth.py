@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth images to metres: raw ones, and those of compressed_depth_image_transport."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CompressedImage, Image
+
+from yolact_ros.ros.conversion.images import ImageError, check_size
+from yolact_ros.space import depth_in_metres
+
+_TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_EXPECTED = "16UC1 (millimetres) or 32FC1 (metres)"
+
+# What compressed_depth_image_transport puts before the picture: a number that says how the depth
+# was packed, and the two coefficients of that.
+_HEADER = struct.Struct("<iff")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_SIZE = struct.Struct(">II")
+_PNG_SIZE_AT = 16
+
+
+def depth_to_metres(message: Image, max_pixels: int = 0) -> npt.NDArray[np.float32]:
+    """Read a depth image.
+
+    Args:
+        message: 16UC1 or mono16 in millimetres, or 32FC1 in metres.
+        max_pixels: Maximum number of pixels; 0: unlimited.
+
+    Returns:
+        (H, W) float32 metres; missing depth as it came: 0, NaN or what else the camera writes.
+
+    Raises:
+        ImageError: The message contradicts itself, is too large or has another encoding.
+    """
+    height, width, step = message.height, message.width, message.step
+    check_size("depth", height, width, max_pixels)
+    if message.encoding not in _TYPES:
+        raise ImageError(
+            f"depth encoding {message.encoding[:32]}",
+            f"depth: expected {_EXPECTED}, got '{message.encoding[:64]}'",
+        )
+    order = ">" if message.is_bigendian else "<"
+    kind: np.dtype[Any] = np.dtype(order + _TYPES[message.encoding])
+    size = len(message.data)
+    if step < width * kind.itemsize or size != step * height:
+        raise ImageError(
+            "depth step",
+            f"depth: expected a step of at least {width * kind.itemsize} bytes for {width} pixels "
+            f"of {message.encoding} and step * height bytes of data, got a step of {step}, a "
+            f"height of {height} and {size} bytes",
+        )
+    pixels: npt.NDArray[Any] = np.ndarray(
+        (height, width), kind, message.data, strides=(step, kind.itemsize)
+    )
+    return _metres(pixels.astype(kind.newbyteorder("="), copy=False))
+
+
+def compressed_depth_to_metres(
+    message: CompressedImage, max_pixels: int = 0
+) -> npt.NDArray[np.float32]:
+    """Read what compressed_depth_image_transport publishes on `compressedDepth`, as PNG.
+
+    Args:
+        message: Its format begins with the encoding: 16UC1, mono16 or 32FC1.
+        max_pixels: Maximum number of pixels; 0: unlimited.
+
+    Returns:
+        As `depth_to_metres`; NaN where a 32FC1 image has no depth.
+
+    Raises:
+        ImageError: The message is no such image, or too large.
+    """
+    encoding, _, codec = message.format.partition(";")
+    if encoding.strip() not in _TYPES or "compressedDepth" not in codec or "rvl" in codec:
+        raise ImageError(
+            f"depth format {message.format[:32]}",
+            "depth: expected the format '16UC1; compressedDepth png' or '32FC1; compressedDepth "
+            f"png', got '{message.format[:64]}'; set the driver's parameter for the format of "
+            "compressed depth to png, or depth_transport to raw",
+        )
+    data = bytes(message.data[: _HEADER.size + _PNG_SIZE_AT + _PNG_SIZE.size])
+    head = data[_HEADER.size :]
+    if len(head) < _PNG_SIZE_AT + _PNG_SIZE.size or not head.startswith(_PNG):
+        raise _undecodable(message)
+    width, height = _PNG_SIZE.unpack_from(head, _PNG_SIZE_AT)
+    check_size("depth", height, width, max_pixels)
+    picture = np.frombuffer(message.data, np.uint8)[_HEADER.size :]
+    try:
+        packed = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        packed = None
+    if packed is None or packed.ndim != 2 or packed.dtype != np.uint16:
+        raise _undecodable(message)
+    if encoding.strip() != "32FC1":
+        return _metres(packed)
+    _, scale, offset = _HEADER.unpack_from(data)
+    with np.errstate(all="ignore"):
+        depth = np.float32(scale) / (packed.astype(np.float32) - np.float32(offset))
+    depth[packed == 0] = np.nan
+    return depth
+
+
+def _metres(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return depth_in_metres(pixels) if pixels.dtype == np.uint16 else pixels
+
+
+def _undecodable(message: CompressedImage) -> ImageError:
+    begin = bytes(message.data[:20]).hex(" ")
+    return ImageError(
+        "depth undecodable",
+        f"depth: expected 12 bytes and a PNG picture of 16 bits, got {len(message.data)} bytes "
+        f"with format '{message.format[:64]}' that begin with {begin}",
+    )

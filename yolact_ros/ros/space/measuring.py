@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes results and depth to objects and points in space, in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rclpy.clock import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+
+from yolact_ros.errors import InputError
+from yolact_ros.ros.camera_stream import CameraStream
+from yolact_ros.ros.conversion.camera_info import camera_of
+from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
+from yolact_ros.ros.conversion.images import ImageError
+from yolact_ros.ros.frame import Frame, error_line, since
+from yolact_ros.ros.logs import place_of
+from yolact_ros.ros.outputs import SPACE_TOPICS, Outputs, Result, SpaceResult
+from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.space.matching import DepthMatcher, Match
+from yolact_ros.ros.space.transforms import TransformError, Transforms
+from yolact_ros.ros.space.worker import MeasuringWorker, Pending
+from yolact_ros.ros.stamps import stamp_age
+from yolact_ros.space import Camera, objects
+from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
+from yolact_ros.structures import Objects
+
+_ALIGN = (
+    "let the driver align depth with colour: realsense2_camera align_depth.enable:=true, "
+    "orbbec_camera, astra_camera and openni2_camera depth_registration:=true"
+)
+
+
+class _UnusableError(InputError):
+    """A result cannot be measured.
+
+    Attributes:
+        counter: What it is counted as.
+        kind: The same for every result with the same fault.
+    """
+
+    def __init__(self, counter: str, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.counter = counter
+        self.kind = kind
+
+
+@dataclass
+class _Calibration:
+    """The newest calibration of a camera, and the model made of it when it was needed last."""
+
+    message: CameraInfo | None = None
+    _read: CameraInfo | None = None
+    _camera: Camera | None = None
+
+    def camera(self, message: CameraInfo, rectified: bool) -> Camera:
+        """Return the model, the same for as long as the calibration is.
+
+        Raises:
+            InputError: It has no meaning.
+        """
+        if self._camera is None or not _equal(message, self._read):
+            self._camera = camera_of(message, rectified)
+        self._read = message
+        return self._camera
+
+
+class Measuring:
+    """Matches depth with images, and measures and publishes what was found in them.
+
+    An image passes through `expect` in the executor's thread, when it comes, and through `offer` in
+    the publisher's, when its results have gone out; then it waits in this part's own thread until
+    its depth has come, for at most `space.max_wait`. So nothing else waits for depth.
+
+    Stages timed: "depth" (the image's callback to that of its depth, negative if that came first),
+    "objects" (message to metres, measuring), "objects message", "points", "objects publish" and
+    "objects age" (stamp of the image to all of these messages sent).
+
+    Args:
+        cameras: The cameras.
+        outputs: The publishers of each camera, by its name.
+        settings: The parameters.
+        clock: The node's, for the age of images.
+        transforms: Finds `space.target_frame`; None: everything stays in the camera's frame.
+    """
+
+    def __init__(
+        self,
+        *,
+        cameras: Sequence[CameraStream],
+        outputs: Mapping[str, Outputs],
+        settings: Settings,
+        clock: Clock,
+        transforms: Transforms | None = None,
+    ) -> None:
+        self._settings = settings
+        self._outputs = outputs
+        self._clock = clock
+        self._transforms = transforms
+        self._matchers: dict[str, DepthMatcher[Any]] = {
+            camera.name: DepthMatcher(_max_skew(settings)) for camera in cameras
+        }
+        self._calibrations = {camera.name: _Calibration() for camera in cameras}
+        self._worker = MeasuringWorker(
+            self.measure,
+            is_settled=self._is_settled,
+            on_dropped=lambda pending, counter: pending.camera.counters.count(counter),
+            on_error=self._fail,
+        )
+
+    def apply(self, settings: Settings) -> None:
+        """Use other parameters from the next image on."""
+        self._settings = settings
+        for matcher in self._matchers.values():
+            matcher.max_skew = _max_skew(settings)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._worker.start()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread, and drop what waits; return whether it ended in time (s)."""
+        return self._worker.stop(timeout)
+
+    def close(self) -> None:
+        """End the subscriptions to transforms."""
+        if self._transforms is not None:
+            self._transforms.close()
+
+    # What comes in, in the executor's thread
+
+    def wanted(self, camera: CameraStream) -> bool:
+        """Whether somebody subscribes to objects or points of the camera."""
+        return bool(self._outputs[camera.name].wanted() & SPACE_TOPICS)
+
+    def receive_depth(self, camera: CameraStream, message: Any, arrived: float) -> None:
+        """Take a depth image that came at a time of `time.perf_counter()`."""
+        camera.counters.count("depth_received")
+        stamp = _nanoseconds(message.header)
+        disordered, late = self._matchers[camera.name].put(stamp, message, arrived)
+        if disordered:
+            camera.counters.count("depth_disordered")
+        if late is not None:
+            wait = self._settings.space_max_wait
+            reason = f"{late * 1000:.0f} ms after its image (space.max_wait is {wait:g} s)"
+            camera.counters.count("depth_late", reason=reason)
+        self._worker.look_again()
+
+    def receive_camera_info(self, camera: CameraStream, message: CameraInfo) -> None:
+        """Take a calibration."""
+        self._calibrations[camera.name].message = message
+
+    def forget(self, camera: CameraStream) -> None:
+        """Forget the camera's depth images and calibration."""
+        self._matchers[camera.name].clear()
+        self._calibrations[camera.name].message = None
+
+    def expect(self, frame: Frame) -> None:
+        """Look out for the depth image of an image that came."""
+        matcher = self._matchers[frame.camera.name]
+        frame.depth = matcher.request(_nanoseconds(frame.message.header), frame.arrived)
+
+    # What goes out
+
+    def offer(self, frame: Frame, result: Result, wanted: frozenset[str]) -> None:
+        """Measure a result when its depth is there; called when it has been published."""
+        if frame.depth is None:
+            return  # nobody wanted objects when the image came
+        pending = Pending(
+            camera=frame.camera,
+            header=result.header,
+            instances=result.instances,
+            image=result.image if "points" in wanted else None,
+            depth=frame.depth,
+            deadline=time.perf_counter() + self._settings.space_max_wait,
+        )
+        self._worker.offer(pending)
+
+    def measure(self, pending: Pending) -> None:
+        """Measure one result and publish what somebody subscribes to."""
+        camera = pending.camera
+        outputs = self._outputs[camera.name]
+        wanted = outputs.wanted() & SPACE_TOPICS
+        match = pending.depth.match
+        if not wanted:
+            camera.counters.count("not_wanted")
+            return
+        if match is None:
+            self._matchers[camera.name].give_up(pending.depth)
+            camera.counters.count("unmatched", reason=self._why_unmatched(pending))
+            return
+        info = self._calibrations[camera.name].message
+        if info is None:
+            camera.counters.count("no_camera_info")
+            return
+        begin = time.perf_counter()
+        try:
+            result = self._measured(pending, match, info, wanted)
+        except _UnusableError as error:
+            camera.counters.count(error.counter, reason=str(error))
+            camera.log.warning((error.counter, error.kind), f"no objects: {error}")
+            return
+        times = {"depth": (match.arrived - pending.depth.arrived) * 1000, "objects": since(begin)}
+        sending = outputs.publish(result, wanted, sending="objects publish")
+        if sending is None:
+            camera.counters.count("space_stopped")
+            return
+        self._record(pending, times | sending)
+
+    def _measured(
+        self, pending: Pending, match: Match[Any], info: CameraInfo, wanted: frozenset[str]
+    ) -> SpaceResult:
+        instances, header = pending.instances, pending.header
+        depth = self._depth(match.message, header, instances.image_size)
+        calibration = self._calibrations[pending.camera.name]
+        try:
+            camera = calibration.camera(info, self._settings.space_rectified)
+            camera.expect_image_size(instances.image_size)
+        except InputError as error:
+            # What came may differ from frame to frame, what was expected does not.
+            raise _UnusableError("uncalibrated", *_text_and_kind(error)) from None
+        measured, frame_id = Objects.none(), header.frame_id
+        if wanted - {"points"}:
+            up = self._settings.space_up if any(self._settings.space_up) else None
+            if self._transforms is None:
+                measured = objects(instances, depth, camera, up)
+            else:
+                try:
+                    patience = max(0.0, pending.deadline - time.perf_counter())
+                    transform = self._transforms.lookup(frame_id, header.stamp, patience)
+                except TransformError as error:
+                    raise _UnusableError("untransformed", str(error)) from None
+                measured = transform.apply(objects(instances, depth, camera, transform.up))
+                frame_id = self._transforms.target_frame
+        return SpaceResult(
+            header=Header(stamp=header.stamp, frame_id=frame_id),
+            image_header=header,
+            instances=instances,
+            objects=measured,
+            depth=depth,
+            camera=camera,
+            image=pending.image,
+            organised=self._settings.space_organized,
+        )
+
+    def _depth(
+        self, message: Any, header: Header, image_size: tuple[int, int]
+    ) -> npt.NDArray[np.float32]:
+        """Return the depth of each pixel of the image, in metres."""
+        if message.header.frame_id != header.frame_id:
+            raise _UnusableError(
+                "other_frame",
+                f"depth: expected the frame_id of the image, '{header.frame_id}', got "
+                f"'{message.header.frame_id}'; {_ALIGN}",
+            )
+        compressed = isinstance(message, CompressedImage)
+        convert = compressed_depth_to_metres if compressed else depth_to_metres
+        try:
+            depth = convert(message, self._settings.max_image_pixels)
+        except ImageError as error:
+            raise _UnusableError("depth_bad", str(error), error.kind) from None
+        try:
+            depth = at_image_size(depth, image_size)
+        except InputError as error:
+            raise _UnusableError("other_size", f"{error}; {_ALIGN}", f"{depth.shape}") from None
+        if not cv2.countNonZero(cv2.inRange(depth, MIN_DEPTH, MAX_DEPTH)):
+            if not np.any(depth):
+                text = "depth: expected metres, got zeros alone; does the camera see anything?"
+                raise _UnusableError("depth_zero", text)
+            share = float(np.isnan(depth).mean())
+            raise _UnusableError(
+                "depth_nan",
+                f"depth: expected {MIN_DEPTH:g} to {MAX_DEPTH:g} m somewhere, got {share:.0%} NaN "
+                "and nothing usable; does the camera see anything?",
+            )
+        return depth
+
+    def _record(self, pending: Pending, times: Mapping[str, float]) -> None:
+        counters, stamp = pending.camera.counters, pending.header.stamp
+        for stage, milliseconds in times.items():
+            counters.record(stage, milliseconds)
+        age = stamp_age(stamp.sec, stamp.nanosec, self._clock.now().nanoseconds)
+        if age.seconds is not None and not age.trouble:
+            counters.record("objects age", age.seconds * 1000)
+        counters.count("measured")
+
+    def _is_settled(self, pending: Pending) -> bool:
+        return self._matchers[pending.camera.name].is_settled(pending.depth)
+
+    def _why_unmatched(self, pending: Pending) -> str:
+        request = pending.depth
+        if request.stamp <= 0:
+            return "the stamps of the images are zero"
+        if request.nearest is None:
+            return "none came"
+        side = "later" if request.nearest > 0 else "earlier"
+        apart = abs(request.nearest) / 1e6
+        return (
+            f"the nearest is stamped {apart:.0f} ms {side} "
+            f"(space.max_skew is {self._settings.space_max_skew:g} s)"
+        )
+
+    def _fail(self, pending: Pending, error: Exception) -> None:
+        pending.camera.counters.count("unmeasured", reason=error_line(error))
+        pending.camera.log.error(
+            ("unmeasured", place_of(error)), f"no objects: {error_line(error)}"
+        )
+
+
+def _text_and_kind(error: InputError) -> tuple[str, str]:
+    return str(error), str(error).partition(", got ")[0]
+
+
+def _max_skew(settings: Settings) -> int:
+    return round(settings.space_max_skew * 1e9)
+
+
+def _nanoseconds(header: Header) -> int:
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+
+
+def _equal(one: CameraInfo, other: CameraInfo | None) -> bool:
+    """Whether two calibrations are the same, whatever their stamps."""
+    if other is None:
+        return False
+    names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
+    return all(getattr(one, name) == getattr(other, name) for name in names) and all(
+        list(getattr(one, name)) == list(getattr(other, name)) for name in ("d", "k", "p")
+    )

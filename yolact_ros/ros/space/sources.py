@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribes to a camera's depth images and calibrations while somebody wants objects or points."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from yolact_ros.ros.camera_stream import CameraStream
+from yolact_ros.ros.diagnostics import DepthState
+from yolact_ros.ros.matched_subscription import MatchedSubscription, name_with_suffix
+
+_SUFFIX = "/compressedDepth"
+
+
+class DepthReceiver(Protocol):
+    """What takes depth images and calibrations, in the executor's thread."""
+
+    def wanted(self, camera: CameraStream) -> bool:
+        """Whether somebody subscribes to objects or points of the camera."""
+
+    def receive_depth(self, camera: CameraStream, message: Any, arrived: float) -> None:
+        """Take a depth image that came at a time of `time.perf_counter()`."""
+
+    def receive_camera_info(self, camera: CameraStream, message: CameraInfo) -> None:
+        """Take a calibration."""
+
+    def forget(self, camera: CameraStream) -> None:
+        """Forget the camera's depth images."""
+
+
+class _Source(MatchedSubscription):
+    """A subscription whose messages go to a function."""
+
+    def __init__(
+        self,
+        node: Node,
+        camera: CameraStream,
+        *,
+        message_type: type,
+        name: str,
+        what: str,
+        on_message: Callable[[Any], None],
+        lost: str = "",
+    ) -> None:
+        super().__init__(node, camera.log, message_type=message_type, name=name, what=what)
+        self._counters = camera.counters
+        self._on_message = on_message
+        self._lost = lost
+        self.match()
+
+    def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
+        del info
+        self._on_message(message)
+
+    def _count_lost(self, count: int) -> None:
+        if self._lost:
+            self._counters.count(self._lost, count)
+
+
+class DepthSources:
+    """The subscriptions of all cameras, each there only while it is needed.
+
+    Args:
+        node: Owner of the subscriptions.
+        cameras: The cameras.
+        transport: "raw" or "compressedDepth".
+        receiver: Where the messages go.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        cameras: Sequence[CameraStream],
+        transport: str,
+        receiver: DepthReceiver,
+    ) -> None:
+        self._node = node
+        self._cameras = cameras
+        self._compressed = transport == "compressedDepth"
+        self._receiver = receiver
+        self._open: dict[str, tuple[_Source, _Source]] = {}
+        self._calibrated: set[str] = set()
+
+    def match(self) -> None:
+        """Look at subscribers and publishers; call it once a second in the executor's thread."""
+        for camera in self._cameras:
+            if not self._receiver.wanted(camera):
+                self._shut(camera)
+            elif camera.name in self._open:
+                for source in self._open[camera.name]:
+                    source.match()
+            else:
+                self._open[camera.name] = self._subscribe(camera)
+
+    def state(self, camera: CameraStream) -> DepthState | None:
+        """Return what the diagnostics tell of a camera's depth; None: it is not needed."""
+        if camera.name not in self._open:
+            return None
+        depth, info = self._open[camera.name]
+        return DepthState(
+            topic=depth.topic,
+            sources=depth.sources,
+            info_topic=info.topic,
+            info_sources=info.sources,
+            calibrated=camera.name in self._calibrated,
+        )
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        for camera in self._cameras:
+            self._shut(camera)
+
+    def _shut(self, camera: CameraStream) -> None:
+        for source in self._open.pop(camera.name, ()):
+            source.close()
+        self._calibrated.discard(camera.name)
+        self._receiver.forget(camera)
+
+    def _subscribe(self, camera: CameraStream) -> tuple[_Source, _Source]:
+        depth_name = f"{camera.prefix}depth"
+        if self._compressed:
+            depth_name = name_with_suffix(self._node, depth_name, _SUFFIX)
+        depth = _Source(
+            self._node,
+            camera,
+            message_type=CompressedImage if self._compressed else Image,
+            name=depth_name,
+            what="depth images",
+            on_message=lambda message: self._receive_depth(camera, message),
+            lost="depth_lost",
+        )
+        info = _Source(
+            self._node,
+            camera,
+            message_type=CameraInfo,
+            name=f"{camera.prefix}camera_info",
+            what="calibrations",
+            on_message=lambda message: self._receive_info(camera, message),
+        )
+        return depth, info
+
+    def _receive_depth(self, camera: CameraStream, message: Any) -> None:
+        self._receiver.receive_depth(camera, message, time.perf_counter())
+
+    def _receive_info(self, camera: CameraStream, message: CameraInfo) -> None:
+        self._calibrated.add(camera.name)
+        self._receiver.receive_camera_info(camera, message)
