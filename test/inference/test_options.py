@@ -116,7 +116,7 @@ def loaded(monkeypatch):
     [
         ("engine", "tensorrt", "one of torch, onnxruntime, got 'tensorrt'"),
         ("device", "tpu", "auto, cpu, cuda or cuda:N, got 'tpu'"),
-        ("precision", "int8", "one of auto, fp32, fp16, bf16, got 'int8'"),
+        ("precision", "int8", "one of auto, fp32, tf32, fp16, bf16, got 'int8'"),
         ("resize", "crop", "one of square, fit, got 'crop'"),
         ("compile", "fast", "one of off, on, auto, got 'fast'"),
         ("compile", True, "one of off, on, auto, got True"),

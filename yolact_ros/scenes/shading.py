@@ -146,7 +146,8 @@ def shade(
     )  # fmt: skip
     # cv2.transform, because NumPy is slow where the innermost axis has length 3, and matrix
     # products would wake the threads of its BLAS.
-    gain = cv2.transform(cv2.merge([lambert, around]), light.tints)
+    columns = [lambert.reshape(-1, 1), around.reshape(-1, 1)]  # OpenCV 5 knows arrays of one axis
+    gain = cv2.transform(cv2.merge(columns), light.tints)
     gloss *= np.float32(255 * solid.specular)
     color = cv2.multiply(albedo.reshape(-1, 1, 3)[:count], gain, dtype=cv2.CV_32F)
     return cv2.add(color, cv2.transform(gloss.reshape(-1, 1, 1), light.tints[:, :1])).reshape(-1, 3)

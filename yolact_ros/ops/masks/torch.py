@@ -238,7 +238,7 @@ def _crop(values: Tensor, crops: Tensor) -> Tensor:
 def no_bounds(count: int, device: torch.device) -> Tensor:
     """(count, 4) int32 left, right, top, bottom of nothing yet."""
     bounds = torch.zeros((count, 4), dtype=torch.int32, device=device)
-    bounds[:, ::2] = torch.iinfo(torch.int32).max
+    bounds[:, ::2].fill_(torch.iinfo(torch.int32).max)
     return bounds
 
 
