@@ -45,7 +45,7 @@ def test_synth_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_synth_films_from_afar_with_the_depth_camera_of_a_name(tmp_path: Path) -> None:
     words = ["--images", "1", "--seed", "40", "--image-size", "160x120", "--workers", "1"]
-    options = ["--distance", "1.5", "2", "--depth-camera", "ideal"]
+    options = ["--distance", "1.5-2", "--depth-camera", "ideal"]
     assert main(["dataset", "synth", str(tmp_path / "far"), *words, *options, "--quiet"]) == 0
     frame = render_scene(40, 160, 120, distance=(1.5, 2.0))
     assert np.median(frame.true_depth) > 1.2

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import math
 import threading
 
@@ -7,8 +8,15 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from yolact_ros.ros.counters import COUNTERS, WINDOW, Counters
-from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState, values_of
+from yolact_ros.ros.counters import COUNTERS, SPACE_COUNTERS, WINDOW, Counters
+from yolact_ros.ros.diagnostics import (
+    CameraState,
+    DepthState,
+    Diagnostics,
+    NetworkState,
+    NodeState,
+    values_of,
+)
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -121,6 +129,61 @@ def test_a_camera_s_level_does_not_flicker(clock, rate):
     [status] = diagnostics.message(one_camera(counters), clock.now, Time()).status
     measured = float(values_of(status)["rate received (Hz)"])
     assert measured == pytest.approx(rate, rel=0.5, abs=0.05)
+
+
+DEPTH = DepthState("/depth", "nobody publishes there", "/camera_info", "1 publisher found", True)
+
+
+def test_depth_is_judged_and_shown_while_it_is_needed(clock):
+    counters, diagnostics = Counters(clock=clock), Diagnostics()
+
+    def status_after(seconds, depth):
+        clock.now += seconds
+        for name in ("received", "processed"):
+            counters.count(name, 10)
+        state = one_camera(counters)
+        [camera] = state.cameras
+        state = dataclasses.replace(state, cameras=[dataclasses.replace(camera, depth=depth)])
+        [status] = diagnostics.message(state, clock.now, Time()).status
+        return status.level, values_of(status)
+
+    level, values = status_after(1.0, None)
+    assert level == OK and "depth topic" not in values
+    assert not set(SPACE_COUNTERS.values()) & set(values)
+    # From when it is needed on, not from the activation.
+    level, values = status_after(1.0, DEPTH)
+    assert level == OK and values["depth topic"] == "/depth"
+    assert values["camera_info topic"] == "/camera_info"
+    assert set(SPACE_COUNTERS.values()) <= set(values)
+    assert status_after(1.0, DEPTH)[0] == OK
+    level, values = status_after(1.5, DEPTH)
+    assert (level, values["cause"]) == (WARN, "no depth")
+    counters.count("depth_received")
+    counters.count("measured")
+    counters.record("depth", 80.0)
+    level, values = status_after(0.1, DEPTH)
+    assert (level, values["cause"], values[SPACE_COUNTERS["measured"]]) == (OK, "depth late", "1")
+    level, values = status_after(6.0, DEPTH)
+    assert (level, values["cause"]) == (WARN, "depth stopped")
+    assert status_after(0.0, None)[0] == OK
+    assert status_after(30.0, DEPTH)[0] == OK
+
+
+def test_what_is_measured_settles_what_came_before_it(clock):
+    counters = Counters(clock=clock)
+    for name in ("processed", "unmatched", "measured", "processed", "depth_received"):
+        clock.now += 1.0
+        counters.count(name)
+    clock.now += 3.0
+    counters.count("depth_received")
+    found = counters.snapshot()
+    assert (found.last_measured, found.last_depth, found.depth_period) == (103.0, 108.0, 3.0)
+    since = {name: count for name, count in found.since_measured.items() if count}
+    assert since == {"processed": 1, "depth_received": 2}
+    counters.begin()
+    found = counters.snapshot()
+    assert found.last_measured is None and found.last_depth is None and not found.depth_period
+    assert not any(found.since_measured.values())
 
 
 def test_figures_without_recent_frames_are_not_shown(clock):

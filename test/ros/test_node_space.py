@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects in space from a real node over DDS, and what /diagnostics says of bad depth."""
 
+import importlib.util
+import os
 from array import array
 
 import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 from yolact_ros.msg import InstanceArray, ObjectArray
@@ -37,9 +42,9 @@ def scene():
 
 
 class RgbdCamera:
-    """Sends the same picture ten times a second, and its depth as each test wants it."""
+    """Sends the same picture again and again, and its depth as each test wants it."""
 
-    def __init__(self, peer, scene):
+    def __init__(self, peer, scene, period=0.1):
         self.peer, self.scene = peer, scene
         self.restore()
         self.statuses = []
@@ -50,7 +55,7 @@ class RgbdCamera:
         self._depths = peer.publisher(Image, "depth")
         self._infos = peer.publisher(CameraInfo, "camera_info")
         peer.node.create_subscription(DiagnosticArray, "/diagnostics", self._note, 10)
-        peer.node.create_timer(0.1, self._send)
+        peer.node.create_timer(period, self._send)
 
     def restore(self):
         """Depth as it should be."""
@@ -264,7 +269,10 @@ def test_nine_kinds_of_depth_are_told_apart_and_none_delays_the_results(
 def test_depth_is_missing_and_calibrations_are_hostile(start, peer, camera, weights):
     camera.sends_depth = camera.sends_info = False
     node = start("yolact_node", **weights)
-    found = peer.collect(ObjectArray, "yolact/objects")
+    found = []
+    subscription = peer.node.create_subscription(
+        ObjectArray, "yolact/objects", found.append, QoSProfile(depth=10)
+    )
     node.wait_for("active: ")
     camera.hears("no depth", WARN, words="waiting for depth on /depth: none came yet; 1 publisher")
     camera.sends_depth = True
@@ -295,6 +303,72 @@ def test_depth_is_missing_and_calibrations_are_hostile(start, peer, camera, weig
     camera.hears("segmenting", OK)
     peer.until(lambda: found, what="objects")
     assert node.process.poll() is None and "Traceback" not in node.output
+
+    # When nobody wants objects any more, depth is not even received.
+    assert peer.node.count_subscribers("/depth") == peer.node.count_subscribers("/camera_info") == 1
+    peer.node.destroy_subscription(subscription)
+    peer.until(lambda: peer.node.count_subscribers("/depth") == 0, what="end of depth")
+    assert peer.node.count_subscribers("/camera_info") == 0
+    peer.collect(InstanceArray, "yolact/instances")
+    values = camera.hears("segmenting", OK)
+    assert "depth topic" not in values
+
+
+TF2_ROS = """
+import os, pathlib, types
+
+class TransformException(Exception): pass
+class LookupException(TransformException): pass
+
+class Buffer:
+    def lookup_transform(self, target_frame, source_frame, time, timeout):
+        if not pathlib.Path(os.environ["KNOWN"]).exists():
+            raise LookupException(f'"{target_frame}" passed to lookupTransform does not exist')
+        assert source_frame == "camera" and time.nanoseconds > 0
+        vector = types.SimpleNamespace(x=0.0, y=0.0, z=1.5)
+        rotation = types.SimpleNamespace(x=-0.5, y=0.5, z=-0.5, w=0.5)
+        transform = types.SimpleNamespace(translation=vector, rotation=rotation)
+        return types.SimpleNamespace(transform=transform)
+
+class TransformListener:
+    def __init__(self, buffer, node, *, spin_thread): pass
+    def unregister(self): print("unregistered", flush=True)
+"""
+"""In the place of tf2_ros, which the tests' ROS does not have."""
+
+
+def test_objects_in_another_frame(start, peer, camera, weights, tmp_path, monkeypatch):
+    known = tmp_path / "known"
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "tf2_ros.py").write_text(TF2_ROS)
+    paths = [str(tmp_path / "modules"), os.environ["PYTHONPATH"]]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("KNOWN", str(known))
+    node = start("yolact_node", space__target_frame="base_link", **weights)
+    found = peer.collect(ObjectArray, "yolact/objects")
+    node.wait_for("active: ")
+    camera.hears("no transform", WARN, words='LookupException: "base_link" passed to lookup')
+    assert not found and len(node.lines("no objects: expected a transform")) == 1
+    known.touch()
+    camera.hears("segmenting", OK)
+    peer.until(lambda: found and found[-1].objects, what="objects")
+    assert found[-1].header.frame_id == "base_link"
+    for item in found[-1].objects:
+        assert 0.2 < item.pose.pose.position.x < 3  # z of the camera
+        turn = item.pose.pose.orientation
+        assert abs(turn.x) < 1e-6 and abs(turn.y) < 1e-6  # upright
+    assert peer.call(SetBool, "/yolact/enable", data=False).success
+    assert peer.node.count_subscribers("/depth") == 0
+    peer.call(ChangeState, "/yolact/change_state", transition=Transition(label="cleanup"))
+    node.wait_for("unregistered")
+
+
+def test_a_target_frame_without_tf2_ros_is_refused(start, weights):
+    if importlib.util.find_spec("tf2_ros"):
+        pytest.skip("there is a tf2_ros")
+    node = start("yolact_node", space__target_frame="base_link", **weights)
+    node.wait_for("not configured: space.target_frame: expected tf2_ros .* install tf2_ros_py")
+    assert "Traceback" not in node.output
 
 
 def test_all_outputs_agree_with_the_core(start, peer, camera, scene, weights):
@@ -452,3 +526,24 @@ def test_compressed_depth_of_each_camera(start, peer, scene, weights):
     points = np.frombuffer(cloud.data, np.float32).reshape(height, width, 5)
     there = np.isfinite(points[..., 2])
     assert (there == (scene.depth > 0)).mean() > 0.999
+
+
+def test_an_organised_cloud_of_640x480_reaches_another_process(start, peer, weights):
+    """By the shipped profile, which both processes have: 6 MB each, best effort."""
+    scene = Scene.random(1_000_124, width=640, height=480).frame(0)
+    camera = RgbdCamera(peer, scene, period=0.25)
+    node = start("yolact_node", space__organized="true", **weights)
+    best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    clouds = peer.collect(PointCloud2, "yolact/points", best_effort)
+    node.wait_for("active: ")
+    peer.until(lambda: len(clouds) >= 3, what="clouds")
+    before = int(camera.hears("segmenting", OK)[SPACE_COUNTERS["measured"]])
+    clouds.clear()
+    peer.until(lambda: len(clouds) >= 20, what="clouds")
+    came = len(clouds)
+    after = int(camera.hears("segmenting", OK)[SPACE_COUNTERS["measured"]])
+    # The counters are up to a second older or newer than the clouds.
+    assert came >= 0.8 * (after - before) - 5
+    assert {(cloud.height, cloud.width, len(cloud.data)) for cloud in clouds} == {
+        (480, 640, 6_144_000)
+    }

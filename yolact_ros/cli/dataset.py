@@ -17,7 +17,6 @@ from .options import (
     Kind,
     existing_file,
     file_ending,
-    from_to,
     natural,
     output_folder,
     positive_int,
@@ -201,7 +200,7 @@ def _register_synth(actions: Any) -> None:
         examples=(
             "yolact-ros dataset synth scenes --images 4000",
             "yolact-ros dataset synth new --images 60 --seed 5000 --classes dumbbell mushroom",
-            "yolact-ros dataset synth far --images 100 --distance 0.9 2 --depth-camera real",
+            "yolact-ros dataset synth far --images 100 --distance 0.9-2 --depth-camera real",
         ),
         parents=[
             shared(
@@ -229,8 +228,12 @@ def _register_synth(actions: Any) -> None:
     )
     parser.add_argument(
         "--distance",
-        type=from_to("M", float, 0.3, 3),
-        nargs=2,
+        type=Kind(
+            "NEAR-FAR",
+            _distances,
+            "NEAR-FAR in metres from 0.3 to 3, such as 0.9-2",
+            lambda distances: 0.3 <= distances[0] <= distances[1] <= 3,
+        ),
         help="Least and greatest distance of the camera from the middle of the table in metres; "
         "unless given, 0.62 to 0.92.",
     )
@@ -246,6 +249,11 @@ def _register_synth(actions: Any) -> None:
     parser.set_defaults(run=run_synth)
 
 
+def _distances(text: str) -> tuple[float, float]:
+    near, _, far = text.partition("-")
+    return float(near), float(far)
+
+
 def run_synth(arguments: argparse.Namespace) -> int:
     """Run `dataset synth`."""
     from yolact_ros import __version__
@@ -257,7 +265,7 @@ def run_synth(arguments: argparse.Namespace) -> int:
         width=arguments.image_size.width,
         height=arguments.image_size.height,
         class_names=tuple(arguments.classes),
-        distance=None if arguments.distance is None else tuple(arguments.distance),
+        distance=arguments.distance,
         depth_camera=arguments.depth_camera,
     )
     path = wanted.write(

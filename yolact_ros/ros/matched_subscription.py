@@ -21,7 +21,7 @@ _UNKNOWN = "_NODE_NAME_UNKNOWN_"
 
 
 class MatchedSubscription:
-    """A volatile subscription of depth 1: reliable if every publisher found is, else best effort.
+    """A volatile subscription: reliable if every publisher found is, else best effort.
 
     A best-effort reader hears every publisher; a reliable one hears only reliable publishers, but
     loses none of their messages. Call `match` about once a second, in the executor's thread, to
@@ -39,10 +39,18 @@ class MatchedSubscription:
         message_type: Of the messages.
         name: Name of the topic, to be remapped.
         what: What a message is, in words and in the plural.
+        queue: Messages that wait until they are taken; a newer one replaces the oldest.
     """
 
     def __init__(
-        self, node: Node, log: ThrottledLog, *, message_type: type, name: str, what: str
+        self,
+        node: Node,
+        log: ThrottledLog,
+        *,
+        message_type: type,
+        name: str,
+        what: str,
+        queue: int = 1,
     ) -> None:
         self._node = node
         self._log = log
@@ -50,6 +58,7 @@ class MatchedSubscription:
         # rclpy remaps whatever name it is given, once; so it is given the same one everywhere.
         self._name = name
         self._what = what
+        self._queue = queue
         self._lock = threading.Lock()
         self._closed = False
         self.topic = node.resolve_topic_name(name)
@@ -97,7 +106,7 @@ class MatchedSubscription:
             self._type,
             self._name,
             self._receive,
-            volatile_qos(depth=1, reliable=self.reliable),
+            volatile_qos(depth=self._queue, reliable=self.reliable),
             message_lost=self._report_lost,
             incompatible_qos=self._report_incompatible,
         )

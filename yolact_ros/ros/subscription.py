@@ -27,7 +27,7 @@ _MOST_SIZES = 8
 
 
 class ImageSubscription(MatchedSubscription):
-    """A subscription to the images of one camera.
+    """A subscription to the images of one camera, of which the newest alone waits.
 
     Attributes:
         camera: The camera.

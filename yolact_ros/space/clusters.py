@@ -38,18 +38,15 @@ def main_clusters(samples: Samples) -> npt.NDArray[np.bool_]:
     """The largest cluster of each core, with those that may be a part of the object: (N, P)."""
     gaps = np.maximum(MIN_GAP, GAP * samples.lengths)
     numbers = samples.core.sum(axis=1)
-    row, at = np.nonzero(samples.core)
-    offset = (samples.points[row, 2, at] - samples.medians[row]) / gaps[row]
-    place = np.floor(offset * BINS_A_GAP).astype(np.int64) + BINS // 2
-    within = (place >= 0) & (place < BINS)
-    row, at, place = row[within], at[within], place[within]
-    counts = np.bincount(row * BINS + place, minlength=len(samples) * BINS)
+    offsets = (samples.points[:, 2] - samples.medians[:, None]) * (BINS_A_GAP / gaps)[:, None]
+    places = np.floor(offsets).clip(-BINS, BINS).astype(np.int64) + BINS // 2
+    within = samples.core & (places >= 0) & (places < BINS)
+    places = places.clip(0, BINS - 1) + BINS * np.arange(len(samples))[:, None]
+    counts = np.bincount(places[within], minlength=len(samples) * BINS)
     counts = counts.reshape(len(samples), BINS)
     reaches = REACH * samples.lengths / gaps * BINS_A_GAP
     chosen = _chosen_bins(counts, FEW * numbers, MIN_SHARE * numbers, reaches)
-    main = np.zeros_like(samples.core)
-    main[row, at] = chosen[row, place]
-    return main
+    return within & chosen.reshape(-1).take(places)
 
 
 def _chosen_bins(

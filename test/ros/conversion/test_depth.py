@@ -128,6 +128,18 @@ def test_the_size_is_bounded_before_the_picture_is_decoded(monkeypatch):
         compressed_depth_to_metres(given, max_pixels=9)
 
 
+def test_a_picture_that_claims_to_be_longer_than_it_is_is_not_decoded(monkeypatch):
+    """OpenCV takes 0.2 s and as much memory as a part of the picture says that it is long."""
+    monkeypatch.setattr("yolact_ros.ros.conversion.depth.cv2.imdecode", None)
+    good = bytes(compressed("16UC1; compressedDepth png", np.zeros((3, 4), np.uint16)).data)
+    at = 12 + 8 + 25  # after the header, PNG's own and the size
+    claimed = good[:at] + b"\x0e\x00\x00\x00" + good[at + 4 :]
+    for data in (claimed, good[:-3], good[: at + 2]):
+        given = CompressedImage(format="16UC1; compressedDepth png", data=array("B", data))
+        with pytest.raises(ImageError, match="12 bytes and a PNG picture of 16 bits"):
+            compressed_depth_to_metres(given)
+
+
 @given(
     data=st.binary(max_size=200),
     png=st.booleans(),

@@ -161,6 +161,15 @@ def test_points_need_the_image_and_no_objects():
     assert result.organised
 
 
+def test_rectified_images_follow_the_projection_matrix():
+    setup = Setup(**{"space.rectified": True})
+    setup.info(p=[120.0, 0.0, 31.5, 0.0, 0.0, 120.0, 23.5, 0.0, 0.0, 0.0, 1.0, 0.0])
+    setup.send_depth()
+    setup.result(setup.send())
+    [(result, _)] = setup.outputs.published
+    assert (result.camera.fx, result.camera.fy) == (120.0, 120.0)
+
+
 def test_boxes_are_upright_where_up_is_known():
     setup = Setup(**{"space.up": (0.0, -2.0, 0.0)})
     setup.serve()

@@ -23,6 +23,8 @@ _HEADER = struct.Struct("<iff")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SIZE = struct.Struct(">II")
 _PNG_SIZE_AT = 16
+_PNG_PART = struct.Struct(">I4s")  # length of its data, and its kind
+_PNG_CHECKSUM = 4
 
 
 def depth_to_metres(message: Image, max_pixels: int = 0) -> npt.NDArray[np.float32]:
@@ -86,11 +88,13 @@ def compressed_depth_to_metres(
         )
     data = bytes(message.data[: _HEADER.size + _PNG_SIZE_AT + _PNG_SIZE.size])
     head = data[_HEADER.size :]
+    picture = np.frombuffer(message.data, np.uint8)[_HEADER.size :]
     if len(head) < _PNG_SIZE_AT + _PNG_SIZE.size or not head.startswith(_PNG):
+        raise _undecodable(message)
+    if not _is_complete(picture):
         raise _undecodable(message)
     width, height = _PNG_SIZE.unpack_from(head, _PNG_SIZE_AT)
     check_size("depth", height, width, max_pixels)
-    picture = np.frombuffer(message.data, np.uint8)[_HEADER.size :]
     try:
         packed = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -104,6 +108,17 @@ def compressed_depth_to_metres(
         depth = np.float32(scale) / (packed.astype(np.float32) - np.float32(offset))
     depth[packed == 0] = np.nan
     return depth
+
+
+def _is_complete(picture: npt.NDArray[np.uint8]) -> bool:
+    """Whether a PNG's parts are all there: OpenCV takes memory for what they claim to be."""
+    at, kind = len(_PNG), b""
+    while kind != b"IEND":
+        if at + _PNG_PART.size > len(picture):
+            return False
+        length, kind = _PNG_PART.unpack_from(picture.data, at)
+        at += _PNG_PART.size + length + _PNG_CHECKSUM
+    return at <= len(picture)
 
 
 def _metres(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -111,7 +111,7 @@ class Measuring:
         self._worker = MeasuringWorker(
             self.measure,
             is_settled=self._is_settled,
-            on_dropped=lambda pending, counter: pending.camera.counters.count(counter),
+            on_dropped=self._drop,
             on_error=self._fail,
         )
 
@@ -193,8 +193,7 @@ class Measuring:
             camera.counters.count("not_wanted")
             return
         if match is None:
-            self._matchers[camera.name].give_up(pending.depth)
-            camera.counters.count("unmatched", reason=self._why_unmatched(pending))
+            self._drop(pending, "unmatched")
             return
         info = self._calibrations[camera.name].message
         if info is None:
@@ -281,6 +280,13 @@ class Measuring:
                 "and nothing usable; does the camera see anything?",
             )
         return depth
+
+    def _drop(self, pending: Pending, counter: str) -> None:
+        reason = ""
+        if counter == "unmatched":
+            self._matchers[pending.camera.name].give_up(pending.depth)
+            reason = self._why_unmatched(pending)
+        pending.camera.counters.count(counter, reason=reason)
 
     def _record(self, pending: Pending, times: Mapping[str, float]) -> None:
         counters, stamp = pending.camera.counters, pending.header.stamp

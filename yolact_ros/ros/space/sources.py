@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.diagnostics import DepthState
 from yolact_ros.ros.matched_subscription import MatchedSubscription, name_with_suffix
+from yolact_ros.ros.space.matching import RING
 
 _SUFFIX = "/compressedDepth"
 
@@ -45,9 +47,12 @@ class _Source(MatchedSubscription):
         name: str,
         what: str,
         on_message: Callable[[Any], None],
+        queue: int = 1,
         lost: str = "",
     ) -> None:
-        super().__init__(node, camera.log, message_type=message_type, name=name, what=what)
+        super().__init__(
+            node, camera.log, message_type=message_type, name=name, what=what, queue=queue
+        )
         self._counters = camera.counters
         self._on_message = on_message
         self._lost = lost
@@ -84,25 +89,29 @@ class DepthSources:
         self._cameras = cameras
         self._compressed = transport == "compressedDepth"
         self._receiver = receiver
+        self._lock = threading.Lock()  # `close` is called by a transition, all else by the executor
+        self._closed = False
         self._open: dict[str, tuple[_Source, _Source]] = {}
         self._calibrated: set[str] = set()
 
     def match(self) -> None:
         """Look at subscribers and publishers; call it once a second in the executor's thread."""
-        for camera in self._cameras:
-            if not self._receiver.wanted(camera):
-                self._shut(camera)
-            elif camera.name in self._open:
-                for source in self._open[camera.name]:
-                    source.match()
-            else:
-                self._open[camera.name] = self._subscribe(camera)
+        with self._lock:
+            for camera in self._cameras:
+                if self._closed or not self._receiver.wanted(camera):
+                    self._shut(camera)
+                elif camera.name in self._open:
+                    for source in self._open[camera.name]:
+                        source.match()
+                else:
+                    self._open[camera.name] = self._subscribe(camera)
 
     def state(self, camera: CameraStream) -> DepthState | None:
         """Return what the diagnostics tell of a camera's depth; None: it is not needed."""
-        if camera.name not in self._open:
+        sources = self._open.get(camera.name)
+        if sources is None:
             return None
-        depth, info = self._open[camera.name]
+        depth, info = sources
         return DepthState(
             topic=depth.topic,
             sources=depth.sources,
@@ -112,9 +121,11 @@ class DepthSources:
         )
 
     def close(self) -> None:
-        """End the subscriptions."""
-        for camera in self._cameras:
-            self._shut(camera)
+        """End the subscriptions; may be called in any thread."""
+        with self._lock:
+            self._closed = True
+            for camera in self._cameras:
+                self._shut(camera)
 
     def _shut(self, camera: CameraStream) -> None:
         for source in self._open.pop(camera.name, ()):
@@ -133,6 +144,7 @@ class DepthSources:
             name=depth_name,
             what="depth images",
             on_message=lambda message: self._receive_depth(camera, message),
+            queue=RING,  # not the newest counts, but that of an image's moment
             lost="depth_lost",
         )
         info = _Source(
