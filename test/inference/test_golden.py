@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The published network's outputs, with synthetic weights and images (see test/golden)."""
 
+import functools
 import json
 import runpy
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.inference import Segmenter
 from yolact_ros.inference.assemble import split_masks
 from yolact_ros.inference.decode import detect
+from yolact_ros.inference.gpu.path import GpuPath
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.inference.rescore import rescore
@@ -20,6 +23,7 @@ from yolact_ros.network.mask_iou import MaskIouNet
 from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import preset_names
 from yolact_ros.structures import RawPredictions
+from yolact_testing.masks import OfWhatIsUsed
 
 pytestmark = pytest.mark.slow  # runs every published network
 
@@ -28,6 +32,7 @@ recipe = runpy.run_path(str(COMPACT / "fill_weights.py"))
 
 
 class Forward(NamedTuple):
+    image: np.ndarray
     image_size: tuple[int, int]
     maps: dict[str, torch.Tensor]
     predictions: RawPredictions
@@ -79,7 +84,7 @@ def forward(request, reference):
     prefix = f"img{request.param}_"
     outputs = {key[len(prefix) :]: golden[key] for key in golden.files if key.startswith(prefix)}
     return Forward(
-        (height, width), {"x": x, **maps}, predictions, outputs, golden, network.maskiou_net
+        image, (height, width), {"x": x, **maps}, predictions, outputs, golden, network.maskiou_net
     )
 
 
@@ -149,6 +154,44 @@ def test_detections_and_masks(forward, prefix, nms):
         own = np.zeros((height, width), bool)
         own[mask.rectangle] = mask.to_array()
         assert (own != reference).sum() <= max(8, 0.002 * reference.sum())
+
+
+class Given:
+    """A network that gives predictions made before."""
+
+    engine, device, precision, providers = "given", torch.device("cpu"), "fp32", ()
+
+    def __init__(self, preset, predictions, mask_iou_net):
+        self.preset, self.maskiou_net = preset, mask_iou_net
+        self._predictions = predictions
+
+    def __call__(self, x):
+        return self._predictions
+
+
+@pytest.mark.parametrize(("prefix", "nms"), [("post", "fast"), ("ccpost", "cross_class")])
+def test_the_path_of_a_gpu(forward, reference, prefix, nms):
+    expected = forward.expected
+    height, width = forward.image_size
+    given = Given(reference[0].preset, forward.predictions, forward.mask_iou_net)
+    make_path = functools.partial(GpuPath, mask_steps=OfWhatIsUsed())
+    segmenter = Segmenter(network=given, nms=nms, score_threshold=0.15, make_path=make_path)
+    [found] = segmenter(forward.image)
+    assert found.class_ids.tolist() == expected[f"{prefix}_class"].tolist()
+    scores = expected.get(f"{prefix}_score", expected.get(f"{prefix}_score_box"))
+    np.testing.assert_allclose(found.scores, scores, rtol=0, atol=1e-3)
+    # Of the published code, which rounds to whole pixels within the image.
+    corners = np.floor(found.boxes)
+    assert np.abs(corners - expected[f"{prefix}_box"]).max() <= 1
+    areas = np.array([mask.area for mask in found.packed_masks])
+    difference = np.abs(areas - expected[f"{prefix}_area"])
+    assert (difference <= np.maximum(8, 0.005 * expected[f"{prefix}_area"])).all()
+    for mask, bits in zip(found.masks, expected.get(f"{prefix}_maskbits", ()), strict=False):
+        wanted = np.unpackbits(bits, count=height * width).reshape(height, width)
+        assert (mask != wanted).sum() <= max(8, 0.002 * wanted.sum())
+    if forward.mask_iou_net is not None:
+        wanted = expected[f"{prefix}_maskiou"]
+        np.testing.assert_allclose(found.mask_scores, wanted, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize(("prefix", "nms"), [("det", "fast"), ("cc", "cross_class")])

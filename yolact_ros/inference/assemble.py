@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,32 +52,37 @@ def assemble_instances(
     )
 
 
-def download(
-    tensors: Sequence[Tensor], fetch: Callable[[Tensor], Tensor] | None = None
-) -> list[npt.NDArray[Any]]:
+def download(tensors: Sequence[Tensor]) -> list[npt.NDArray[Any]]:
     """Bring tensors of one device to the host in a single transfer.
-
-    Args:
-        tensors: Of any shapes and types.
-        fetch: Copies (M,) uint8 from the device to the host; None for a plain copy, or for none
-            where the tensors are on the host already.
 
     Returns:
         Arrays of the same shapes and types; they share one buffer if they were copied.
     """
-    if fetch is None and all(tensor.device.type == "cpu" for tensor in tensors):
+    if all(tensor.device.type == "cpu" for tensor in tensors):
         return [tensor.detach().numpy() for tensor in tensors]
-    # The widest elements first: each part then begins at a multiple of its element's size.
-    order = sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
-    parts = [tensors[i].detach().contiguous().reshape(-1).view(torch.uint8) for i in order]
-    buffer = (fetch or Tensor.cpu)(torch.cat(parts))
+    return cut(join(tensors).cpu(), tensors)
+
+
+def join(tensors: Sequence[Tensor]) -> Tensor:
+    """(M,) uint8 of tensors of any shapes and types, one behind the other; see `cut`."""
+    parts = [tensors[i].detach().contiguous().view(-1) for i in _widest_first(tensors)]
+    return torch.cat([part.view(torch.uint8) for part in parts])
+
+
+def cut(joined: Tensor, tensors: Sequence[Tensor]) -> list[npt.NDArray[Any]]:
+    """The arrays of tensors that were joined, as views of what `join` gave, on the host."""
     arrays: list[npt.NDArray[Any]] = [np.zeros(0)] * len(tensors)
     start = 0
-    for i, part in zip(order, parts, strict=True):
-        piece = buffer[start : start + part.numel()].view(tensors[i].dtype)
-        arrays[i] = piece.reshape(tensors[i].shape).numpy()
-        start += part.numel()
+    for i in _widest_first(tensors):
+        end = start + tensors[i].numel() * tensors[i].element_size()
+        arrays[i] = joined[start:end].view(tensors[i].dtype).view(tensors[i].shape).numpy()
+        start = end
     return arrays
+
+
+def _widest_first(tensors: Sequence[Tensor]) -> list[int]:
+    """Places in an order in which each part begins at a multiple of its element's size."""
+    return sorted(range(len(tensors)), key=lambda i: -tensors[i].element_size())
 
 
 def split_masks(

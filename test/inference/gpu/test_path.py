@@ -14,8 +14,8 @@ from yolact_ros.inference import Segmenter
 from yolact_ros.inference.gpu import path as gpu_path
 from yolact_ros.inference.gpu import step as gpu_step
 from yolact_ros.inference.gpu.path import GpuPath
-from yolact_ros.ops.masks import TorchSteps
 from yolact_ros.presets import get_preset
+from yolact_testing.masks import OfWhatIsUsed
 from yolact_testing.networks import random_network
 from yolact_testing.pictures import noise as fine_noise
 
@@ -47,18 +47,6 @@ class Recorder:
     def frames(self):
         """How many frames each graph served; two more each were its proof."""
         return [replay.frames - 2 for replay in self.captured]
-
-
-class OfWhatIsUsed(TorchSteps):
-    """Torch's steps, which else take the time of the whole room."""
-
-    def pack(self, logits, regions, size):
-        packed, bounds = super().pack(logits, regions, int(regions.starts[-1]))
-        return torch.nn.functional.pad(packed, (0, size - len(packed))), bounds
-
-    def trim(self, packed, regions, rectangles):
-        used = super().trim(packed[: int(regions.starts[-1])], regions, rectangles)
-        return torch.nn.functional.pad(used, (0, len(packed) - len(used)))
 
 
 @pytest.fixture(scope="module")
