@@ -130,6 +130,8 @@ def _is_far_side(
     """
     depth, length = samples.points[i, 2], samples.lengths[i]
     low, high = np.quantile(depth[behind], (0.25, 0.75))
+    if high - low > CONTINUOUS_SPREAD * length:
+        return False
     strip, beside = np.flatnonzero(behind), np.flatnonzero(others)
     border = strip[_touches(samples, i, strip, beside).any(axis=1)]
     if len(border) < MIN_BORDER * len(strip):
@@ -137,7 +139,7 @@ def _is_far_side(
     continuous = _continued(samples, i, strip, strip) >= 0.5
     if not continuous and len(strip) < SCATTERED_SHARE * number:
         return False
-    if high - low > (CONTINUOUS_SPREAD if continuous else FAR_SIDE_SPREAD) * length:
+    if not continuous and high - low > FAR_SIDE_SPREAD * length:
         return False
     return _continued(samples, i, border, beside[~samples.low[i, beside]]) < MAX_CONTINUED
 
@@ -155,8 +157,9 @@ def _touches(
     samples: Samples, i: int, some: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
     """Whether some samples are neighbours of others in the image: (some, others)."""
-    cells = samples.cells[i]
-    touches = (np.abs(cells[:, some, None] - cells[:, None, others]) <= 1).all(axis=0)
+    rows, columns = samples.cells[i].astype(np.int16)
+    touches = np.abs(rows[some, None] - rows[others]) <= 1
+    touches &= np.abs(columns[some, None] - columns[others]) <= 1
     return touches & (some[:, None] != others)
 
 
