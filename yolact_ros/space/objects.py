@@ -81,9 +81,11 @@ def objects(
         return Objects.none()
     samples, surface = samples.of(found), surface.of(found)
     axes, elongated = np.tile(np.eye(3), (len(samples), 1, 1)), None
+    orientations = np.tile([0.0, 0.0, 0.0, 1.0], (len(samples), 1))
     coordinates = samples.points
     if direction is not None:
         axes, elongated = upright_axes(samples.points, surface.kept, direction)
+        orientations = quaternions(axes)
         coordinates = axes.astype(np.float32) @ samples.points
     boxes = fit_boxes(coordinates, samples, surface, math.sqrt(camera.fx * camera.fy))
     yaw = None if elongated is None else yaw_variances(boxes, elongated)
@@ -91,7 +93,7 @@ def objects(
         instances=numbers[found] + 1,
         centres=np.einsum("nai,na->ni", axes, boxes.middles),
         sizes=boxes.sizes,
-        orientations=quaternions(axes),
+        orientations=orientations,
         covariances=pose_covariances(axes, boxes.variances, yaw),
         coverages=samples.coverages.astype(np.float32),
         points=points[found],

@@ -30,7 +30,7 @@ They are the foot of an upright wall; the table beside it is farther away.
 NEIGHBOURHOOD = 1.0
 """Depth from the kept samples' median up to which a rejected one is doubtful, in lengths."""
 
-FAR_SIDES = ((1.0, 0.035), (2.0, 0.12))
+FAR_SIDES = ((1.0, 0.025), (2.0, 0.12))
 """How far behind, in lengths, which share of the kept samples may be an object's far side.
 
 Something may hide a part of the object, so that it is longer than it looks.
@@ -41,6 +41,9 @@ FAR_SIDE_SPREAD = 0.22
 
 CONTINUOUS_SPREAD = 0.3
 """The same where most of its samples have a neighbour at about their depth."""
+
+SCATTERED_SHARE = 0.035
+"""Share of the kept samples that it must have where most have no such neighbour."""
 
 CONTINUATION = 0.1
 """Difference in depth of neighbours on one surface, in lengths."""
@@ -95,19 +98,23 @@ def find_surface(samples: Samples, support: SupportPlane | None) -> Surface:
     doubtful = samples.inside & ~kept & ~samples.low
     doubtful &= np.abs(farther) < NEIGHBOURHOOD * lengths
     rejected = samples.inside & ~kept & ~samples.low & (farther > 0)
-    least = np.maximum(kept.sum(axis=1), 1)
+    numbers = np.maximum(kept.sum(axis=1), 1)
     for reach, share in FAR_SIDES:
         behind = rejected & (farther < reach * lengths)
-        for i in np.flatnonzero(behind.sum(axis=1) >= share * least):
+        for i in np.flatnonzero(behind.sum(axis=1) >= share * numbers):
             others = (samples.inside[i] | samples.outside[i]) & ~(kept[i] | behind[i])
-            if _is_far_side(samples, i, behind[i], others):
+            if _is_far_side(samples, i, behind[i], others, numbers[i]):
                 kept[i] |= behind[i]
                 doubtful[i] |= behind[i]
     return Surface(kept | filled, doubtful | filled, beside=follows & samples.outside)
 
 
 def _is_far_side(
-    samples: Samples, i: int, behind: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]
+    samples: Samples,
+    i: int,
+    behind: npt.NDArray[np.bool_],
+    others: npt.NDArray[np.bool_],
+    number: int,
 ) -> bool:
     """Whether what is seen behind an object is its own far side, and nothing else.
 
@@ -119,15 +126,20 @@ def _is_far_side(
         i: Number of the mask.
         behind: (P,) what is behind the object.
         others: (P,) what is neither of the two, in the mask and beside it.
+        number: How many samples were kept of the object before.
     """
     depth, length = samples.points[i, 2], samples.lengths[i]
     low, high = np.quantile(depth[behind], (0.25, 0.75))
+    if high - low > CONTINUOUS_SPREAD * length:
+        return False
     strip, beside = np.flatnonzero(behind), np.flatnonzero(others)
     border = strip[_touches(samples, i, strip, beside).any(axis=1)]
     if len(border) < MIN_BORDER * len(strip):
         return False
     continuous = _continued(samples, i, strip, strip) >= 0.5
-    if high - low > (CONTINUOUS_SPREAD if continuous else FAR_SIDE_SPREAD) * length:
+    if not continuous and len(strip) < SCATTERED_SHARE * number:
+        return False
+    if not continuous and high - low > FAR_SIDE_SPREAD * length:
         return False
     return _continued(samples, i, border, beside[~samples.low[i, beside]]) < MAX_CONTINUED
 
@@ -145,8 +157,9 @@ def _touches(
     samples: Samples, i: int, some: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
     """Whether some samples are neighbours of others in the image: (some, others)."""
-    cells = samples.cells[i]
-    touches = (np.abs(cells[:, some, None] - cells[:, None, others]) <= 1).all(axis=0)
+    rows, columns = samples.cells[i].astype(np.int16)
+    touches = np.abs(rows[some, None] - rows[others]) <= 1
+    touches &= np.abs(columns[some, None] - columns[others]) <= 1
     return touches & (some[:, None] != others)
 
 

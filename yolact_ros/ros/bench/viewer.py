@@ -32,9 +32,10 @@ TOPICS = {
     "detections": Detection2DArray,
     "instance_map": Image,
     "class_map": Image,
+    "confidence_map": Image,
     "overlay": Image,
 }
-"""The outputs that can be subscribed to, and the type of each."""
+"""The outputs that can be subscribed to, and the type of each; its cameras have no depth."""
 
 
 class Status(NamedTuple):
