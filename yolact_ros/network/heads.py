@@ -124,7 +124,7 @@ class JoinedHead(nn.Module):
         joined = torch.cat(cells, dim=1)  # (B, cells of all levels, channels)
         parts = joined[..., : sum(self._channels)].split(self._channels, dim=2)
         offsets, class_logits, coefficients = (
-            part.reshape(len(joined), -1, components)
+            part.reshape(joined.shape[0], -1, components)
             for part, components in zip(parts, self._components, strict=True)
         )
         return HeadOutputs(offsets, class_logits, torch.tanh(coefficients))
