@@ -21,6 +21,7 @@ from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.ops import deformable, deformable_kernel
 from yolact_ros.ops.masks import TorchSteps, assemble_batch
 from yolact_ros.ops.masks import triton as triton_masks
+from yolact_ros.presets import preset_names
 
 fake_tensor = pytest.importorskip("torch._subclasses.fake_tensor")
 GPU = torch.device("cuda:0")
@@ -136,9 +137,7 @@ def watched_step(preset, images, dtype, steps, input_size=None, **options):
         ("cross_class", "product", torch.float32, 1, (320, 544)),
     ],
 )
-@pytest.mark.parametrize(
-    "preset", ["yolact_demo", "yolact_base", "yolact_plus_resnet50", "yolact_darknet53"]
-)
+@pytest.mark.parametrize("preset", preset_names())
 def test_a_graph_can_hold_the_step(preset, nms, rescoring, dtype, images, input_size, kernels):
     options = {"nms": nms, "rescoring": rescoring}
     steps = triton_masks.TritonSteps()
