@@ -42,7 +42,9 @@ class DeformableConv2d(nn.Module):
         """(B, in_channels, H, W) to (B, out_channels, H / stride, W / stride)."""
         predicted = self.conv_offset_mask(x)
         offsets, modulation = predicted[:, :18], torch.sigmoid(predicted[:, 18:])
-        if not torch.is_grad_enabled() and not _is_exporting():
+        # Meta tensors, which only count, take the operator that says what it does.
+        real = x.device.type in ("cpu", "cuda")
+        if real and not torch.is_grad_enabled() and not _is_exporting():
             return deform_conv2d_by_gathering(
                 x, offsets, self.weight, self.bias, modulation, self.stride
             )
