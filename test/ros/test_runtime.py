@@ -21,6 +21,7 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.runtime import Runtime
 from yolact_ros.structures import Instances, PackedMask
+from yolact_testing.logs import Recorder
 
 PRESET = get_preset("yolact_demo")
 
@@ -127,16 +128,6 @@ class HandOverAtOnce:
 def _no_threads(monkeypatch):
     monkeypatch.setattr("yolact_ros.ros.runtime.BatchWorker", OneStepWorker)
     monkeypatch.setattr("yolact_ros.ros.runtime.HandOver", HandOverAtOnce)
-
-
-class Recorder:
-    def __init__(self):
-        self.lines = []
-
-    def warning(self, text):
-        self.lines.append(text)
-
-    error = warning
 
 
 class Setup:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ _UNKNOWN = "_NODE_NAME_UNKNOWN_"
 """rmw's name of a node of which only the topics are known: what would tell it does not come."""
 
 
-class MatchedSubscription:
+class MatchedSubscription(ABC):
     """A volatile subscription: reliable if every publisher found is, else best effort.
 
     A best-effort reader hears every publisher; a reliable one hears only reliable publishers, but
@@ -111,13 +112,15 @@ class MatchedSubscription:
             incompatible_qos=self._report_incompatible,
         )
 
+    @abstractmethod
     def _look_at(self, found: Sequence[TopicEndpointInfo]) -> None:
         """Hear which publishers of the wanted type there are."""
 
+    @abstractmethod
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         """Take a message, in the executor's thread."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _count_lost(self, count: int) -> None:
         """Count messages that were lost in DDS."""
 

@@ -16,15 +16,24 @@ Frame = TypeVar("Frame")
 Item = TypeVar("Item")
 
 
-class Worker(ABC):
-    """A thread that runs until it is stopped, and can be started again.
+class Worker(ABC, Generic[Item]):
+    """A thread that works on one item after another until it is stopped; it can be started again.
 
     Args:
         name: The thread's name.
+        work: Called in the thread with each item.
+        on_error: Called in the thread with an item and with what `work` raised; the thread goes on.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Item], object],
+        on_error: Callable[[Item, Exception], None],
+    ) -> None:
         self._name = name
+        self._work = work
+        self._on_error = on_error
         self._changed = threading.Condition()
         self._running = False
         self._thread: threading.Thread | None = None
@@ -73,18 +82,25 @@ class Worker(ABC):
     def _run(self, predecessor: threading.Thread | None) -> None:
         if predecessor is not None:
             predecessor.join()  # nothing is ever worked on by two threads at once
-        self._serve()
+        while (item := self._take()) is not None:
+            self._busy_since = time.monotonic()
+            try:
+                self._work(item)
+            except Exception as error:
+                self._on_error(item, error)
+            self._busy_since = None
+            del item  # or its memory would be held until the next one comes
 
     @abstractmethod
-    def _serve(self) -> None:
-        """Work on one item after another until `_goes_on` returns False."""
+    def _take(self) -> Item | None:
+        """Wait for the next item; None if `_goes_on` returns False."""
 
     @abstractmethod
     def _drop(self) -> None:
         """Drop what is waiting; the condition is held."""
 
 
-class BatchWorker(Worker, Generic[Frame]):
+class BatchWorker(Worker[list[Frame]]):
     """A thread that works on batches of the newest frame of each camera.
 
     A frame that arrives while a batch is in progress waits, and a newer frame of the same camera
@@ -113,10 +129,9 @@ class BatchWorker(Worker, Generic[Frame]):
         max_batch: int = 0,
         max_rate: float = 0.0,
     ) -> None:
-        super().__init__("yolact-worker")
-        self._work = work
+        super().__init__("yolact-worker", self._work_on, on_error)
+        self._segment = work
         self._on_dropped = on_dropped
-        self._on_error = on_error
         self._scheduler: BatchScheduler[Frame] = BatchScheduler(
             cameras, batch_wait=batch_wait, max_batch=max_batch, max_rate=max_rate
         )
@@ -141,8 +156,7 @@ class BatchWorker(Worker, Generic[Frame]):
         if replaced is not None:
             self._on_dropped(replaced, "replaced")
 
-    def _take(self) -> list[Frame]:
-        """Wait for the next batch; empty if this thread was told to end."""
+    def _take(self) -> list[Frame] | None:
         with self._changed:
             while self._goes_on():
                 now = time.monotonic()
@@ -150,28 +164,19 @@ class BatchWorker(Worker, Generic[Frame]):
                 if due <= now:
                     return self._scheduler.take(now)
                 self._changed.wait(None if math.isinf(due) else due - now)
-            return []
+            return None
 
     def _drop(self) -> None:
         for frame in self._scheduler.clear():
             self._on_dropped(frame, "stopped")
 
-    def _serve(self) -> None:
-        while frames := self._take():
-            self._busy_since = time.monotonic()
-            try:
-                counts = self._work(frames)
-            except Exception as error:
-                counts = True
-                self._on_error(frames, error)
-            self._busy_since = None
-            if not counts:
-                with self._changed:
-                    self._scheduler.return_turn()
-            del frames  # or their memory would be held until the next ones arrive
+    def _work_on(self, frames: list[Frame]) -> None:
+        if not self._segment(frames):
+            with self._changed:
+                self._scheduler.return_turn()
 
 
-class HandOver(Worker, Generic[Item]):
+class HandOver(Worker[Item]):
     """A thread that works on the items another thread gives it, one at a time.
 
     `give` blocks until this thread takes the item, so the giver stays at most one item ahead and
@@ -185,9 +190,7 @@ class HandOver(Worker, Generic[Item]):
     def __init__(
         self, work: Callable[[Item], None], *, on_error: Callable[[Item, Exception], None]
     ) -> None:
-        super().__init__("yolact-publisher")
-        self._work = work
-        self._on_error = on_error
+        super().__init__("yolact-publisher", work, on_error)
         self._item: Item | None = None
         self._dropped: Item | None = None
 
@@ -218,13 +221,3 @@ class HandOver(Worker, Generic[Item]):
                     return item
                 self._changed.wait()
             return None
-
-    def _serve(self) -> None:
-        while (item := self._take()) is not None:
-            self._busy_since = time.monotonic()
-            try:
-                self._work(item)
-            except Exception as error:
-                self._on_error(item, error)
-            self._busy_since = None
-            del item

@@ -21,6 +21,7 @@ from yolact_ros.ros.space.transforms import TransformError
 from yolact_ros.space import Transform
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle
+from yolact_testing.logs import Recorder
 
 WIDTH, HEIGHT = 64, 48
 STAMP = Time(sec=100)
@@ -55,16 +56,6 @@ class FakeTransforms:
         if self.error:
             raise self.error
         return Transform.from_quaternion([-0.5, 0.5, -0.5, 0.5], [0, 0, 1])
-
-
-class Recorder:
-    def __init__(self):
-        self.lines = []
-
-    def warning(self, text):
-        self.lines.append(text)
-
-    error = warning
 
 
 class Setup:

@@ -26,6 +26,7 @@ from yolact_ros.ros.bench.counts import Arrivals
 from yolact_ros.ros.compat import with_information
 from yolact_ros.ros.diagnostics import values_of
 from yolact_ros.ros.parameters.qos import volatile_qos
+from yolact_ros.ros.stamps import nanoseconds
 
 TOPICS = {
     "instances": InstanceArray,
@@ -142,5 +143,4 @@ def _note(
 
 def stamp_of(data: bytes) -> int:
     """Read the stamp of a serialised message that begins with a header, ns."""
-    stamp = deserialize_message(data, Header).stamp
-    return int(stamp.sec * 10**9 + stamp.nanosec)
+    return nanoseconds(deserialize_message(data, Header).stamp)

@@ -105,21 +105,23 @@ class DemoCamera(TableParameters, Node):
         self._closing = threading.Event()
         self.slow_services = ()
         qos = volatile_qos(depth=5, reliable=settings.reliability == "reliable")
-        makers: list[tuple[str, type, Maker]] = [
-            ("image", Image, lambda frame, header: array_to_image(frame.image, "rgb8", header)),
-            ("depth", Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header)),
+        # topic, type, what makes the message, and of how many frames one has it
+        makers: list[tuple[str, type, Maker, int]] = [
+            ("image", Image, lambda frame, header: array_to_image(frame.image, "rgb8", header), 1),
+            ("depth", Image, lambda frame, header: array_to_image(frame.depth, "32FC1", header), 1),
             (
                 "camera_info",
                 CameraInfo,
                 lambda frame, header: camera_info(frame.intrinsics, header),
+                1,
             ),
         ]
         if settings.publish_truth:
-            makers.append(("truth", InstanceArray, truth_message))
-            makers.append(("truth_objects", ObjectArray, true_objects))
-        self._outputs: list[tuple[Publisher, Maker]] = [
-            (self.create_publisher(message_type, topic, qos), make)
-            for topic, message_type, make in makers
+            makers.append(("truth", InstanceArray, truth_message, 1))
+            makers.append(("truth_objects", ObjectArray, true_objects, FRAMES_PER_BOXES))
+        self._outputs: list[tuple[Publisher, Maker, int]] = [
+            (self.create_publisher(message_type, topic, qos), make, every)
+            for topic, message_type, make, every in makers
         ]
 
     def begin(self, end: Callable[[int], None]) -> None:
@@ -161,8 +163,8 @@ class DemoCamera(TableParameters, Node):
 
     def _publish(self) -> None:
         wanted = [
-            (publisher, make)
-            for publisher, make in self._outputs
+            (publisher, make, every)
+            for publisher, make, every in self._outputs
             if publisher.get_subscription_count() > 0
         ]
         if not wanted:
@@ -172,8 +174,8 @@ class DemoCamera(TableParameters, Node):
         # The stamp is that of the finished picture: a real camera has no rendering time.
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
         self._published += 1
-        for publisher, make in wanted:
-            if make is not true_objects or self._published % FRAMES_PER_BOXES == 0:
+        for publisher, make, every in wanted:
+            if self._published % every == 0:
                 publisher.publish(make(frame, header))
         elapsed = time.monotonic() - begin
         self._slow_frames = self._slow_frames + 1 if elapsed > self._period else 0

@@ -27,7 +27,7 @@ from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.matching import DepthMatcher, Match
 from yolact_ros.ros.space.transforms import TransformError, Transforms
 from yolact_ros.ros.space.worker import MeasuringWorker, Pending
-from yolact_ros.ros.stamps import stamp_age
+from yolact_ros.ros.stamps import nanoseconds, stamp_age
 from yolact_ros.space import Camera, objects
 from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
 from yolact_ros.structures import Objects
@@ -143,7 +143,7 @@ class Measuring:
     def receive_depth(self, camera: CameraStream, message: Any, arrived: float) -> None:
         """Take a depth image that came at a time of `time.perf_counter()`."""
         camera.counters.count("depth_received")
-        stamp = _nanoseconds(message.header)
+        stamp = nanoseconds(message.header.stamp)
         disordered, late = self._matchers[camera.name].put(stamp, message, arrived)
         if disordered:
             camera.counters.count("depth_disordered")
@@ -165,7 +165,7 @@ class Measuring:
     def expect(self, frame: Frame) -> None:
         """Look out for the depth image of an image that came."""
         matcher = self._matchers[frame.camera.name]
-        frame.depth = matcher.request(_nanoseconds(frame.message.header), frame.arrived)
+        frame.depth = matcher.request(nanoseconds(frame.message.header.stamp), frame.arrived)
 
     # What goes out
 
@@ -326,10 +326,6 @@ def _text_and_kind(error: InputError) -> tuple[str, str]:
 
 def _max_skew(settings: Settings) -> int:
     return round(settings.space_max_skew * 1e9)
-
-
-def _nanoseconds(header: Header) -> int:
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
 def _equal(one: CameraInfo, other: CameraInfo | None) -> bool:

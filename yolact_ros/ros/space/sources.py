@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from yolact_ros.ros.camera_stream import CameraStream
@@ -57,6 +58,9 @@ class _Source(MatchedSubscription):
         self._on_message = on_message
         self._lost = lost
         self.match()
+
+    def _look_at(self, found: Sequence[TopicEndpointInfo]) -> None:
+        """Do nothing: stamps tell whose depth belongs to an image."""
 
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         del info

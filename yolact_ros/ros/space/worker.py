@@ -41,7 +41,7 @@ class Pending:
     deadline: float
 
 
-class MeasuringWorker(Worker):
+class MeasuringWorker(Worker[Pending]):
     """A thread that works on each result when its depth is settled, or its time is over.
 
     If several results of a camera are settled, the thread is behind: it takes the newest of them
@@ -63,11 +63,9 @@ class MeasuringWorker(Worker):
         on_dropped: Callable[[Pending, str], None],
         on_error: Callable[[Pending, Exception], None],
     ) -> None:
-        super().__init__("yolact-space")
-        self._work = work
+        super().__init__("yolact-space", work, on_error)
         self._is_settled = is_settled
         self._on_dropped = on_dropped
-        self._on_error = on_error
         self._waiting: list[Pending] = []  # the oldest first
 
     def offer(self, pending: Pending) -> None:
@@ -122,13 +120,3 @@ class MeasuringWorker(Worker):
         for pending in self._waiting:
             self._on_dropped(pending, "space_stopped")
         self._waiting.clear()
-
-    def _serve(self) -> None:
-        while (pending := self._take()) is not None:
-            self._busy_since = time.monotonic()
-            try:
-                self._work(pending)
-            except Exception as error:
-                self._on_error(pending, error)
-            self._busy_since = None
-            del pending
