@@ -106,19 +106,11 @@ class Preprocessor:
             (B, 3, h, w), channels last in memory.
         """
         frames = [_as_tensor(check_image(image)).to(self._device) for image in images]
-        sizes = [(frame.shape[0], frame.shape[1]) for frame in frames]
-        return self.prepare(frames, self.resizes(sizes, channel_order))
-
-    def resizes(
-        self, sizes: Sequence[tuple[int, int]], channel_order: str | Sequence[str]
-    ) -> list[NormalizedResize]:
-        """The resizing functions for images of those (height, width); the last few are kept."""
-        orders = channel_orders(channel_order, len(sizes))
-        return [self._resize(*image) for image in zip(sizes, orders, strict=True)]
-
-    def prepare(self, frames: Sequence[Tensor], resizes: Sequence[NormalizedResize]) -> Tensor:
-        """Prepare a batch of images (H, W, 3) uint8 that are on the device already."""
-        batch = [resize(frame) for resize, frame in zip(resizes, frames, strict=True)]
+        orders = channel_orders(channel_order, len(frames))
+        batch = [
+            self._resize((frame.shape[0], frame.shape[1]), order)(frame)
+            for frame, order in zip(frames, orders, strict=True)
+        ]
         stacked = torch.stack(batch) if len(batch) > 1 else batch[0][None]
         # (B, h, w, 3) in memory is (B, 3, h, w) with channels last.
         return stacked.to(self._dtype).permute(0, 3, 1, 2)
@@ -153,22 +145,16 @@ class Preprocessor:
             self._normalization.mean, self._normalization.std, self._device
         )
         kernel = functools.partial(resize_into, scale=scale, shift=shift)
-        frame = torch.arange(7 * 5 * 3, dtype=torch.uint8, device=self._device).view(7, 5, 3)
+        size = (7, 5)
+        frame = torch.arange(7 * 5 * 3, dtype=torch.uint8, device=self._device).view(*size, 3)
 
         def small_case() -> Tensor:
-            place = torch.zeros(4, 9, 3, device=self._device)
+            place = torch.zeros(*self.input_size(*size), 3, device=self._device)
             kernel(frame, place, reverse=True)
             return place
 
         def plain() -> Tensor:
-            return NormalizedResize(
-                (7, 5),
-                (4, 9),
-                channels=(2, 1, 0),
-                mean=self._normalization.mean,
-                std=self._normalization.std,
-                device=self._device,
-            )(frame)
+            return self._make_resize(size, "bgr")(frame)
 
         return kernel if works("resizing on a GPU", small_case, plain) else None
 

@@ -148,7 +148,6 @@ class Segmenter:
         self.options = options
         with device_guard(self.device):
             self._preprocessor = Preprocessor(self.preset, self.device, prepared.dtype, resize)
-        with device_guard(self.device):
             self._path = make_path(prepared, self._preprocessor)
         self.timings: dict[str, float] = {}
 

@@ -64,13 +64,14 @@ class Marks:
         """Mark the end of a stage in the current stream, or in the graph being captured."""
         if not self._cuda:
             self._times[stage] = time.perf_counter() * 1000
-        elif stage in self._graphed and not self._external:
-            if torch.cuda.is_current_stream_capturing():
-                return
+        elif self._external or not self._is_captured(stage):
             self._event(stage).record()
         else:
-            self._event(stage).record()
+            return
         self._marked.add(stage)
+
+    def _is_captured(self, stage: str) -> bool:
+        return stage in self._graphed and torch.cuda.is_current_stream_capturing()
 
     def durations(self, order: Iterable[str]) -> dict[str, float]:
         """Milliseconds of each stage but the first, whose mark starts the clock.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from yolact_ros.scenes import DEPTH_MODELS, SceneFrame
 from yolact_ros.scenes.visible import SurfaceBox
-from yolact_ros.space import Camera, objects
+from yolact_ros.space import Camera, Transform, objects
 from yolact_ros.space.covariance import UNKNOWN_ANGLE
 from yolact_ros.structures import Instances, Objects, PackedMask
 
@@ -245,8 +245,7 @@ def _box_error(found: Objects, row: int, truth: SurfaceBox) -> BoxError:
 
 
 def _yaw(found: Objects, row: int, truth: SurfaceBox, up: npt.NDArray[np.float64]) -> Yaw:
-    x, y, z, w = found.orientations[row]
-    first = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)])
+    first = Transform.from_quaternion(found.orientations[row].tolist(), (0, 0, 0)).rotation[:, 0]
     edges = np.sort(truth.size[:2])
     variance = float(up @ found.covariances[row, 3:, 3:] @ up)
     return Yaw(

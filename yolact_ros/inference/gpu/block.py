@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
+from yolact_ros.inference.assemble import join
 from yolact_ros.ops.masks import PackedMasks
 
 SUMMARY_COLUMNS = 7
@@ -38,10 +38,9 @@ class HostBlock(NamedTuple):
 
 def join_block(candidates: Tensor, summary: Tensor, masks: PackedMasks | None) -> Tensor:
     """(bytes,) uint8 of the parts, on their device."""
-    parts = [candidates, summary]
-    if masks is not None:
-        parts = [candidates, masks.rectangles, summary, masks.bits]
-    return torch.cat([part.contiguous().view(-1).view(torch.uint8) for part in parts])
+    if masks is None:
+        return join([candidates, summary])
+    return join([candidates, masks.rectangles, summary, masks.bits])  # the widest come first
 
 
 def head_bytes(images: int, places: int, *, masks: bool) -> int:
