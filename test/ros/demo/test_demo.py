@@ -21,7 +21,7 @@ def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     assert "age of results p50" in line and "in DDS" in line and "in the node" in line
     assert cv2.imread(str(picture)).shape == (480, 640, 3)
     assert len(demo.lines(r"frames .* nearest \w+ at -?0\.\d+ -?0\.\d+ \d\.\d+ m ± \d+ mm")) >= 3
-    [line] = demo.lines("of [0-9]+ objects found, in space")
+    [line] = demo.lines("in space, [0-9]+ objects found in [0-9]+ of [0-9]+ frames")
     assert int(re.search(r"\d+", line)[0]) >= 50
     [line] = demo.lines("error of the centre")
     median, worst = (float(number) for number in re.findall(r"([\d.]+) mm", line)[:2])

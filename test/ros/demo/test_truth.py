@@ -82,7 +82,9 @@ def test_boxes_are_scored_where_masks_match():
     score = TruthScore()
     score.add(result, truth, measured, true)
     score.add(result, truth, measured, None)  # an image without true boxes
-    assert score.found == 4 and score.in_space == 2 and score.measured == 0.5
+    score.add(result, truth, None, true)  # a result that was overtaken by the next
+    assert (score.frames_boxed, score.frames_in_space) == (2, 1)
+    assert score.found == 6 and score.in_space == 2 and score.measured == 0.5
     assert score.centre_errors == [pytest.approx(0.005)]
     assert score.size_errors == [pytest.approx(0.04 / 0.2)]
 

@@ -26,6 +26,8 @@ SCORE_THRESHOLD = 0.3
 LEAST_RECALL = 0.8
 LEAST_IOU = 0.75
 LEAST_MEASURED = 0.9
+LEAST_IN_SPACE = 0.5
+"""Share of the frames: a node that is behind measures only the newest of its results."""
 LARGEST_CENTRE_ERROR = 0.01
 """Median, m."""
 LEAST_FRAMES = 100
@@ -240,8 +242,8 @@ def _judge_space(score: TruthScore) -> list[str]:
     middle, worst = np.percentile(score.centre_errors, [50, 95])
     size, worst_size = np.percentile(score.size_errors, [50, 95])
     print(
-        f"of {score.in_space} objects found, in space, against the boxes of their visible "
-        "surfaces:\n"
+        f"in space, {score.in_space} objects found in {score.frames_in_space} of "
+        f"{score.frames_boxed} frames, against the boxes of their visible surfaces:\n"
         f"  measured                  {score.measured:.3f}  (expected at least "
         f"{LEAST_MEASURED:g})\n"
         f"  error of the centre       {middle * 1000:.1f} mm, p95 {worst * 1000:.1f} mm  "
@@ -249,6 +251,11 @@ def _judge_space(score: TruthScore) -> list[str]:
         f"  error of the size         {size:.1%} of the longest edge, p95 {worst_size:.1%}"
     )
     problems = []
+    if score.frames_in_space < LEAST_IN_SPACE * score.frames_boxed:
+        problems.append(
+            f"expected objects in space of {LEAST_IN_SPACE:.0%} of the frames, got those of "
+            f"{score.frames_in_space} of {score.frames_boxed}"
+        )
     if score.measured < LEAST_MEASURED:
         problems.append(
             f"expected {LEAST_MEASURED:.0%} of the objects in space, got {score.measured:.0%}"

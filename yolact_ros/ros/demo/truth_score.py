@@ -31,7 +31,10 @@ class TruthScore:
         instances: Instances published.
         instances_matched: Those of them that match an object of the same class, expected or not.
         ious: Mask IoU of each of `found`.
-        in_space: Those of `found` in frames whose true boxes are known.
+        frames_boxed: Frames whose true boxes are known.
+        frames_in_space: Those of them whose objects in space came: a node that is behind measures
+            only the newest of its results.
+        in_space: Those of `found` in `frames_in_space`.
         centre_errors: Distance of the box's centre from the true one's of each of `in_space` that
             was measured, m.
         size_errors: Largest error of an edge over the longest true edge, of the same.
@@ -44,6 +47,8 @@ class TruthScore:
     instances: int = 0
     instances_matched: int = 0
     ious: list[float] = field(default_factory=list)
+    frames_boxed: int = 0
+    frames_in_space: int = 0
     in_space: int = 0
     centre_errors: list[float] = field(default_factory=list)
     size_errors: list[float] = field(default_factory=list)
@@ -104,6 +109,8 @@ class TruthScore:
         matched = _match(np.where(same_class, overlap, 0.0))
         matched_any_class = _match(overlap)
         self.frames += 1
+        self.frames_boxed += true_objects is not None
+        self.frames_in_space += true_objects is not None and objects is not None
         self.instances += len(result.instances)
         self.instances_matched += len(matched)
         for i, instance in enumerate(truth.instances):
@@ -115,7 +122,7 @@ class TruthScore:
                 row, iou = matched[i]
                 self.found += 1
                 self.ious.append(iou)
-                if true_objects is not None:
+                if objects is not None and true_objects is not None:
                     self._compare_boxes(_object(objects, row + 1), _object(true_objects, i + 1))
 
     def _compare_boxes(self, measured: Object | None, true: Object | None) -> None:
@@ -135,10 +142,9 @@ def _pixels_of_each(numbers: np.ndarray, truth: InstanceArray) -> np.ndarray:
     return np.bincount(numbers.ravel(), minlength=len(truth.instances) + 1)[1:]
 
 
-def _object(objects: ObjectArray | None, instance: int) -> Object | None:
+def _object(objects: ObjectArray, instance: int) -> Object | None:
     """The object of an instance, counted from 1."""
-    found = () if objects is None else objects.objects
-    return next((each for each in found if each.instance == instance), None)
+    return next((each for each in objects.objects if each.instance == instance), None)
 
 
 def _vector(message: Any) -> np.ndarray:
