@@ -97,7 +97,7 @@ def decode_mask(mask: MaskMessage) -> npt.NDArray[np.bool_]:
 
     Returns:
         (mask.height, mask.width) bool. Pixel [0, 0] lies at row `mask.y_offset` and column
-        `mask.x_offset` of the image.
+        `mask.x_offset` of the image, or beyond it: only `full_mask` knows its size.
 
     Raises:
         ValueError: `step` is too small for `width`, or `data` does not have `height * step` bytes.

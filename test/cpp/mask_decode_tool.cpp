@@ -9,7 +9,9 @@
 //                                 height * width bytes of 0 or 1;
 //                                 then height * width uint16 of the image: 0 or the number of the
 //                                 instance from 1, the better score on top.
-// All numbers are little endian. Ends with 1 and one line on standard error at a bad message.
+// All numbers are little endian. Ends with 1 and one line on standard error at a bad message, also at
+// one of more than `most_bytes` or for an image of more than `most_pixels`: memory is taken for what
+// came, never for what a number announces.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +32,9 @@ namespace
 {
 
 using yolact_ros::msg::InstanceArray;
+
+constexpr std::uint32_t most_bytes = 1u << 28;
+constexpr std::uint64_t most_pixels = 1u << 26;
 
 bool read_number(std::uint32_t & value)
 {
@@ -74,8 +79,18 @@ InstanceArray deserialize(std::vector<std::uint8_t> & bytes)
   return message;
 }
 
+void check_size(const InstanceArray & message)
+{
+  if (std::uint64_t{message.image_width} * message.image_height > most_pixels) {
+    throw std::runtime_error(
+      "expected an image of at most " + std::to_string(most_pixels) + " pixels, got " +
+      std::to_string(message.image_width) + "x" + std::to_string(message.image_height));
+  }
+}
+
 void write_decoded(const InstanceArray & message)
 {
+  check_size(message);
   write_number(message.instances.size(), 4);
   write_number(message.image_height, 4);
   write_number(message.image_width, 4);
@@ -87,13 +102,14 @@ void write_decoded(const InstanceArray & message)
     {
       write_number(number, 4);
     }
-    const std::vector<std::uint8_t> pixels = yolact_ros::decode_mask(mask);
+    const std::vector<std::uint8_t> pixels =
+      yolact_ros::decode_mask(mask, message.image_width, message.image_height);
     std::cout.write(
       reinterpret_cast<const char *>(pixels.data()), static_cast<std::streamsize>(pixels.size()));
   }
 
   const std::size_t step = std::size_t{message.image_width} * 2;
-  std::vector<std::uint8_t> map(step * message.image_height, 0);
+  std::vector<std::uint8_t> map(step * message.image_height, 0);  // `check_size` knows that it fits
   for (std::size_t i = message.instances.size(); i > 0; --i) {
     const std::array<std::uint8_t, 2> number = {
       static_cast<std::uint8_t>(i & 0xff), static_cast<std::uint8_t>(i >> 8)};
@@ -113,6 +129,11 @@ int main()
   try {
     std::uint32_t length = 0;
     while (read_number(length)) {
+      if (length > most_bytes) {
+        throw std::runtime_error(
+          "expected a message of at most " + std::to_string(most_bytes) + " bytes, got " +
+          std::to_string(length));
+      }
       std::vector<std::uint8_t> bytes(length);
       std::cin.read(reinterpret_cast<char *>(bytes.data()), length);
       if (!std::cin) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -69,6 +70,13 @@ void test_pixels()
   expect(visited == pixels, "for_each_pixel");
   expect(yolact_ros::mask_area(example) == 4, "mask_area");
 
+  std::vector<std::pair<std::size_t, std::size_t>> within;
+  yolact_ros::for_each_pixel(
+    example, 13, 6, [&](std::size_t x, std::size_t y) {within.emplace_back(x, y);});
+  expect(within == pixels, "for_each_pixel within an image");
+  expect(yolact_ros::decode_mask(example, 13, 6) == expected, "decode_mask within an image");
+  expect(yolact_ros::mask_area(example, 13, 6) == 4, "mask_area within an image");
+
   for (std::size_t y = 0; y < 8; ++y) {
     for (std::size_t x = 0; x < 16; ++x) {
       bool inside = false;
@@ -124,6 +132,20 @@ void test_contradictions()
   // the products and sums must not wrap around at 32 bits
   const auto huge = mask_of(0, 0, 0xffffffffu, 16, 0x20000000u, {});
   expect_refused([&] {yolact_ros::decode_mask(huge);}, "= 8589934592 bytes");
+  // no image has such columns or rows: at 32 bits, x - x_offset would be 1 and lie within the mask
+  const auto beyond = mask_of(0xffffffffu, 0, 2, 1, 1, {0xc0});
+  expect_refused([&] {yolact_ros::mask_at(beyond, 0, 0);}, "got columns 4294967295 to 4294967297");
+  const auto below = mask_of(0, 0xffffffffu, 2, 1, 1, {0xc0});
+  expect_refused([&] {yolact_ros::mask_area(below);}, "and rows 4294967295 to 4294967296");
+
+  // whoever says how large the image is gets no pixel beyond it
+  bool visited = false;
+  const auto visit = [&](std::size_t, std::size_t) {visited = true;};
+  expect_refused([&] {yolact_ros::for_each_pixel(example, 12, 6, visit);}, "columns 3 to 13");
+  expect_refused([&] {yolact_ros::for_each_pixel(example, 13, 5, visit);}, "rows 4 to 6");
+  expect(!visited, "no pixel of a refused mask");
+  expect_refused([&] {yolact_ros::decode_mask(example, 12, 6);}, "image of 12x6 pixels");
+  expect_refused([&] {yolact_ros::mask_area(example, 13, 5);}, "image of 13x5 pixels");
 
   std::vector<std::uint8_t> image(64, 0);
   const auto paint = [&](const yolact_ros::msg::Mask & mask, std::size_t step) {
@@ -133,6 +155,14 @@ void test_contradictions()
   expect_refused([&] {paint(mask_of(0, 8, 8, 1, 1, {0xff}), 8);}, "rows 8 to 9");
   expect_refused([&] {paint(mask_of(0xffffffffu, 0, 1, 1, 1, {0x80}), 8);}, "to 4294967296");
   expect_refused([&] {paint(mask_of(0, 0, 1, 1, 1, {0x80}), 7);}, "at least 8 * 1 bytes, got 7");
+  // an image of which height * step wraps around has been allocated with the rest
+  const auto paint_far = [&](std::uint32_t height, std::size_t step) {
+      yolact_ros::paint_mask(
+        mask_of(0, 0, 1, 1, 1, {0x80}), std::uint8_t{1}, image.data(), 8, height, step);
+    };
+  const std::size_t half = std::numeric_limits<std::size_t>::max() / 2 + 1;
+  expect_refused([&] {paint_far(2, half);}, "rows that fit into memory, got 2 of");
+  expect_refused([&] {paint_far(0xffffffffu, half / 2);}, "rows that fit into memory");
   expect(image == std::vector<std::uint8_t>(64, 0), "an image that a refused mask left unchanged");
 }
 

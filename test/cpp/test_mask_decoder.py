@@ -23,6 +23,14 @@ def test_the_tests_in_cpp_pass(cpp_program):
     assert result.stdout == "all passed\n"
 
 
+def test_random_masks_break_nothing_under_the_sanitizers(cpp_program):
+    command = [cpp_program("fuzz_mask_decoder"), "1", "3"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    masks, decoded = map(int, re.findall(r"\d+", result.stdout))
+    assert masks > 100 and masks / 10 < decoded < masks
+
+
 def _message(random: np.random.Generator, count: int):
     from array import array
 
@@ -67,6 +75,7 @@ def test_cpp_decodes_serialised_messages_as_python_does(decode_in_cpp):
 @pytest.mark.parametrize(
     ("stream", "expected"),
     [
+        (struct.pack("<I", 2**32 - 1), "a message of at most 268435456 bytes, got 4294967295"),
         (b"\x01\x00", "ends within a number"),
         (struct.pack("<I", 9) + b"abc", "ends within a message"),
         (struct.pack("<I", 9) + b"\0\1\0\0abcde", "9 bytes are no InstanceArray"),
@@ -76,6 +85,19 @@ def test_a_broken_stream_is_refused(cpp_program, stream, expected):
     result = subprocess.run([cpp_program("mask_decode_tool")], input=stream, capture_output=True)
     assert result.returncode == 1
     assert expected in result.stderr.decode()
+
+
+@pytest.mark.parametrize("side", [2**32 - 1, 2**31, 10_000])
+def test_an_image_that_nobody_has_memory_for_is_refused(cpp_program, side):
+    """Of the first two, width * 2 * height wraps around in 64 bits."""
+    from rclpy.serialization import serialize_message
+    from yolact_ros.msg import InstanceArray
+
+    data = serialize_message(InstanceArray(image_width=side, image_height=side))
+    stream = struct.pack("<I", len(data)) + data
+    result = subprocess.run([cpp_program("mask_decode_tool")], input=stream, capture_output=True)
+    assert result.returncode == 1
+    assert f"image of at most 67108864 pixels, got {side}x{side}" in result.stderr.decode()
 
 
 def test_contradicting_fields_are_refused(cpp_program):

@@ -8,6 +8,8 @@
 int main()
 {
   yolact_ros::msg::InstanceArray message;
+  message.image_width = 10;
+  message.image_height = 1;
   message.instances.resize(1);
   auto & mask = message.instances[0].mask;
   mask.x_offset = 7;
@@ -17,7 +19,8 @@ int main()
   mask.data = {0xa0};
   for (const auto & instance : message.instances) {
     yolact_ros::for_each_pixel(
-      instance.mask, [](std::size_t x, std::size_t y) {std::printf("%zu,%zu ", x, y);});
+      instance.mask, message.image_width, message.image_height,
+      [](std::size_t x, std::size_t y) {std::printf("%zu,%zu ", x, y);});
   }
   return 0;
 }
