@@ -115,20 +115,36 @@ class Program:
 
 
 @pytest.fixture
-def start(domain_id, tmp_path):
+def start_command(domain_id, tmp_path):
+    """Starts commands in the test's domain; all end with the test."""
+    programs = []
+
+    def start_one(command, profile=True):
+        environment = dict(os.environ, ROS_DOMAIN_ID=str(domain_id), PYTHONUNBUFFERED="1")
+        if not profile:
+            for variable in PROFILE_VARIABLES:
+                environment.pop(variable, None)
+        log = tmp_path / f"{Path(command[0]).name}.{len(programs)}.log"
+        programs.append(Program(command, environment, log))
+        return programs[-1]
+
+    yield start_one
+    for program in programs:
+        program.process.poll() is None and program.process.send_signal(signal.SIGINT)
+    for program in programs:
+        program.end()
+
+
+@pytest.fixture
+def start(start_command):
     """Starts processes in the test's domain; all end with the test.
 
     `start("yolact_node", score_threshold=0.3)` starts an executable of the package with parameters,
     `start("count_frames.py", ...)` a program of programs/ with arguments, and
     `start("yolact_ros.ros.demo", ...)` a module with arguments.
     """
-    programs = []
 
     def start_one(name, *arguments, profile=True, **parameters):
-        environment = dict(os.environ, ROS_DOMAIN_ID=str(domain_id), PYTHONUNBUFFERED="1")
-        if not profile:
-            for variable in PROFILE_VARIABLES:
-                environment.pop(variable, None)
         if name.endswith(".py"):
             command = [sys.executable, PROGRAMS / name, *arguments]
         elif "." in name:
@@ -138,15 +154,9 @@ def start(domain_id, tmp_path):
             command += ["--ros-args", *arguments]
             for parameter, value in parameters.items():
                 command += ["-p", f"{parameter.replace('__', '.')}:={value}"]
-        program = Program(command, environment, tmp_path / f"{name}.{len(programs)}.log")
-        programs.append(program)
-        return program
+        return start_command(command, profile)
 
-    yield start_one
-    for program in programs:
-        program.process.poll() is None and program.process.send_signal(signal.SIGINT)
-    for program in programs:
-        program.end()
+    return start_one
 
 
 class Peer:
