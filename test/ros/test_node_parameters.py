@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrong parameters given to the real node, at the start and while it runs."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 
+from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
+from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
 
 pytestmark = pytest.mark.timeout(180)
@@ -177,6 +180,23 @@ def test_arguments_that_ros_refuses_end_the_node_with_a_code_of_their_own(start,
     [line] = node.lines("not started: ")
     assert ": expected " in line or "there is no such file" in line
     assert "Traceback" not in node.output
+
+
+@pytest.mark.parametrize(
+    ("program", "table"), [("yolact_node", PARAMETERS), ("demo_camera", CAMERA_PARAMETERS)]
+)
+def test_what_is_no_argument_of_ros_starts_nothing(start, program, table):
+    asked = start(program, "--", "--help")
+    strange = start(program, "-p", f"{table[0].name}:=1", "--", "--rate=5")
+    assert asked.process.wait(60) == 0
+    parameters = re.findall(r"^  (\S+) \((.+?), .+\)$", asked.output, re.MULTILINE)
+    assert parameters == [(spec.name, spec.kind) for spec in table]
+    assert asked.output.startswith(f"usage: ros2 run yolact_ros {program} [--help]")
+    assert strange.process.wait(60) == WRONG_START
+    assert strange.output == (
+        "not started: expected ROS's arguments alone, such as --ros-args -p NAME:=VALUE -r "
+        "FROM:=TO, got '--rate=5'; --help lists the parameters\n"
+    )
 
 
 def test_a_second_node_of_the_same_name_is_noticed(start, peer):

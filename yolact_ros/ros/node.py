@@ -34,6 +34,7 @@ from yolact_ros.ros.middleware import described
 from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
+from yolact_ros.ros.parameters.command_line import help_text
 from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.run import run_node
@@ -502,4 +503,5 @@ def _state_of(
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is told to end, then end the process."""
     wait_briefly()
-    run_node(YolactNode, args)
+    description = "Segments the images of one camera or several, and publishes what it finds."
+    run_node(YolactNode, args, help_text=help_text("yolact_node", description, PARAMETERS))

@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from yolact_ros.errors import InputError
 from yolact_ros.ros.executor import NodeExecutor
 from yolact_ros.ros.logs import ThrottledLog, place_of
+from yolact_ros.ros.parameters.command_line import asks_for_help
 from yolact_ros.ros.parameters.refusals import refusal_in_words
 from yolact_ros.ros.signals import NotedSignals, leave_quietly
 
@@ -48,7 +49,9 @@ class RunnableNode(Protocol):
         """End its threads; called once, before the node is destroyed."""
 
 
-def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = None) -> NoReturn:
+def run_node(
+    create: Callable[[], RunnableNode], args: Sequence[str] | None = None, *, help_text: str
+) -> NoReturn:
     """Make a node, spin it until it is told to end, close and destroy it and end the process.
 
     An exception in a callback is logged, and the node goes on. The exit code is 0 after a signal or
@@ -57,8 +60,10 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
 
     Args:
         create: Makes the node; must be quick.
-        args: Command line; None for that of the process.
+        args: Program and arguments; None for those of the process.
+        help_text: Printed on --help, in place of all this.
     """
+    words = list(sys.argv if args is None else args)
     leave_quietly()
     code = 0
     node: Any = None
@@ -77,10 +82,13 @@ def run_node(create: Callable[[], RunnableNode], args: Sequence[str] | None = No
 
     threading.Thread(target=end_in_time, daemon=True).start()
     try:
+        if asks_for_help(words):
+            print(help_text)
+            _leave(0)
         # rclpy's own handlers would shut the context down while the node is at work: what it says
         # or publishes then fails.
         rclpy.init(
-            args=list(args) if args is not None else None,
+            args=words,
             signal_handler_options=SignalHandlerOptions.NO,
         )
         node = create()

@@ -22,6 +22,7 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
+from yolact_ros.ros.parameters.command_line import help_text
 from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.parameters.spec import parameter, table_of
 from yolact_ros.ros.run import run_node
@@ -189,4 +190,5 @@ class DemoCamera(TableParameters, Node):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the camera until it is told to end, then end the process."""
-    run_node(DemoCamera, args)
+    description = "An RGB-D camera that films synthetic scenes: image, depth and camera_info."
+    run_node(DemoCamera, args, help_text=help_text("demo_camera", description, PARAMETERS))

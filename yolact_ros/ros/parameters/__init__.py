@@ -9,6 +9,7 @@ Read table.py (the parameters of the node yolact, each a field of `Settings`), t
 reads and checks the table) and answers.py (what it answers to `ros2 param`).
 
 The others say what was typed wrongly: suggestions.py names that nobody declared, files.py parameter
-files for other nodes, refusals.py command lines that ROS refuses. from_text.py reads the arguments
-of the launch file; qos.py is about quality of service.
+files for other nodes, refusals.py command lines that ROS refuses. command_line.py is --help, and
+what is no argument of ROS; from_text.py reads the arguments of the launch file; qos.py is about
+quality of service.
 """
