@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from yolact_ros.msg import InstanceArray
@@ -14,7 +14,7 @@ from yolact_ros.inference import Segmenter
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.scenes.scene import Scene
-from yolact_ros.visualization import OverlayStyle, draw_overlay
+from yolact_ros.visualization import OverlayStyle, draw_overlay, encode_jpeg
 
 COUNT = 50
 pytestmark = pytest.mark.timeout(240)
@@ -78,12 +78,14 @@ def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_
 
 
 def test_other_outputs_agree(start, peer, weights, segmenter):
-    node = start("yolact_node", max_instances=20, overlay__boxes="false", **weights)
+    style = {"overlay__boxes": "false", "overlay__jpeg_quality": 70}
+    node = start("yolact_node", max_instances=20, **style, **weights)
     topics = {
         "instances": InstanceArray,
         "detections": Detection2DArray,
         "class_map": Image,
         "overlay": Image,
+        "overlay/compressed": CompressedImage,
     }
     got = {name: peer.collect(kind, f"yolact/{name}") for name, kind in topics.items()}
     images = peer.publisher(Image, "image")
@@ -117,6 +119,7 @@ def test_other_outputs_agree(start, peer, weights, segmenter):
     assert overlay.encoding == "bgr8"
     expected = draw_overlay(picture[..., ::-1], found, OverlayStyle(boxes=False))
     np.testing.assert_array_equal(np.frombuffer(overlay.data, np.uint8), expected.reshape(-1))
+    assert got["overlay/compressed"][0].data.tobytes() == encode_jpeg(expected, 70)
 
     # The class list reaches who comes late.
     latched = QoSProfile(

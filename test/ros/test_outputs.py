@@ -7,13 +7,14 @@ from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
 from yolact_ros.ros.conversion import instances as messages
-from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.ros.conversion.images import ImageArray, compressed_to_array
 from yolact_ros.ros.outputs import ClassList, Outputs, Result, SpaceResult
 from yolact_ros.space import Camera
 from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_ros.visualization import OverlayStyle
 
 TOPICS = {"instances", "detections", "instance_map", "class_map", "confidence_map", "overlay"}
+TOPICS |= {"overlay/compressed"}
 IN_SPACE = {"objects", "detections_3d", "markers", "points"}
 
 
@@ -59,7 +60,7 @@ def result():
         packed_masks=(PackedMask.from_array(np.ones((2, 3), bool), 1, 1),),
     )
     image = ImageArray(np.zeros((4, 5, 3), np.uint8), "bgr")
-    return Result(Header(frame_id="c"), instances, image, OverlayStyle())
+    return Result(Header(frame_id="c"), instances, image, OverlayStyle(), jpeg_quality=90)
 
 
 def test_what_is_wanted_is_what_is_subscribed_to(node, outputs):
@@ -68,11 +69,16 @@ def test_what_is_wanted_is_what_is_subscribed_to(node, outputs):
     assert outputs.wanted() == {"overlay", "instances"}
 
 
-@pytest.mark.parametrize("wanted", [set(), {"overlay"}, TOPICS - {"overlay"}, TOPICS])
+DRAWN = {"overlay", "overlay/compressed"}
+
+
+@pytest.mark.parametrize(
+    "wanted", [set(), {"overlay"}, {"overlay/compressed"}, DRAWN, TOPICS - DRAWN, TOPICS]
+)
 def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkeypatch):
     made = []
     maps = ("instance_map", "class_map", "confidence_map")
-    for name in ("instance_array", "detection_array", *maps, "overlay"):
+    for name in ("instance_array", "detection_array", *maps, "overlay", "compressed_overlay"):
         make = getattr(messages, name)
 
         def note(*arguments, name=name, make=make):
@@ -81,10 +87,15 @@ def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkey
 
         monkeypatch.setattr(messages, name, note)
     times = outputs.publish(result, frozenset(wanted))
-    assert len(made) == len(wanted) and ("overlay" in made) == ("overlay" in wanted)
+    assert len(made) == len(wanted - DRAWN) + bool(wanted & DRAWN) + (
+        "overlay/compressed" in wanted
+    )
+    assert made.count("overlay") == bool(wanted & DRAWN)  # drawn once for both
     sent = {topic: len(publisher.published) for topic, publisher in node.publishers.items()}
     assert sent == {topic: int(topic in wanted) for topic in TOPICS | IN_SPACE}
-    stages = {"overlay"} & wanted | ({"message"} if wanted - {"overlay"} else set())
+    stages = {"overlay"} if wanted & DRAWN else set()
+    stages |= {"overlay encode"} if "overlay/compressed" in wanted else set()
+    stages |= {"message"} if wanted - DRAWN else set()
     assert set(times) == stages | ({"publish"} if wanted else set())
     assert all(milliseconds > 0 for milliseconds in times.values())
 
@@ -139,8 +150,35 @@ def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch
     clock = lambda: float(next(now))  # noqa: E731
     monkeypatch.setattr("yolact_ros.ros.outputs.time.perf_counter", clock)
     times = outputs.publish(result, frozenset(TOPICS))
-    # Each reading is one second later: a second to make and one to send each of six messages.
-    assert times == {"message": 5000.0, "overlay": 1000.0, "publish": 6000.0}
+    # Each reading is one second later: a second to make and one to send each of seven messages;
+    # the overlay's is made in the first of its two.
+    assert times == {
+        "message": 5000.0,
+        "overlay": 3000.0,
+        "overlay encode": 1000.0,
+        "publish": 7000.0,
+    }
+
+
+def test_the_compressed_overlay_is_the_overlay_in_the_form_of_image_transport(
+    node, outputs, result
+):
+    outputs.publish(result, frozenset(DRAWN))
+    [drawn], [packed] = (node.publishers[topic].published for topic in sorted(DRAWN))
+    assert packed.header == drawn.header == result.header
+    assert packed.format == "bgr8; jpeg compressed bgr8"
+    assert packed.data.tobytes() == messages.encode_jpeg(
+        np.frombuffer(drawn.data, np.uint8).reshape(4, 5, 3), result.jpeg_quality
+    )
+    assert compressed_to_array(packed).pixels.shape == (4, 5, 3)
+
+
+def test_pictures_go_out_behind_everything_else(node, outputs, result):
+    order = []
+    for topic, publisher in node.publishers.items():
+        publisher.publish = lambda message, topic=topic: order.append(topic)
+    outputs.publish(result, frozenset(TOPICS))
+    assert order[0] == "instances" and set(order[-2:]) == DRAWN
 
 
 def test_a_camera_s_topics_begin_with_its_name_and_the_class_list_s_does_not(node):

@@ -146,9 +146,14 @@ class Runtime:
         found = self._segment_batch(batch)
         self._seen.add(self._size)
         self._counters.record("batch", since(begun))
-        style = _style(self.settings)
+        style, quality = _style(self.settings), self.settings.overlay_jpeg_quality
         results = [
-            (frame, Result(frame.message.header, instances.without_empty_masks(), image, style))
+            (
+                frame,
+                Result(
+                    frame.message.header, instances.without_empty_masks(), image, style, quality
+                ),
+            )
             for (frame, image), instances in zip(batch, found, strict=True)
             if instances is not None
         ]

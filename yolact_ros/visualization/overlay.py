@@ -110,9 +110,9 @@ def paint_overlay(
         _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])
 
 
-def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
-    """Encode an (H, W, 3) uint8 BGR image as a JPEG file."""
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+def encode_jpeg(image: npt.NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> bytes:
+    """Encode an (H, W, 3) uint8 BGR image as a JPEG file of a quality from 1 to 100."""
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return bytes(data)
 

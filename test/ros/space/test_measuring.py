@@ -106,7 +106,7 @@ class Setup:
             packed_masks=(PackedMask.from_array(self.mask),),
         )
         image = ImageArray(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "bgr")
-        result = Result(frame.message.header, instances, image, OverlayStyle())
+        result = Result(frame.message.header, instances, image, OverlayStyle(), jpeg_quality=85)
         self.measuring.offer(frame, result, self.outputs.topics)
 
     def serve(self, **depth):

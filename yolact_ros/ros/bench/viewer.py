@@ -16,7 +16,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
@@ -35,6 +35,7 @@ TOPICS = {
     "class_map": Image,
     "confidence_map": Image,
     "overlay": Image,
+    "overlay/compressed": CompressedImage,
 }
 """The outputs that can be subscribed to, and the type of each; its cameras have no depth."""
 

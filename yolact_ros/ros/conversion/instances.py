@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox2D,
@@ -24,7 +24,7 @@ from vision_msgs.msg import (
 from yolact_ros.msg import Instance, InstanceArray, Mask
 from yolact_ros.ros.conversion.images import ImageArray, append_bytes, array_to_image
 from yolact_ros.structures import Instances, PackedMask
-from yolact_ros.visualization import OverlayStyle, paint_overlay
+from yolact_ros.visualization import OverlayStyle, encode_jpeg, paint_overlay
 
 
 def instance_array(instances: Instances, header: Header) -> InstanceArray:
@@ -138,4 +138,17 @@ def overlay(image: ImageArray, instances: Instances, style: OverlayStyle, header
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
     message = array_to_image(pixels, "bgr8", header)
     paint_overlay(np.frombuffer(message.data, np.uint8).reshape(pixels.shape), instances, style)
+    return message
+
+
+def compressed_overlay(overlay: Image, quality: int) -> CompressedImage:
+    """Make the message of `~/overlay/compressed` as image_transport's JPEG publisher would.
+
+    Args:
+        overlay: The message of `~/overlay`.
+        quality: Of the JPEG, 1 to 100.
+    """
+    pixels = np.frombuffer(overlay.data, np.uint8).reshape(overlay.height, overlay.width, 3)
+    message = CompressedImage(header=overlay.header, format="bgr8; jpeg compressed bgr8")
+    message.data.frombytes(encode_jpeg(pixels, quality))
     return message

@@ -206,6 +206,14 @@ class Settings:
     overlay_contours: bool = parameter(
         True, "Draw mask outlines in `~/overlay`.", name="overlay.contours", at_run_time=True
     )
+    overlay_jpeg_quality: int = parameter(
+        85,
+        "Quality of the JPEG in `~/overlay/compressed`; the smaller, the fewer bytes.",
+        name="overlay.jpeg_quality",
+        minimum=1,
+        maximum=100,
+        at_run_time=True,
+    )
     space_max_skew: float = parameter(
         0.02,
         "Maximum difference in seconds between the stamps of an image and of its depth image (0: "
