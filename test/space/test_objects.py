@@ -273,3 +273,21 @@ def test_a_direction_without_meaning_is_refused(up):
         return
     with pytest.raises(InputError, match="up: expected a direction of 3 finite numbers"):
         objects(instances_of([mask]), depth, CAMERA, up)
+
+
+def test_as_many_pixels_are_looked_at_as_are_asked_for():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[50:150, 100:200] = True
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    found = {
+        count: objects(instances_of([mask]), depth, CAMERA, samples=count)
+        for count in (100, 900, 10**9)
+    }
+    points = {count: int(one.points[0]) for count, one in found.items()}
+    assert points[100] == 10 * 10 and points[900] == 25 * 25  # every 10th and every 4th
+    assert points[10**9] == 100 * 100
+    edge = 100 / 300  # metres, and the box has 96 % of it
+    errors = [abs(float(one.sizes[0, 0]) - 0.96 * edge) for one in found.values()]
+    assert errors[0] > errors[2] and errors[2] < 2 / 300
+    with pytest.raises(InputError, match="samples: expected 1 or more, got 0"):
+        objects(instances_of([mask]), depth, CAMERA, samples=0)

@@ -4,19 +4,20 @@
 `objects(instances, depth, camera)` gives `Objects`: boxes around the visible surfaces, in the
 camera's frame, with a covariance. `organised_points` and `sparse_points` give the points. Read
 `objects` first. Then, in the order of a frame: `camera` gives each pixel a ray, `depth` says which
-depths are believed, `support` finds the plane that things stand on, `samples` takes points of each
-mask, `surface` decides which of them are the object with the `clusters` in their depth, `boxes` and
-`covariance` measure it. `points` stands by itself; `transform` brings objects into another frame.
-Nothing here needs more than NumPy and OpenCV.
+depths are believed, `support` finds the plane that things stand on, `overlaps` says whose a pixel
+is that two masks have, `samples` takes points of each mask, `surface` decides which of them are the
+object with the `clusters` in their depth, `boxes` and `covariance` measure it. `points` stands by
+itself; `transform` brings objects into another frame. Nothing needs more than NumPy and OpenCV.
 """
 
 from .camera import Camera
 from .depth import depth_in_metres
-from .objects import objects
+from .objects import SAMPLES, objects
 from .points import organised_points, sparse_points
 from .transform import Transform
 
 __all__ = [
+    "SAMPLES",
     "Camera",
     "Transform",
     "depth_in_metres",

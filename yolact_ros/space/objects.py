@@ -14,10 +14,14 @@ from yolact_ros.space.boxes import quaternions, upright_axes
 from yolact_ros.space.camera import Camera
 from yolact_ros.space.covariance import fit_boxes, pose_covariances, yaw_variances
 from yolact_ros.space.depth import at_image_size
+from yolact_ros.space.overlaps import part_overlaps
 from yolact_ros.space.samples import take_samples
 from yolact_ros.space.support import find_support
 from yolact_ros.space.surface import find_surface
 from yolact_ros.structures import Instances, Objects
+
+SAMPLES = 900
+"""How many pixels of a mask are looked at, at most and about, unless more are asked for."""
 
 MIN_POINTS = 8
 """Objects of fewer points are left out."""
@@ -28,6 +32,8 @@ def objects(
     depth: npt.NDArray[np.float32],
     camera: Camera,
     up: Sequence[float] | npt.NDArray[np.floating] | None = None,
+    *,
+    samples: int = SAMPLES,
 ) -> Objects:
     """Measure where instances are and how large their visible surfaces are.
 
@@ -56,13 +62,18 @@ def objects(
         camera: The camera of the image.
         up: (3,) the direction against gravity in the camera's frame, of any length. With it, boxes
             are upright; without, they are along the camera's axes.
+        samples: How many pixels of a mask are looked at, at most and about, 1 or more. More take
+            longer and are a little more exact (docs/space.md).
 
     Returns:
         The objects of the instances that have depth, in their order, in the camera's frame.
 
     Raises:
-        InputError: The depth, the camera or `up` do not fit the image or have no meaning.
+        InputError: The depth, the camera or `up` do not fit the image or have no meaning, or
+            `samples` is less than 1.
     """
+    if samples < 1:
+        raise InputError(f"samples: expected 1 or more, got {samples}")
     camera.expect_image_size(instances.image_size)
     depth = at_image_size(depth, camera.image_size)
     direction = None if up is None else _unit(up)
@@ -72,22 +83,23 @@ def objects(
         return Objects.none()
     crops = [mask.to_array().view(np.uint8) for mask in masks]
     support = find_support(masks, crops, depth, camera)
-    samples = take_samples(masks, crops, depth, camera, support)
-    surface = find_surface(samples, support)
+    own = part_overlaps(masks, crops)
+    taken = take_samples(masks, own, depth, camera, support, samples)
+    surface = find_surface(taken, support)
 
-    points = (surface.kept & samples.inside).sum(axis=1)
+    points = (surface.kept & taken.inside).sum(axis=1)
     found = points >= MIN_POINTS
     if not found.any():
         return Objects.none()
-    samples, surface = samples.of(found), surface.of(found)
-    axes, elongated = np.tile(np.eye(3), (len(samples), 1, 1)), None
-    orientations = np.tile([0.0, 0.0, 0.0, 1.0], (len(samples), 1))
-    coordinates = samples.points
+    taken, surface = taken.of(found), surface.of(found)
+    axes, elongated = np.tile(np.eye(3), (len(taken), 1, 1)), None
+    orientations = np.tile([0.0, 0.0, 0.0, 1.0], (len(taken), 1))
+    coordinates = taken.points
     if direction is not None:
-        axes, elongated = upright_axes(samples.points, surface.kept, direction)
+        axes, elongated = upright_axes(taken.points, surface.kept, direction)
         orientations = quaternions(axes)
-        coordinates = axes.astype(np.float32) @ samples.points
-    boxes = fit_boxes(coordinates, samples, surface, math.sqrt(camera.fx * camera.fy))
+        coordinates = axes.astype(np.float32) @ taken.points
+    boxes = fit_boxes(coordinates, taken, surface, math.sqrt(camera.fx * camera.fy))
     yaw = None if elongated is None else yaw_variances(boxes, elongated)
     return Objects(
         instances=numbers[found] + 1,
@@ -95,7 +107,7 @@ def objects(
         sizes=boxes.sizes,
         orientations=orientations,
         covariances=pose_covariances(axes, boxes.variances, yaw),
-        coverages=samples.coverages.astype(np.float32),
+        coverages=taken.coverages.astype(np.float32),
         points=points[found],
     )
 

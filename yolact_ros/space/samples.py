@@ -24,9 +24,6 @@ from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH
 from yolact_ros.space.support import SupportPlane
 from yolact_ros.structures import PackedMask
 
-SAMPLES = 900
-"""How many pixels of a mask are looked at, at most and about."""
-
 PLANE_MARGIN = 0.001
 """Height in metres above the support plane up to which a sample is low, beside the noise."""
 
@@ -103,6 +100,7 @@ def take_samples(
     depth: npt.NDArray[np.float32],
     camera: Camera,
     support: SupportPlane | None,
+    most: int,
 ) -> Samples:
     """Take samples of each mask.
 
@@ -112,8 +110,9 @@ def take_samples(
         depth: (H, W) float32 metres.
         camera: The camera.
         support: The plane that things stand on, if there is one.
+        most: How many pixels of a mask are looked at, at most and about.
     """
-    grids = [_grid(mask, crop, camera) for mask, crop in zip(masks, crops, strict=True)]
+    grids = [_grid(mask, crop, camera, most) for mask, crop in zip(masks, crops, strict=True)]
     count, size = len(grids), max((len(grid.pixels) for grid in grids), default=0)
     pixels = np.zeros((count, size), np.int64)
     cells = np.zeros((count, 2, size), np.int32)
@@ -165,9 +164,9 @@ def take_samples(
     )
 
 
-def _grid(mask: PackedMask, crop: npt.NDArray[np.uint8], camera: Camera) -> _Grid:
+def _grid(mask: PackedMask, crop: npt.NDArray[np.uint8], camera: Camera, most: int) -> _Grid:
     area = cv2.countNonZero(crop)
-    stride = max(1, math.ceil(math.sqrt(area / SAMPLES)))
+    stride = max(1, math.ceil(math.sqrt(area / most)))
     # The grid goes through the middle of the mask and on beside it, as far as the image does.
     rows = _positions(mask.y_offset, mask.height, camera.height, stride)
     columns = _positions(mask.x_offset, mask.width, camera.width, stride)

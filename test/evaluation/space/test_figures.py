@@ -11,7 +11,7 @@ from yolact_ros.evaluation.space.bounds import bounds
 from yolact_ros.evaluation.space.figures import Consistency, Figures, Spread, grouped
 from yolact_ros.evaluation.space.measure import BoxError, Errors, Measurement, Yaw
 from yolact_ros.evaluation.space.report import describe_space, summarize_space
-from yolact_ros.evaluation.space.sets import BEHIND, FAR, FLOATING, NEAR, NETWORK, TRUE
+from yolact_ros.evaluation.space.sets import BEHIND, FAR, FLOATING, NEAR, NETWORK, SAMPLED, TRUE
 
 
 def _box(centre=0.001, sizes=(0.001, 0.002, 0.003), square=3.0):
@@ -28,7 +28,7 @@ def _one(masks=TRUE, yaw=(2.0, True, 0.02), upright=3.0, **changes):
         yaw=Yaw(*yaw, variance=0.01),
         naive=0.012,
     )
-    standard = Measurement(NEAR, 1, "mug", 0.7, 1.0, masks, "real", 1.0, errors)
+    standard = Measurement(NEAR, 1, "mug", 0.7, 1.0, masks, "real", 900, 1.0, errors)
     return replace(standard, **changes)
 
 
@@ -73,6 +73,9 @@ def test_groups_hold_what_belongs_to_them():
         _one(masks=NETWORK, iou=1.0),
         _one(sensor="holes"),
         _one(scenes=FLOATING, distance=0.7),
+        _one(scenes=SAMPLED, samples=300),
+        _one(scenes=SAMPLED, samples=10**9),
+        _one(scenes=SAMPLED, samples=10**9, visible=0.4),
     ]
     groups = {
         title: {group.name: len(group.measured) for group in some}
@@ -84,6 +87,7 @@ def test_groups_hold_what_belongs_to_them():
         "kind": {"mug": 4},
         "mask": {"true": 2, "network, IoU 0.8 to 0.9": 1, "network, IoU 0.9 to 1": 1},
         "depth camera": {"real": 4, "holes": 1},
+        "pixels looked at": {"300": 1, "900": 0, "2500": 0, "5000": 0, "all": 1},
     }
 
 
@@ -132,6 +136,14 @@ def test_one_floating_thing_that_is_far_off_breaks_the_bound():
     bound = _of(floating, "centre of a floating mug, mask true")
     assert not bound.held and bound.reached == "1.0 / 31 mm"
     assert _of(floating[:99], "centre of a floating mug, mask true").held
+
+
+def test_some_pixels_may_be_a_tenth_worse_than_all():
+    what = "centre by 900 pixels of a true mask over that by all"
+    every = [_one(scenes=SAMPLED, samples=10**9)] * 3
+    bound = _of([*every, _one(scenes=SAMPLED, centre=0.00109)], what)
+    assert bound.held and bound.reached == "1.09"
+    assert not _of([*every, _one(scenes=SAMPLED, centre=0.00111)], what).held
 
 
 def test_of_what_is_behind_a_bottle_only_what_is_seen_enough_counts():

@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .figures import MIN_VISIBLE, Consistency, Figures, of_table, with_masks
+from yolact_ros.space import SAMPLES
+
+from .figures import MIN_VISIBLE, Consistency, Figures, of_table, sampled, with_masks
 from .measure import Measurement
-from .sets import BEHIND, DILATED, FLOATING, HOLLOW, NETWORK, TRUE
+from .sets import BEHIND, DILATED, EVERY_PIXEL, FLOATING, HOLLOW, NETWORK, TRUE
 
 MIN_THINGS = 8
 """Of fewer things a kind's 95th percentile says nothing."""
@@ -49,6 +51,7 @@ def _all(measured: Sequence[Measurement]) -> Iterator[Bound]:
         yield _centre(f"centre, {masks} masks, 30 % of the depth missing", missing, 18)
     for masks in (TRUE, NETWORK):
         yield _holes(measured, masks)
+    yield _sampling(measured)
     for masks, most in ((TRUE, 0.09), (NETWORK, 0.16)):
         size = figures[masks].size
         yield Bound(
@@ -122,6 +125,19 @@ def _holes(measured: Sequence[Measurement], masks: str) -> Bound:
         f"{inside.inside:.1%}",
         inside.count,
         inside.inside >= 0.9,
+    )
+
+
+def _sampling(measured: Sequence[Measurement]) -> Bound:
+    """What it costs to look at some pixels of a mask only."""
+    some, every = (Figures.of(sampled(measured, count)).centre for count in (SAMPLES, EVERY_PIXEL))
+    ratio = some.median / every.median if every.count else math.nan
+    return Bound(
+        f"centre by {SAMPLES} pixels of a true mask over that by all",
+        "median ≤ 1.1",
+        f"{ratio:.2f}",
+        some.count,
+        ratio <= 1.1,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .measure import MIN_ELONGATION, Errors, Measurement
-from .sets import FAR, NEAR, NETWORK, TRUE
+from .sets import EVERY_PIXEL, FAR, NEAR, NETWORK, SAMPLE_COUNTS, SAMPLED, TRUE
 
 CHI_SQUARE_95 = 7.815
 """95 % of the squared distances of three dimensions are below it, where the covariance is true."""
@@ -141,6 +141,15 @@ def of_table(measured: Iterable[Measurement], sensor: str = "real") -> list[Meas
     ]
 
 
+def sampled(measured: Iterable[Measurement], samples: int) -> list[Measurement]:
+    """What was measured by some pixels of a true mask, and is seen well enough."""
+    return [
+        one
+        for one in measured
+        if one.scenes == SAMPLED and one.samples == samples and one.visible >= MIN_VISIBLE
+    ]
+
+
 def with_masks(measured: Iterable[Measurement], masks: str) -> list[Measurement]:
     """Those with masks of a name."""
     return [one for one in measured if one.masks == masks]
@@ -150,8 +159,8 @@ def grouped(measured: Sequence[Measurement]) -> dict[str, list[Group]]:
     """Part the measurements on the table by what makes them better or worse.
 
     Returns:
-        Groups by the title of what parts them: distance, occlusion, kind, masks, depth camera.
-        Only the last has measurements of another camera than "real".
+        Groups by the title of what parts them: distance, occlusion, kind, masks, depth camera,
+        pixels looked at. Only one has measurements of another camera than "real".
     """
     table = of_table(measured)
     whole = [one for one in measured if one.scenes in (NEAR, FAR) and one.sensor == "real"]
@@ -177,6 +186,10 @@ def grouped(measured: Sequence[Measurement]) -> dict[str, list[Group]]:
             ),
         ],
         "depth camera": [Group(sensor, tuple(of_table(measured, sensor))) for sensor in sensors],
+        "pixels looked at": [
+            Group("all" if count == EVERY_PIXEL else str(count), tuple(sampled(measured, count)))
+            for count in SAMPLE_COUNTS
+        ],
     }
 
 

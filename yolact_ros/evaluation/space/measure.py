@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from yolact_ros.scenes import DEPTH_MODELS, SceneFrame
 from yolact_ros.scenes.visible import SurfaceBox
-from yolact_ros.space import Camera, Transform, objects
+from yolact_ros.space import SAMPLES, Camera, Transform, objects
 from yolact_ros.space.covariance import UNKNOWN_ANGLE
 from yolact_ros.structures import Instances, Objects, PackedMask
 
@@ -95,6 +95,7 @@ class Measurement:
         visible: Share of it that is seen, 0 to 1.
         masks: Name of the masks.
         sensor: Name of the depth camera.
+        samples: How many pixels of the mask were looked at, at most.
         iou: Mask IoU with the true mask; 0 where no instance shows the thing.
         errors: Those of its object; None where there is none.
     """
@@ -106,6 +107,7 @@ class Measurement:
     visible: float
     masks: str
     sensor: str
+    samples: int
     iou: float
     errors: Errors | None
 
@@ -170,7 +172,13 @@ class Masks:
 
 
 def measure_frame(
-    frame: SceneFrame, masks: Mapping[str, Masks], sensor: str, *, scenes: str, seed: int
+    frame: SceneFrame,
+    masks: Mapping[str, Masks],
+    sensor: str,
+    *,
+    scenes: str,
+    seed: int,
+    samples: int = SAMPLES,
 ) -> list[Measurement]:
     """Measure the things of a frame that are not too small.
 
@@ -178,14 +186,14 @@ def measure_frame(
         frame: The frame and its truth.
         masks: Masks by their name.
         sensor: Name of the depth camera, one of `DEPTH_MODELS`.
-        scenes, seed: See `Measurement`; the seed decides on the noise, too.
+        scenes, seed, samples: See `Measurement`; the seed decides on the noise, too.
     """
     k = frame.intrinsics
     camera = Camera(k.width, k.height, k.fx, k.fy, k.cx, k.cy)
     depth = DEPTH_MODELS[sensor].measure(frame.true_depth, np.random.default_rng([seed, 7]))
     measured = []
     for name, one in masks.items():
-        errors = _errors(frame, one, depth, camera)
+        errors = _errors(frame, one, depth, camera, samples)
         for index, thing in enumerate(frame.objects):
             if thing.area < MIN_AREA_SHARE * frame.instance_map.size:
                 continue
@@ -199,6 +207,7 @@ def measure_frame(
                     visible=thing.visible_fraction,
                     masks=name,
                     sensor=sensor,
+                    samples=samples,
                     iou=one.shown.get(index, (-1, 0.0))[1],
                     errors=errors.get(index),
                 )
@@ -207,12 +216,16 @@ def measure_frame(
 
 
 def _errors(
-    frame: SceneFrame, masks: Masks, depth: npt.NDArray[np.float32], camera: Camera
+    frame: SceneFrame,
+    masks: Masks,
+    depth: npt.NDArray[np.float32],
+    camera: Camera,
+    samples: int,
 ) -> dict[int, Errors]:
     """The errors of each object that is shown and has depth, by its index."""
     up = frame.camera.rotation[:, 2]
-    aligned = objects(masks.instances, depth, camera)
-    upright = objects(masks.instances, depth, camera, up)
+    aligned = objects(masks.instances, depth, camera, samples=samples)
+    upright = objects(masks.instances, depth, camera, up, samples=samples)
     rows = {number - 1: row for row, number in enumerate(aligned.instances.tolist())}
     errors = {}
     for index, (number, _) in masks.shown.items():

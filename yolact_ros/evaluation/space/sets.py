@@ -24,6 +24,13 @@ NEAR, FAR = "on the table", "on the table, far"
 FLOATING, BEHIND = "30 cm above the table", "behind a bottle"
 """Names of the sets of scenes."""
 
+SAMPLED = "on the table, by pixels looked at"
+"""Name of the scenes of `NEAR` whose true masks are measured by more or fewer of their pixels."""
+
+EVERY_PIXEL = 10**9
+SAMPLE_COUNTS = (300, 900, 2500, 5000, EVERY_PIXEL)
+"""How many pixels of a mask are looked at in `SAMPLED`, at most."""
+
 HOLLOW = ("ring", "bowl", "mug")
 """Kinds that hide a part of themselves, or show what is behind them."""
 
@@ -78,6 +85,11 @@ def measure_sets(
         if scenes in (NEAR, FAR):
             [found] = segmenter([frame.image], channel_order="rgb")
             masks = {TRUE: Masks.true(frame), NETWORK: Masks.found(frame, found)}
+            for samples in SAMPLE_COUNTS if scenes == NEAR else ():
+                true = {TRUE: masks[TRUE]}
+                measured += measure_frame(
+                    frame, true, "real", scenes=SAMPLED, seed=seed, samples=samples
+                )
         else:
             masks = _spoilt(frame, scenes)
         for sensor in settings.sensors if scenes == NEAR else ("real",):
