@@ -24,6 +24,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
 from yolact_ros.msg import Object, ObjectArray
 
+LARGEST = 1e6
+"""Of the numbers of a message: with larger ones, arithmetic itself may fail."""
+
 MAX_POINTS = 200_000
 """Of one object: at 5 cm, the surface of a cube of 6 m."""
 
@@ -47,8 +50,8 @@ def obstacle_of(
     turn = np.array([box.orientation.x, box.orientation.y, box.orientation.z, box.orientation.w])
     size = np.array([item.size.x, item.size.y, item.size.z])
     covariance = np.array(item.pose.covariance).reshape(6, 6)[:3, :3]
-    if not all(np.isfinite(part).all() for part in (centre, turn, size, covariance)):
-        return "its message has numbers that are not finite"
+    if not all((np.abs(part) < LARGEST).all() for part in (centre, turn, size, covariance)):
+        return f"its message has numbers that are not finite, or {LARGEST:g} and more"
     if abs(np.linalg.norm(turn) - 1) > 1e-3 or size.min() < 0:
         return f"expected a unit quaternion and edges of 0 or more, got {turn}, {size}"
     axes = axes_of(turn)

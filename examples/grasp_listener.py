@@ -25,9 +25,11 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.time import Time
 from std_msgs.msg import Float64
 from yolact_ros.msg import Object, ObjectArray
+
+LARGEST = 1e6
+"""Of the numbers of a message: with larger ones, arithmetic itself may fail."""
 
 ENDS = 1.12
 """A disc's width by the edge of its box, which leaves out 2 % of the points at each end."""
@@ -113,8 +115,8 @@ def grasp_of(item: Object, limits: Limits) -> Grasp | str:
     size = np.array([item.size.x, item.size.y, item.size.z])
     covariance = np.array(item.pose.covariance).reshape(6, 6)[:3, :3]
     sure = (item.score, item.depth_coverage)
-    if not all(np.isfinite(part).all() for part in (centre, turn, size, covariance, sure)):
-        return "its message has numbers that are not finite"
+    if not all((np.abs(part) < LARGEST).all() for part in (centre, turn, size, covariance, sure)):
+        return f"its message has numbers that are not finite, or {LARGEST:g} and more"
     variances = np.linalg.eigvalsh(covariance)
     if abs(np.linalg.norm(turn) - 1) > 1e-3 or size.min() <= 0 or variances[0] < -1e-9:
         return (
@@ -183,7 +185,7 @@ def best_grasp(
     Returns:
         The grasp, if there is one, and a sentence for each refusal.
     """
-    age = now - Time.from_msg(message.header.stamp).nanoseconds * 1e-9
+    age = now - message.header.stamp.sec - message.header.stamp.nanosec * 1e-9
     if abs(age) > limits.max_age:
         return None, [f"the objects are {age:.2f} s old, expected {limits.max_age:g} s at most"]
     wanted = [item for item in message.objects if class_name in ("", item.class_name)]

@@ -41,7 +41,7 @@ def _built(folder, *prefixes):
 def test_the_example_builds_with_rclcpp(tmp_path, cpp_program):
     cpp_program("test_objects")  # skips where the package was built without tests
     if not HAS_RCLCPP:
-        pytest.skip("no rclcpp in AMENT_PREFIX_PATH")
+        pytest.skip("no rclcpp in AMENT_PREFIX_PATH: the ROS 2 of scripts/setup has none")
     _built(tmp_path)
 
 

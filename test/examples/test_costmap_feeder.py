@@ -95,7 +95,8 @@ def test_a_flat_or_tiny_object_still_has_points():
         (box((0.4, 0.2, 0.1), turn=(0.0, 0.0, 0.0, 0.0)), "expected a unit quaternion"),
         (box((0.4, -0.2, 0.1)), "edges of 0 or more"),
         (box((30.0, 0.2, 40.0)), "its box of 30.00 x 0.20 x 40.00 m would have"),
-        (box((1e30, 1e30, 1e30)), "expected 200000 at most"),
+        (box((1e5, 1e5, 1e5)), "expected 200000 at most"),
+        (box((1e300, 1.0, 1.0)), "1e+06 and more"),
     ],
 )
 def test_what_is_no_obstacle_is_named(item, reason):

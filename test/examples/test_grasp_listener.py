@@ -155,6 +155,7 @@ SMALL = (0.04, 0.09, 0.1)
         (box(SMALL, turn=(0.0, 0.0, 0.0, math.inf)), "not finite"),
         (box((0.04, math.nan, 0.1)), "not finite"),
         (box(SMALL, variances=(1e-6, math.inf, 1e-6)), "not finite"),
+        (box(SMALL, variances=(1e-6, 1e308, 1e-6)), "1e+06 and more"),
         (box(SMALL, depth_coverage=math.nan), "not finite"),
         (box(SMALL, score=math.nan), "not finite"),
         (box(SMALL, turn=(0.0, 0.0, 0.0, 0.0)), "expected a unit quaternion"),
@@ -209,6 +210,11 @@ def test_the_best_score_that_is_not_refused():
     assert best_grasp(message, "", Limits(), 100.2)[0].score == pytest.approx(0.98)
     assert best_grasp(message, "bowl", Limits(), 100.2) == (None, ["no bowl among 4 objects"])
     assert best_grasp(array_of(), "", Limits(), 100.2) == (None, ["no object among 0 objects"])
+
+
+def test_a_stamp_before_all_time_is_refused():
+    grasp, [refusal] = best_grasp(array_of(box(SMALL), seconds=-5), "box", Limits(), 100.0)
+    assert grasp is None and "are 105.00 s old" in refusal
 
 
 @pytest.mark.parametrize("now", [100.6, 99.4])

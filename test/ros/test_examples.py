@@ -42,8 +42,7 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
         [sys.executable, EXAMPLES / "grasp_listener.py", "--ros-args", *arguments]
     )
     start_command(
-        [sys.executable, EXAMPLES / "costmap_feeder.py"]
-        + ["--ros-args", "-p", f"ignored:=[{others}]"]
+        [sys.executable, EXAMPLES / "costmap_feeder.py", "--ros-args", "-p", f"ignored:=[{others}]"]
     )
     node.wait_for("active: ")
 
