@@ -38,7 +38,7 @@ def test_shell_scripts_parse(script):
 
 def _source_files() -> list[Path]:
     suffixes = {".py", ".cpp", ".hpp", ".bash"}
-    folders = [ROOT / name for name in (*SOURCES, "include")]
+    folders = [ROOT / name for name in (*SOURCES, "examples", "include")]
     files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
     programs = [ROOT / "scripts" / name for name in ("setup", "demo", "test")]
     return [file for file in files if file.suffix in suffixes] + programs
