@@ -62,6 +62,10 @@ TRAINING_DEVICES = ("auto", "cpu", "cuda")
 EXTRA_KINDS = ("dumbbell", "mushroom")
 """Kinds of objects in synthetic scenes that the demo's network does not know."""
 
+SCENE_KINDS = ("random", "lanes")
+"""Synthetic scenes: things spread on a table, or passing before and behind one another; see
+`yolact_ros.scenes.Scene`."""
+
 DEPTH_CAMERAS = ("ideal", "real", "missing", "holes", "fattened", "shifted")
 """Depth cameras of synthetic scenes; see `yolact_ros.scenes.depth_model`."""
 

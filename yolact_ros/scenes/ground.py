@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -53,6 +53,10 @@ class Ground:
             floor=surfaces.surface(rng, _FLOOR_SIDE) if ends else texture,
             floor_height=-rng.uniform(0.4, 0.75),
         )
+
+    def endless(self) -> Ground:
+        """The same table, without ends."""
+        return replace(self, half=None, floor=self.texture)
 
 
 def draw_ground(

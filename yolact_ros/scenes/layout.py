@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolact_ros.scenes.paths import Path
 from yolact_ros.scenes.solids import Solid
 
 _SWEEP = np.linspace(-1, 1, 5)
@@ -63,6 +64,8 @@ class Body:
         rolling_radius: Radius if it rolls, else 0.
         rate: Angular frequency of the motion in rad/s.
         phase: Phase of the motion in radians.
+        path: A way that it goes instead of sliding to and fro by `amplitude`; None: it does not.
+            If the body rolls, it does along `direction`.
     """
 
     solid: Solid
@@ -75,9 +78,10 @@ class Body:
     rolling_radius: float
     rate: float
     phase: float
+    path: Path | None = None
 
     def swept(self) -> np.ndarray:
-        """The circles (N, 3) that the whole motion covers."""
+        """The circles (N, 3) that the whole motion covers, but for a path."""
         if not self.amplitude:
             return self.footprint
         along = self.amplitude * _SWEEP[:, None] * self.direction
@@ -87,15 +91,17 @@ class Body:
     def at(self, time: float) -> PosedBody:
         """The body at a time in seconds."""
         swing = float(np.sin(self.rate * time + self.phase))
-        shift = self.amplitude * swing
+        shift = np.append(self.amplitude * swing * self.direction, 0.0)
+        if self.path is not None:
+            shift = self.path.at(time)
         rotation = self.rotation
         if self.spin:
             rotation = _turned(self.spin * swing) @ rotation
         if self.rolling_radius:
             axle = np.array([-self.direction[1], self.direction[0], 0.0])
-            rotation = rotation_about(axle, shift / self.rolling_radius) @ rotation
-        x, y = shift * self.direction
-        return PosedBody(self.solid, rotation, self.position + np.array([x, y, 0.0]))
+            rolled = float(shift[:2] @ self.direction)
+            rotation = rotation_about(axle, rolled / self.rolling_radius) @ rotation
+        return PosedBody(self.solid, rotation, self.position + shift)
 
 
 def collides(body: Body, others: Sequence[Body], gap: float = 0.004) -> bool:
@@ -195,10 +201,16 @@ def place(
     )
 
 
-def stand(solid: Solid, base: np.ndarray) -> Body:
-    """Stand a solid upright, at rest, with its lower end at a point (3,) of the world."""
+def stand(solid: Solid, base: np.ndarray, yaw: float = 0.0) -> Body:
+    """Stand a solid upright, at rest, with its lower end at a point (3,) of the world.
+
+    Args:
+        solid: The solid.
+        base: The point in metres.
+        yaw: By how much it is turned about the vertical, in radians.
+    """
     circle = np.array([[base[0], base[1], solid.reach]])
-    return _still(solid, np.eye(3), base - np.array([0.0, 0.0, solid.low[2]]), circle)
+    return _still(solid, _turned(yaw), base - np.array([0.0, 0.0, solid.low[2]]), circle)
 
 
 def hover(solid: Solid, height: float, rng: np.random.Generator) -> Body:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.camera import CameraIntrinsics, CameraPose, View
 from yolact_ros.scenes.depth_model import DepthModel
 from yolact_ros.scenes.ground import Ground, draw_ground
+from yolact_ros.scenes.lanes import stage_lanes
 from yolact_ros.scenes.layout import Body
 from yolact_ros.scenes.rendering import draw_body
 from yolact_ros.scenes.sensor import Sensor, SensorPixels
@@ -163,6 +164,41 @@ class Scene:
             return stage_one(rng, kind, view, elevation=elevation, occluder_gap=occluder_gap)
 
         return cls._staged(seed, (width, height), class_names, distance, depth_model, stage)
+
+    @classmethod
+    def lanes(
+        cls,
+        seed: int,
+        *,
+        width: int = 640,
+        height: int = 480,
+        class_names: Sequence[str] = DEMO_CLASSES,
+        distance: tuple[float, float] | None = None,
+        depth_model: DepthModel | None = None,
+    ) -> Scene:
+        """Make a scene of things that pass before and behind one another without touching.
+
+        Four go across the view at up to 0.1 to 0.4 m/s, with pauses; one of them is carried, one
+        or two leave the view and come back after 4 s or more, and two at least are of a kind. Four
+        boxes at rest hide what passes behind them.
+
+        Args:
+            seed, width, height, distance, depth_model: As for `random`.
+            class_names: Kinds of things that move, and kinds to label, as for `random`.
+
+        Raises:
+            InputError: As for `random`.
+        """
+
+        def stage(
+            rng: np.random.Generator, view: View, intrinsics: CameraIntrinsics, ground: Ground
+        ) -> tuple[View, tuple[Body, ...]]:
+            del ground
+            return stage_lanes(rng, class_names, view, intrinsics)
+
+        size = (width, height)
+        scene = cls._staged(seed, size, class_names, distance, depth_model, stage)
+        return replace(scene, _ground=scene._ground.endless())
 
     @classmethod
     def _staged(

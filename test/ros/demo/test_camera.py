@@ -67,6 +67,7 @@ def test_scenes_change_and_truth_is_published_on_request_only(start, peer):
         width=64,
         height=48,
         rate=10.0,
+        scenes="lanes",
         scene_seconds=0.3,
         reliability="best_effort",
     )
@@ -75,7 +76,7 @@ def test_scenes_change_and_truth_is_published_on_request_only(start, peer):
     assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     assert peer.node.count_publishers("/truth") == 0
     first_frames = [
-        Scene.random(FIRST_SEED + number, width=64, height=48).frame(0.0).image
+        Scene.lanes(FIRST_SEED + number, width=64, height=48).frame(0.0).image
         for number in range(3)
     ]
     seen = [np.frombuffer(image.data, np.uint8).reshape(48, 64, 3) for image in images]

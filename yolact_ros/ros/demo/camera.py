@@ -14,7 +14,7 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from yolact_ros.choices import RELIABILITIES
+from yolact_ros.choices import RELIABILITIES, SCENE_KINDS
 from yolact_ros.msg import InstanceArray, ObjectArray
 from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.demo.truth import camera_info, true_objects, truth_message
@@ -50,6 +50,12 @@ class DemoCameraSettings:
     height: int = parameter(480, "Image height in pixels.", minimum=32, maximum=4096)
     rate: float = parameter(15.0, "Frame rate, in Hz.", minimum=0.1, maximum=240.0)
     seed: int = parameter(0, "Seed of the first scene.", minimum=0, maximum=1_000_000_000)
+    scenes: str = parameter(
+        "random",
+        "What is filmed: things spread on a table (random), or things that pass before and behind "
+        "one another (lanes).",
+        choices=SCENE_KINDS,
+    )
     scene_seconds: float = parameter(
         5.0,
         "Seconds until the scene of the next seed follows (0: never).",
@@ -148,7 +154,8 @@ class DemoCamera(TableParameters, Node):
 
     def _make_scene(self, number: int) -> Scene:
         seed = FIRST_SEED + self._settings.seed + number
-        return Scene.random(seed, width=self._settings.width, height=self._settings.height)
+        make = {"random": Scene.random, "lanes": Scene.lanes}[self._settings.scenes]
+        return make(seed, width=self._settings.width, height=self._settings.height)
 
     def _next_frame(self) -> SceneFrame:
         if self._loop is not None:
