@@ -11,7 +11,6 @@ nav2_obstacle_layer.yaml beside this file. Boxes grow where they are not sure.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from array import array
 
@@ -19,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2, PointField
 from yolact_ros.msg import Object, ObjectArray
@@ -143,8 +141,13 @@ def main() -> None:
         node = CostmapFeeder()
     except (ParameterException, ValueError) as error:
         sys.exit(f"costmap_feeder: {error}")
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         rclpy.spin(node)
+    except KeyboardInterrupt:
+        pass
+    except Exception:
+        if rclpy.ok():  # else the end came, perhaps while a message was on its way out
+            raise
 
 
 if __name__ == "__main__":

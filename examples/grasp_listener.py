@@ -12,7 +12,6 @@ y. The node is for the two functions in it, `grasp_of` and `best_grasp`: take th
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,6 @@ import numpy.typing as npt
 import rclpy
 from geometry_msgs.msg import PoseStamped
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import Float64
 from yolact_ros.msg import Object, ObjectArray
@@ -260,8 +258,13 @@ def main() -> None:
         node = GraspListener()
     except (ParameterException, ValueError) as error:
         sys.exit(f"grasp_listener: {error}")
-    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+    try:
         rclpy.spin(node)
+    except KeyboardInterrupt:
+        pass
+    except Exception:
+        if rclpy.ok():  # else the end came, perhaps while a message was on its way out
+            raise
 
 
 if __name__ == "__main__":

@@ -228,3 +228,20 @@ def test_the_built_package_is_what_is_tested():
     folder = Path(yolact_ros.__path__[0])
     assert (folder / "msg").is_dir(), f"{folder} is the source tree"
     assert (folder / "__init__.py").read_text() == (ROOT / "yolact_ros/__init__.py").read_text()
+
+
+def test_the_examples_are_installed():
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    shares = [Path(prefix) / "share" / "yolact_ros" for prefix in prefixes]
+    share = next((share for share in shares if share.is_dir()), None)
+    if share is None:
+        pytest.skip("no ROS 2 environment")
+    own, installed = (
+        {
+            file.relative_to(folder)
+            for file in (folder / "examples").rglob("*.*")
+            if file.suffix != ".pyc"
+        }
+        for folder in (ROOT, share)
+    )
+    assert own == installed and Path("examples/cpp/package.xml") in own

@@ -106,6 +106,14 @@ void test_deviations()
     set(object, i, (i + 1) % 3, 1e-6);
   }
   expect_near(yolact_ros::worst_deviation(object), std::sqrt(6e-6), "worst along x = y = z");
+  // Eigenvalues 1, 4 and 16 along (2, 2, -1) / 3, (-1, 2, 2) / 3 and (2, -1, 2) / 3.
+  set(object, 0, 0, 8e-6);
+  set(object, 1, 1, 4e-6);
+  set(object, 2, 2, 9e-6);
+  set(object, 0, 1, -4e-6);
+  set(object, 0, 2, 6e-6);
+  set(object, 1, 2, -2e-6);
+  expect_near(yolact_ros::worst_deviation(object), 4e-3, "worst along (2, -1, 2)");
   object.pose.covariance[0] = std::numeric_limits<double>::quiet_NaN();
   expect(!(yolact_ros::worst_deviation(object) < 1.0), "a deviation that is not a number");
 }

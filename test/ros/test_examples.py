@@ -41,7 +41,7 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
     listener = start_command(
         [sys.executable, EXAMPLES / "grasp_listener.py", "--ros-args", *arguments]
     )
-    start_command(
+    feeder = start_command(
         [sys.executable, EXAMPLES / "costmap_feeder.py", "--ros-args", "-p", f"ignored:=[{others}]"]
     )
     node.wait_for("active: ")
@@ -109,3 +109,7 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
     np.testing.assert_array_equal(scores == 0, ids == BACKGROUND_CLASS)
     z = np.frombuffer(cloud.data, "u1").reshape(-1, cloud.point_step)[:, 8:12].copy().view("<f4")
     assert np.isfinite(z[ids == list(known.values()).index(CLASS)]).mean() > 0.8
+
+    for example in (listener, feeder):
+        code, _ = example.interrupt()
+        assert code == 0 and "Traceback" not in example.output, example.output
