@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from rclpy.clock import Clock
 from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
@@ -29,22 +30,24 @@ class FakePublisher:
         self.published.append(message)
 
 
-class FakeNode:
+class FakePublishers:
+    """In the place of `Publishers`."""
+
     def __init__(self):
         self.publishers = {}
 
-    def create_publisher(self, message_type, topic, qos):
+    def create(self, message_type, topic, qos):
         return self.publishers.setdefault(topic.removeprefix("~/"), FakePublisher(qos))
 
 
 @pytest.fixture
-def node():
-    return FakeNode()
+def sending():
+    return FakePublishers()
 
 
 @pytest.fixture
-def outputs(node):
-    outputs = Outputs(node)
+def outputs(sending):
+    outputs = Outputs(sending)
     outputs.open()
     return outputs
 
@@ -63,9 +66,9 @@ def result():
     return Result(Header(frame_id="c"), instances, image, OverlayStyle(), jpeg_quality=90)
 
 
-def test_what_is_wanted_is_what_is_subscribed_to(node, outputs):
+def test_what_is_wanted_is_what_is_subscribed_to(sending, outputs):
     assert outputs.wanted() == frozenset()
-    node.publishers["overlay"].subscribers = node.publishers["instances"].subscribers = 2
+    sending.publishers["overlay"].subscribers = sending.publishers["instances"].subscribers = 2
     assert outputs.wanted() == {"overlay", "instances"}
 
 
@@ -75,7 +78,7 @@ DRAWN = {"overlay", "overlay/compressed"}
 @pytest.mark.parametrize(
     "wanted", [set(), {"overlay"}, {"overlay/compressed"}, DRAWN, TOPICS - DRAWN, TOPICS]
 )
-def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkeypatch):
+def test_nothing_is_made_that_nobody_wants(sending, outputs, result, wanted, monkeypatch):
     made = []
     maps = ("instance_map", "class_map", "confidence_map")
     for name in ("instance_array", "detection_array", *maps, "overlay", "compressed_overlay"):
@@ -91,7 +94,7 @@ def test_nothing_is_made_that_nobody_wants(node, outputs, result, wanted, monkey
         "overlay/compressed" in wanted
     )
     assert made.count("overlay") == bool(wanted & DRAWN)  # drawn once for both
-    sent = {topic: len(publisher.published) for topic, publisher in node.publishers.items()}
+    sent = {topic: len(publisher.published) for topic, publisher in sending.publishers.items()}
     assert sent == {topic: int(topic in wanted) for topic in TOPICS | IN_SPACE}
     stages = {"overlay"} if wanted & DRAWN else set()
     stages |= {"overlay encode"} if "overlay/compressed" in wanted else set()
@@ -124,28 +127,28 @@ def space_result(result):
 
 
 @pytest.mark.parametrize("wanted", [{"objects"}, {"points"}, TOPICS | IN_SPACE])
-def test_what_needs_depth_is_published_apart(node, outputs, space_result, wanted):
+def test_what_needs_depth_is_published_apart(sending, outputs, space_result, wanted):
     times = outputs.publish(space_result, frozenset(wanted), sending="objects publish")
-    sent = {topic for topic, publisher in node.publishers.items() if publisher.published}
+    sent = {topic for topic, publisher in sending.publishers.items() if publisher.published}
     assert sent == wanted & IN_SPACE
     stages = {"objects message"} if wanted & (IN_SPACE - {"points"}) else set()
     assert set(times) == stages | ({"points"} & wanted) | {"objects publish"}
     for topic in sent - {"markers"}:
-        [message] = node.publishers[topic].published
+        [message] = sending.publishers[topic].published
         assert message.header.frame_id == ("c" if topic == "points" else "map")
 
 
-def test_points_are_best_effort_and_everything_else_is_reliable(node, outputs):
+def test_points_are_best_effort_and_everything_else_is_reliable(sending, outputs):
     reliable = {
         topic
-        for topic, publisher in node.publishers.items()
+        for topic, publisher in sending.publishers.items()
         if publisher.qos.reliability == ReliabilityPolicy.RELIABLE
     }
     assert reliable == TOPICS | IN_SPACE - {"points"}
-    assert node.publishers["points"].qos.depth == 1
+    assert sending.publishers["points"].qos.depth == 1
 
 
-def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch):
+def test_building_and_sending_are_timed_apart(sending, outputs, result, monkeypatch):
     now = iter(range(100))
     clock = lambda: float(next(now))  # noqa: E731
     monkeypatch.setattr("yolact_ros.ros.outputs.time.perf_counter", clock)
@@ -161,10 +164,10 @@ def test_building_and_sending_are_timed_apart(node, outputs, result, monkeypatch
 
 
 def test_the_compressed_overlay_is_the_overlay_in_the_form_of_image_transport(
-    node, outputs, result
+    sending, outputs, result
 ):
     outputs.publish(result, frozenset(DRAWN))
-    [drawn], [packed] = (node.publishers[topic].published for topic in sorted(DRAWN))
+    [drawn], [packed] = (sending.publishers[topic].published for topic in sorted(DRAWN))
     assert packed.header == drawn.header == result.header
     assert packed.format == "bgr8; jpeg compressed bgr8"
     assert packed.data.tobytes() == messages.encode_jpeg(
@@ -173,27 +176,27 @@ def test_the_compressed_overlay_is_the_overlay_in_the_form_of_image_transport(
     assert compressed_to_array(packed).pixels.shape == (4, 5, 3)
 
 
-def test_pictures_go_out_behind_everything_else(node, outputs, result):
+def test_pictures_go_out_behind_everything_else(sending, outputs, result):
     order = []
-    for topic, publisher in node.publishers.items():
+    for topic, publisher in sending.publishers.items():
         publisher.publish = lambda message, topic=topic: order.append(topic)
     outputs.publish(result, frozenset(TOPICS))
     assert order[0] == "instances" and set(order[-2:]) == DRAWN
 
 
-def test_a_camera_s_topics_begin_with_its_name_and_the_class_list_s_does_not(node):
-    Outputs(node, "front/")
-    ClassList(node)
+def test_a_camera_s_topics_begin_with_its_name_and_the_class_list_s_does_not(sending):
+    Outputs(sending, "front/")
+    ClassList(sending, Clock())
     topics = TOPICS | IN_SPACE
-    assert set(node.publishers) == {f"front/{topic}" for topic in topics} | {"label_info"}
+    assert set(sending.publishers) == {f"front/{topic}" for topic in topics} | {"label_info"}
 
 
 def test_nothing_goes_out_while_shut_even_of_a_result_that_is_being_published(
-    node, outputs, result, monkeypatch
+    sending, outputs, result, monkeypatch
 ):
     outputs.shut()
     outputs.publish(result, frozenset(TOPICS))
-    assert not any(publisher.published for publisher in node.publishers.values())
+    assert not any(publisher.published for publisher in sending.publishers.values())
     outputs.open()
     make = messages.detection_array
 
@@ -203,5 +206,5 @@ def test_nothing_goes_out_while_shut_even_of_a_result_that_is_being_published(
 
     monkeypatch.setattr(messages, "detection_array", shut_meanwhile)
     outputs.publish(result, frozenset(TOPICS))
-    sent = {topic for topic, publisher in node.publishers.items() if publisher.published}
+    sent = {topic for topic, publisher in sending.publishers.items() if publisher.published}
     assert sent == {"instances"}

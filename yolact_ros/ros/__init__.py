@@ -35,6 +35,7 @@ The other files of the node, in reading order:
     loading.py           parameters to `Segmenter`
     camera_stream.py     one camera's name, counters and log
     matched_subscription.py  a subscription that follows its publishers
+    publishers.py        makes publishers, and tells of subscribers that they do not reach
     counters.py          counts and stage times, shared by the threads
     health.py            level and cause from times and counters: whether the robot sees
     space/               what needs depth: objects and points in space

@@ -3,22 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSPolicyKind, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions, _declare_qos_parameters
 from rclpy.service import Service
 from rclpy.subscription import Subscription
 
 try:  # Iron and later
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 
 __all__ = [
+    "create_publisher_with_events",
     "create_subscription_with_events",
+    "declare_qos_overrides",
     "destroy_state_machine",
     "guard_transitions",
     "lifecycle_state",
@@ -71,6 +83,45 @@ def create_subscription_with_events(
         except UnsupportedEventTypeError:
             continue
     return node.create_subscription(message_type, topic, receive, qos)
+
+
+def create_publisher_with_events(
+    node: Node,
+    message_type: type,
+    topic: str,
+    qos: QoSProfile,
+    *,
+    incompatible_qos: Callable[[Any], None],
+) -> Publisher:
+    """Create a publisher, with the event callback if the middleware supports it.
+
+    Args:
+        incompatible_qos: Called with a status whose `last_policy_kind` names the policy.
+    """
+    callbacks = PublisherEventCallbacks(incompatible_qos=incompatible_qos)
+    try:
+        return node.create_publisher(message_type, topic, qos, event_callbacks=callbacks)
+    except UnsupportedEventTypeError:
+        return node.create_publisher(message_type, topic, qos)
+
+
+def declare_qos_overrides(
+    node: Node, entity: str, topic: str, qos: QoSProfile, kinds: Iterable[QoSPolicyKind]
+) -> QoSProfile:
+    """Declare the parameters that override a profile, and return it with what they say.
+
+    rclpy does so when it creates a publisher or a subscription; a subscription that is created
+    anew with another profile would get what was declared for the first.
+
+    Args:
+        entity: "publisher" or "subscription".
+        topic: Its full name.
+        qos: Is changed.
+        kinds: The policies that have a parameter.
+    """
+    entity_type = Publisher if entity == "publisher" else Subscription
+    _declare_qos_parameters(entity_type, node, topic, qos, QoSOverridingOptions(tuple(kinds)))
+    return qos
 
 
 def guard_transitions(node: Any, begin: AbstractContextManager[Any]) -> Service:

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+import math
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, State, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool
 
 from yolact_ros.errors import InputError
@@ -35,8 +37,10 @@ from yolact_ros.ros.namesakes import Namesakes
 from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
 from yolact_ros.ros.parameters.command_line import help_text
+from yolact_ros.ros.parameters.qos import stray_overrides
 from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
+from yolact_ros.ros.publishers import Publishers
 from yolact_ros.ros.run import run_node
 from yolact_ros.ros.shared_memory import left_behind
 from yolact_ros.ros.space.sources import DepthSources
@@ -139,7 +143,9 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         self._depth_sources: DepthSources | None = None
         self._active_since: float | None = None
         self._diagnostics = Diagnostics()
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._sending = Publishers(self, self._log)
+        self._unmendable: ParameterError | None = None  # of what cannot be mended while it runs
+        self._diagnostics_publisher = self._make_diagnostics_publisher()
         self.slow_services = (
             guard_transitions(self, self._transitions),
             self.create_service(SetBool, "~/enable", self._on_enable, callback_group=reentrant),
@@ -243,7 +249,17 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     def on_error(self) -> None:
         self._release()
 
+    def _make_diagnostics_publisher(self) -> Any:
+        arguments: Any = (DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+        try:
+            return self._sending.create(*arguments)
+        except ParameterError as error:  # which they tell, too
+            self._unmendable = error
+            return self.create_publisher(*arguments)
+
     def _load(self, settings: Settings) -> None:
+        if self._unmendable is not None:
+            raise self._unmendable
         self._begin_step("importing PyTorch")
         from yolact_ros.ros.loading import load_segmenter
         from yolact_ros.ros.outputs import ClassList, Outputs
@@ -264,10 +280,14 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         self._begin_step("making the topics")
         with contextlib.ExitStack() as made:
             outputs = {
-                camera.name: made.enter_context(contextlib.closing(Outputs(self, camera.prefix)))
+                camera.name: made.enter_context(
+                    contextlib.closing(Outputs(self._sending, camera.prefix))
+                )
                 for camera in cameras
             }
-            class_list = made.enter_context(contextlib.closing(ClassList(self)))
+            class_list = made.enter_context(
+                contextlib.closing(ClassList(self._sending, self.get_clock()))
+            )
             frame = settings.space_target_frame
             measuring = Measuring(
                 cameras=cameras,
@@ -302,20 +322,30 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             camera.counters.begin()
         runtime.start()
         transport = runtime.settings.image_transport
-        subscriptions = [
-            ImageSubscription(self, camera=camera, transport=transport, on_image=runtime.receive)
-            for camera in self._cameras
-        ]
-        depth_sources = DepthSources(
-            self,
-            cameras=self._cameras,
-            transport=runtime.settings.depth_transport,
-            receiver=runtime.measuring,
-        )
+        with contextlib.ExitStack() as made:
+            subscriptions = [
+                made.enter_context(
+                    contextlib.closing(
+                        ImageSubscription(
+                            self, camera=camera, transport=transport, on_image=runtime.receive
+                        )
+                    )
+                )
+                for camera in self._cameras
+            ]
+            depth_sources = DepthSources(
+                self,
+                cameras=self._cameras,
+                transport=runtime.settings.depth_transport,
+                receiver=runtime.measuring,
+            )
+            made.pop_all()  # `_pause` ends them
         with self._lock:
             self._image_subscriptions = subscriptions
             self._depth_sources = depth_sources
             self._active_since = time.monotonic()
+        for line in stray_overrides(self):
+            self._log.warning(line, line, period=math.inf)
         topics = ", ".join(subscription.topic for subscription in subscriptions)
         network = runtime.network
         self.get_logger().info(
@@ -432,6 +462,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
 
     def _every_second(self) -> None:
         self._namesakes.check()
+        self._sending.tell()
         now = time.monotonic()
         with self._lock:
             subscriptions = tuple(self._image_subscriptions)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.node import Node
+from rclpy.clock import Clock
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
@@ -27,6 +27,7 @@ from yolact_ros.ros.conversion import objects as space_messages
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.conversion.points import point_cloud
 from yolact_ros.ros.parameters.qos import volatile_qos
+from yolact_ros.ros.publishers import Publishers
 from yolact_ros.space import Camera, organised_points, sparse_points
 from yolact_ros.structures import Instances, Objects
 from yolact_ros.visualization import OverlayStyle
@@ -177,22 +178,27 @@ class Outputs:
     """The publishers of one camera's results.
 
     Args:
-        node: Owner of the publishers; the topics are private to it.
+        sending: Makes the publishers; the topics are private to its node.
         prefix: Prefix of the topics' names, such as "front/".
+
+    Raises:
+        ParameterError: An override of their QoS cannot be used.
     """
 
-    def __init__(self, node: Node, prefix: str = "") -> None:
-        self._node = node
+    def __init__(self, sending: Publishers, prefix: str = "") -> None:
+        self._sending = sending
         self._open = False
         self._lock = threading.Lock()
-        self._publishers: dict[str, Publisher] = {
-            output.topic: node.create_publisher(
-                output.type,
-                f"~/{prefix}{output.topic}",
-                volatile_qos(depth=output.depth, reliable=output.reliable),
-            )
-            for output in (*_OUTPUTS, *_SPACE_OUTPUTS)
-        }
+        self._publishers: dict[str, Publisher] = {}
+        try:
+            for output in (*_OUTPUTS, *_SPACE_OUTPUTS):
+                qos = volatile_qos(depth=output.depth, reliable=output.reliable)
+                self._publishers[output.topic] = sending.create(
+                    output.type, f"~/{prefix}{output.topic}", qos
+                )
+        except BaseException:
+            self.close()
+            raise
 
     def open(self) -> None:
         """Publish results from now on."""
@@ -248,7 +254,7 @@ class Outputs:
         """Remove the publishers."""
         self.shut()
         for publisher in self._publishers.values():
-            self._node.destroy_publisher(publisher)
+            self._sending.destroy(publisher)
         self._publishers = {}
 
 
@@ -263,12 +269,17 @@ class ClassList:
     """The publisher of the latched class list, which all cameras share.
 
     Args:
-        node: Owner of the publisher; the topic is private to it.
+        sending: Makes the publisher; the topic is private to its node.
+        clock: The node's.
+
+    Raises:
+        ParameterError: An override of its QoS cannot be used.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._publisher = node.create_publisher(
+    def __init__(self, sending: Publishers, clock: Clock) -> None:
+        self._sending = sending
+        self._clock = clock
+        self._publisher = sending.create(
             LabelInfo,
             "~/label_info",
             QoSProfile(
@@ -280,9 +291,9 @@ class ClassList:
 
     def announce(self, class_names: tuple[str, ...], score_threshold: float) -> None:
         """Publish the class list for present and future subscribers."""
-        header = Header(stamp=self._node.get_clock().now().to_msg())
+        header = Header(stamp=self._clock.now().to_msg())
         self._publisher.publish(messages.label_info(class_names, score_threshold, header))
 
     def close(self) -> None:
         """Remove the publisher."""
-        self._node.destroy_publisher(self._publisher)
+        self._sending.destroy(self._publisher)

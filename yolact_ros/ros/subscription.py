@@ -86,6 +86,8 @@ class ImageSubscription(MatchedSubscription):
     def describe_silence(self) -> str:
         """Describe what the node is waiting for, what is there instead, and what to set."""
         text = f"waiting for images ({self.type_name}) on {self.topic}: {self.sources}"
+        if self.unheard:
+            return text
         if self.publisher_count:
             return f"{text}, but no image comes; {silence_advice()}"
         for advice in (self._other_type(), self._doubled_suffix(), self._other_topics()):

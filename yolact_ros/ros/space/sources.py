@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.diagnostics import DepthState
 from yolact_ros.ros.matched_subscription import MatchedSubscription, name_with_suffix
+from yolact_ros.ros.parameters.qos import SUBSCRIPTION, following_qos, overridden_qos
 from yolact_ros.ros.space.matching import RING
 
 _SUFFIX = "/compressedDepth"
@@ -79,6 +80,9 @@ class DepthSources:
         cameras: The cameras.
         transport: "raw" or "compressedDepth".
         receiver: Where the messages go.
+
+    Raises:
+        ParameterError: An override of their QoS cannot be used.
     """
 
     def __init__(
@@ -97,6 +101,9 @@ class DepthSources:
         self._closed = False
         self._open: dict[str, tuple[_Source, _Source]] = {}
         self._calibrated: set[str] = set()
+        for camera in cameras:  # so that overrides are refused now, not when objects are wanted
+            for name, queue in ((self._depth_name(camera), RING), (_info_name(camera), 1)):
+                overridden_qos(node, SUBSCRIPTION, name, following_qos(depth=queue))
 
     def match(self) -> None:
         """Look at subscribers and publishers; call it once a second in the executor's thread."""
@@ -138,14 +145,11 @@ class DepthSources:
         self._receiver.forget(camera)
 
     def _subscribe(self, camera: CameraStream) -> tuple[_Source, _Source]:
-        depth_name = f"{camera.prefix}depth"
-        if self._compressed:
-            depth_name = name_with_suffix(self._node, depth_name, _SUFFIX)
         depth = _Source(
             self._node,
             camera,
             message_type=CompressedImage if self._compressed else Image,
-            name=depth_name,
+            name=self._depth_name(camera),
             what="depth images",
             on_message=lambda message: self._receive_depth(camera, message),
             queue=RING,  # not the newest counts, but that of an image's moment
@@ -155,11 +159,15 @@ class DepthSources:
             self._node,
             camera,
             message_type=CameraInfo,
-            name=f"{camera.prefix}camera_info",
+            name=_info_name(camera),
             what="calibrations",
             on_message=lambda message: self._receive_info(camera, message),
         )
         return depth, info
+
+    def _depth_name(self, camera: CameraStream) -> str:
+        name = f"{camera.prefix}depth"
+        return name_with_suffix(self._node, name, _SUFFIX) if self._compressed else name
 
     def _receive_depth(self, camera: CameraStream, message: Any) -> None:
         self._receiver.receive_depth(camera, message, time.perf_counter())
@@ -167,3 +175,7 @@ class DepthSources:
     def _receive_info(self, camera: CameraStream, message: CameraInfo) -> None:
         self._calibrated.add(camera.name)
         self._receiver.receive_camera_info(camera, message)
+
+
+def _info_name(camera: CameraStream) -> str:
+    return f"{camera.prefix}camera_info"
