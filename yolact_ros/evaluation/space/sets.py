@@ -46,7 +46,8 @@ class SpaceSettings:
     """What is measured.
 
     Attributes:
-        scenes: Scenes of each set; of single things, a third of it of each kind, but at least one.
+        scenes: Scenes of each set; of single things, of each kind: they are soon filmed, and what
+            is seldom wrong needs many to be seen.
         seed: The first seed. Figures that are reported come from those of `SEEDS["figures"]`.
         sensors: Depth cameras of the things on the table near the camera; all others are filmed
             with "real" alone.
@@ -102,11 +103,7 @@ def measure_sets(
 
 def scene_count(settings: SpaceSettings) -> int:
     """Number of scenes that are filmed."""
-    return 2 * settings.scenes + 2 * len(HOLLOW) * _singles(settings)
-
-
-def _singles(settings: SpaceSettings) -> int:
-    return max(1, settings.scenes // len(HOLLOW))
+    return (2 + 2 * len(HOLLOW)) * settings.scenes
 
 
 def _film(settings: SpaceSettings) -> Iterator[tuple[str, int, SceneFrame]]:
@@ -118,7 +115,7 @@ def _film(settings: SpaceSettings) -> Iterator[tuple[str, int, SceneFrame]]:
             seed += 1
     for scenes, gap in ((FLOATING, None), (BEHIND, _GAP)):
         for kind in HOLLOW:
-            for _ in range(_singles(settings)):
+            for _ in range(settings.scenes):
                 scene = Scene.single(
                     seed, kind, elevation=_ELEVATION, occluder_gap=gap, distance=_SINGLE
                 )
