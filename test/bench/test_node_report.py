@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.bench.plots import node_plot
+from yolact_ros.bench.plots import node_plot, record_plot
 from yolact_ros.bench.tables import describe_node_settings, node_table
 
 CAMERA = {
@@ -63,10 +63,49 @@ RESULT = {
     "set_ups": [ARRANGEMENT],
 }
 
+RECORD = {
+    "seconds": 200.4,
+    "memory": {
+        "seconds": [0.0, 120.0, 200.0],
+        "without_files_mb": [450.0, 500.0, 503.0],
+        "rss_mb": [850.0, 900.0, 903.0],
+        "threads": [20, 21, 21],
+        "files": [25, 25, 25],
+        "at_rest": [0, 1, 1],
+    },
+    "processor_cores": 0.5,
+    "diagnostics": {
+        "seconds": [0.5, 1.5, 2.5],
+        "level": [0, 1, 0],
+        "state": ["active"] * 3,
+        "counts": {"received": [1, 15, 30], "processed": [0, 14, 29], "too_old": [0, 0, 1]},
+    },
+    "ages": {"seconds": [1.5, 2.5], "p50_ms": [30.0, 31.0], "max_ms": [40.0, 41.0]},
+    "growth": {
+        "from_s": 120.0,
+        "to_s": 200.0,
+        "is_judged": True,
+        "without_files_mb": {"before": 500.0, "after": 503.0, "growth": 0.006},
+        "rss_mb": {"before": 900.0, "after": 903.0, "growth": 0.00333},
+    },
+    "longest_gap_s": 1.02,
+    "age_ms": {"p50": 30.5, "p95": 40.9, "p99": 41.0, "max": 41.0},
+    "counts": {"received": 30, "processed": 29, "too_old": 1, "bad": 0},
+    "problems": [],
+}
+
 
 @pytest.fixture
 def result():
     return copy.deepcopy(RESULT)
+
+
+@pytest.fixture
+def storm(result):
+    events = [{"at_s": 0.5, "what": "camera dies cam0"}, {"at_s": 2.0, "what": "calm"}]
+    result |= {"set_ups": [], "record": copy.deepcopy(RECORD), "is_interrupted": False}
+    result["settings"] |= {"storm": 200.0, "seed": 7}
+    return result | {"events": events}
 
 
 def cells(text):
@@ -158,6 +197,38 @@ def test_a_comparison_ends_the_table(result):
     assert title.split() == ["one", "node", "a", "node", "each", "ratio"]
     assert rate.split() == ["frames/s", "16.00", "12.00", "1.333"]
     assert memory.split()[-3:] == ["500", "1600", "0.313"]
+
+
+def test_a_record_is_a_block_of_its_own(storm):
+    head, _, *lines = node_table(storm).splitlines()
+    assert head.endswith("200 s of storm, seed 7")
+    rows = cells("\n".join(lines))
+    assert rows["memory"] == ["at", "120", "s", "at", "200", "s", "growth", "at", "most"]
+    assert rows["without"] == ["files,", "MB", "500.0", "503.0", "+0.60%", "503.0"]
+    assert rows["threads"] == ["20", "21", "21"]
+    assert lines[1] == "recorded: 200 s"
+    assert "/diagnostics: 3 messages (2 OK, 1 WARN, 0 ERROR), 1.02 s at most without one" in lines
+    assert "frames, as the node told: received 30, processed 29, too old 1" in lines
+    assert lines[-1].startswith("nothing is wrong")
+
+
+def test_a_record_tells_what_is_wrong_and_what_is_not_known(storm):
+    storm["is_interrupted"] = True
+    storm["record"] |= {"growth": None, "age_ms": None, "processor_cores": None}
+    storm["record"]["problems"] = ["no /diagnostics for 2.5 s from 7.0 s on"]
+    text = node_table(storm)
+    assert "recorded: 200 s, ended by Ctrl-C\n" in text
+    assert text.endswith("what is wrong:\n  no /diagnostics for 2.5 s from 7.0 s on")
+    assert "age of results" not in text and "processor" not in text
+    assert decode(record_plot(storm)).size
+
+
+@pytest.mark.slow
+def test_the_plot_of_a_record_shows_the_calms_of_a_storm(storm):
+    with_calm = decode(record_plot(storm))
+    del storm["events"]
+    without = decode(record_plot(storm))
+    assert with_calm.shape == without.shape and (with_calm != without).any()
 
 
 @pytest.mark.slow

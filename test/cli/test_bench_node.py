@@ -36,6 +36,15 @@ NODE = ["bench", "node"]
         (["--rounds", "0"], "--rounds: expected an integer of 1 or more, got '0'"),
         (["--domain-id", "500"], "--domain-id: expected an integer from 0 to 232, got '500'"),
         (["--compare"], "compare: expected 2 or more cameras, got 1"),
+        (["--storm", "1"], "--storm: expected a number from 4 to 86400, got '1'"),
+        (["--soak", "long"], "--soak: expected a number from 4 to 86400, got 'long'"),
+        (["--seed", "-1"], "--seed: expected an integer of 0 or more, got '-1'"),
+        (["--storm", "--soak"], "storm: expected it without soak, got both"),
+        (
+            ["--cameras", "2", "--soak", "--compare"],
+            "soak: expected it without compare, got both",
+        ),
+        (["--storm", "9", "--rounds", "2"], "rounds: expected 1 with storm, got 2"),
         (["--parameter", "max_rate=3"], "--parameter: expected NAME:=VALUE, got 'max_rate=3'"),
         (
             ["--preset", "yolact_demo", "--parameter", "preset:=yolact_base"],

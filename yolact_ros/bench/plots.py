@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from yolact_ros.visualization.figure import figure_png
 
-from .tables import CALL_STAGES, COUNTS, describe_node_settings, describe_settings
+from .tables import CALL_STAGES, COUNTS, LEVELS, describe_node_settings, describe_settings
 
 _DPI = 120
 _STYLE: dict[Any, Any] = {
@@ -131,6 +131,54 @@ def node_plot(result: Mapping[str, Any]) -> bytes:
         axes.set_xlim(0, right)
     figure.suptitle("\n".join(textwrap.wrap(describe_node_settings(result), 160)))
     return figure_png(figure, _DPI)
+
+
+@rc_context(_STYLE)
+def record_plot(result: Mapping[str, Any]) -> bytes:
+    """Memory, ages, counters and levels of a node over time, as PNG; lines are a storm's calms."""
+    record = result["record"]
+    figure = Figure(figsize=(11, 8.5))
+    rows = figure.subplots(4, 1, sharex=True, height_ratios=[3, 3, 3, 1])
+    memory, ages, counters, levels = rows
+    _draw_memory(memory, record)
+    ages.plot(record["ages"]["seconds"], record["ages"]["max_ms"], color="0.7", label="largest")
+    ages.plot(record["ages"]["seconds"], record["ages"]["p50_ms"], label="median")
+    ages.set(title="age of results on arrival", ylabel="ms", yscale="log")
+    ages.legend(loc="upper right")
+    diagnostics = record["diagnostics"]
+    for name, counts in diagnostics["counts"].items():
+        if any(counts):
+            label = name.replace("_", " ")
+            counters.plot(diagnostics["seconds"], counts, label=f"{label} {counts[-1]}")
+    counters.set(title="frames since the begin", yscale="symlog", ylim=(0, None))
+    counters.legend(loc="upper left", ncols=4)
+    levels.step(diagnostics["seconds"], diagnostics["level"], where="post", color="tab:red")
+    levels.set(title="/diagnostics", xlabel="s", ylim=(-0.3, 2.3))
+    levels.set_yticks(range(len(LEVELS)), LEVELS)
+    for event in result.get("events", ()):
+        if event["what"] == "calm":
+            for axes in rows:
+                axes.axvline(event["at_s"], color="0.85", linewidth=0.8, zorder=0)
+    figure.suptitle("\n".join(textwrap.wrap(describe_node_settings(result), 160)))
+    return figure_png(figure, _DPI)
+
+
+def _draw_memory(axes: Axes, record: Mapping[str, Any]) -> None:
+    memory, growth = record["memory"], record["growth"]
+    for name, label in (("rss_mb", "in all (RSS)"), ("without_files_mb", "without files")):
+        change = f", {growth[name]['growth']:+.2%}" if growth else ""
+        [line] = axes.plot(memory["seconds"], memory[name], label=label + change)
+        resting = [
+            (at, value)
+            for at, value, rests in zip(
+                memory["seconds"], memory[name], memory["at_rest"], strict=True
+            )
+            if rests
+        ]
+        axes.plot(*zip(*resting, strict=True), "o", color=line.get_color()) if resting else None
+    since = f" from {growth['from_s']:.0f} s to {growth['to_s']:.0f} s" if growth else ""
+    axes.set(title=f"memory of the node, growth{since}; dots: at rest", ylabel="MB", ylim=(0, None))
+    axes.legend(loc="lower right")
 
 
 def _draw_bars(

@@ -29,6 +29,9 @@ COUNTS = {
 }
 """What is counted of a camera's frames, and how it is called."""
 
+LEVELS = ("OK", "WARN", "ERROR")
+"""The levels of /diagnostics."""
+
 _Side = Mapping[str, Any]
 _SUMS = {
     "total": "total",
@@ -136,7 +139,10 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 
 def node_table(result: Mapping[str, Any]) -> str:
-    """The result of `measure_node` with "machine" and "versions": a block per arrangement."""
+    """The result of `measure_node` and its like, with "machine" and "versions".
+
+    A block per arrangement, and one of what was recorded over time.
+    """
     lines = [describe_node_settings(result), _versions(result)]
     for arrangement in result["set_ups"]:
         lines += ["", arrangement["name"], *_counts(arrangement)]
@@ -144,6 +150,8 @@ def node_table(result: Mapping[str, Any]) -> str:
         lines += ["", *_node_stages(arrangement["stages"]), "", *_use(arrangement)]
     if "comparison" in result:
         lines += ["", *_comparison(result["comparison"])]
+    if "record" in result:
+        lines += ["", *_record(result)]
     return "\n".join(lines)
 
 
@@ -164,11 +172,14 @@ def describe_node_settings(result: Mapping[str, Any]) -> str:
     kinds = (f"{n} x {w}x{h} at {rate:g} Hz" for (h, w, rate), n in cameras.items())
     delivery = f"{settings['transport']}, {settings['reliability'].replace('_', ' ')}"
     turns = f", {settings['rounds']} times" if settings["rounds"] > 1 else ""
+    if settings.get("storm") is None:
+        length = f"{settings['seconds']:g} s{turns} after {settings['warm_up_s']:g} s"
+    else:
+        length = f"{settings['storm']:g} s of storm, seed {settings['seed']}"
     return (
         f"{result['preset']}, {result['precision']} on {machine['name']}"
         + (f", {machine['cores']} cores" if machine["device"] == "cpu" else "")
-        + f"; {', '.join(kinds)}, {delivery}; "
-        f"{settings['seconds']:g} s{turns} after {settings['warm_up_s']:g} s"
+        + f"; {', '.join(kinds)}, {delivery}; {length}"
     )
 
 
@@ -240,6 +251,54 @@ def _use(arrangement: Mapping[str, Any]) -> Iterator[str]:
         yield f"GPU: at work {arrangement['gpu_use']:.0%} of the time"
     if arrangement["gpu_memory_mb"] is not None:
         yield f"memory of the GPU, growth in MB: {arrangement['gpu_memory_mb']:.0f}"
+
+
+def _record(result: Mapping[str, Any]) -> Iterator[str]:
+    """What was recorded over time: memory, diagnostics, ages, counters and what is wrong."""
+    record = result["record"]
+    ended = ", ended by Ctrl-C" if result["is_interrupted"] else ""
+    yield f"recorded: {record['seconds']:.0f} s{ended}"
+    memory, growth = record["memory"], record["growth"]
+    names = {"without_files_mb": "without files, MB", "rss_mb": "in all (RSS), MB"}
+    rows: list[list[str]] = []
+    for name, label in names.items():
+        row = (
+            [_number(growth[name][side], 1) for side in ("before", "after")]
+            if growth
+            else ["-"] * 2
+        )
+        change = f"{growth[name]['growth']:+.2%}" if growth else "-"
+        rows.append([label, *row, change, _number(max(memory[name]), 1)])
+    rows += [
+        [name, str(memory[name][0]), str(memory[name][-1]), "", str(max(memory[name]))]
+        for name in ("threads", "files")
+    ]
+    moments = [f"at {growth[name]:.0f} s" for name in ("from_s", "to_s")] if growth else ["", ""]
+    yield from table(["memory", *moments, "growth", "at most"], rows)
+    yield ""
+    if (cores := record["processor_cores"]) is not None:
+        yield f"processor: the node {cores:.2f} cores"
+    diagnostics, ages = record["diagnostics"], record["age_ms"]
+    levels = Counter(diagnostics["level"])
+    told = ", ".join(f"{levels[level]} {name}" for level, name in enumerate(LEVELS))
+    yield (
+        f"/diagnostics: {sum(levels.values())} messages ({told}), "
+        f"{record['longest_gap_s']:.2f} s at most without one"
+    )
+    if ages is not None:
+        values = ", ".join(f"{name} {_number(age, 1)}" for name, age in ages.items())
+        yield f"age of results on arrival, ms: {values}"
+    counts = ", ".join(
+        f"{name.replace('_', ' ')} {count}" for name, count in record["counts"].items() if count
+    )
+    yield f"frames, as the node told: {counts}"
+    if events := result.get("events"):
+        yield f"events: {len(events)}; the same seed, cameras and length make the same ones"
+    if record["problems"]:
+        yield "what is wrong:"
+        yield from (f"  {problem}" for problem in record["problems"])
+    else:
+        yield "nothing is wrong: the node answered, recovered, and every frame is in one counter"
 
 
 def _comparison(comparison: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -12,7 +12,7 @@ from yolact_ros.choices import RELIABILITIES, TRANSPORTS
 from yolact_ros.errors import InputError
 
 from .bench_output import settings_of, write_result
-from .options import ImageSize, Kind, from_to, positive_int, shared
+from .options import ImageSize, Kind, from_to, natural, positive_int, shared
 
 _NETWORK = ("preset", "device", "precision", "score_threshold", "engine")
 
@@ -31,10 +31,14 @@ def register(parts: Any) -> None:
         description="Start cameras and the node as processes of their own, subscribe, and "
         "measure over DDS: the age of results on arrival, what was dropped in DDS and in the node, "
         "the time of each stage by the node's own counters, and the use of processor, memory and "
-        "GPU. With --compare: one node for all cameras against one node for each.",
+        "GPU. With --compare: one node for all cameras against one node for each. With --soak: the "
+        "same for minutes, with memory, ages and counters over time. With --storm: cameras die, "
+        "change, stutter and send rubbish, subscribers come, go and stall, parameters move and the "
+        "node goes through its lifecycle; every 30 s all has to work again.",
         examples=(
             "yolact-ros bench node --image-size 1280x720 --rate 30 --device cuda",
             "yolact-ros bench node --cameras 4 --compare --rounds 2 --picture node.png",
+            "yolact-ros bench node --cameras 2 --storm 900 --seed 3 --picture storm.png",
         ),
         parents=[network, shared("--json", "--picture")],
     )
@@ -112,6 +116,26 @@ def register(parts: Any) -> None:
         help="Number of measurements to join; what is compared takes turns.",
     )
     group.add_argument(
+        "--storm",
+        type=from_to("S", float, 4, 86400),
+        nargs="?",
+        const=900.0,
+        help="Length of a storm in s, in place of the measurement; 900 unless given.",
+    )
+    group.add_argument(
+        "--soak",
+        type=from_to("S", float, 4, 86400),
+        nargs="?",
+        const=1800.0,
+        help="Length of the measurement in s, with a record of every second; 1800 unless given.",
+    )
+    group.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        help="What happens in the storm, and when, follows from it.",
+    )
+    group.add_argument(
         "--domain-id",
         type=from_to("ID", int, 0, 232),
         help="ROS domain. Unless given, one that nobody uses, whatever ROS_DOMAIN_ID says.",
@@ -130,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
         parameters=_parameters(arguments),
     )
     try:
-        from yolact_ros.ros.bench.measure import measure_node
+        from yolact_ros.ros.bench import measure
     except ImportError as error:
         raise InputError(
             "bench node: expected a sourced ROS 2 with this package built in it, found no "
@@ -139,8 +163,11 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.ros.signals import ignore_signals
 
     result: dict[str, Any] = {"command": arguments.command_line}
+    is_recorded = settings.storm is not None or settings.soak is not None
+    measured = measure.measure_storm if settings.storm is not None else measure.measure_soak
+    measured = measured if is_recorded else measure.measure_node
     try:
-        result |= measure_node(settings, lambda text: print(text, file=sys.stderr, flush=True))
+        result |= measured(settings, lambda text: print(text, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
         ignore_signals()  # it ends already: another Ctrl-C would only become a traceback
         raise
@@ -156,8 +183,10 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.compare:
         result["comparison"] = compare(*result["set_ups"])
     print(node_table(result))
-    write_result(arguments, result, "node_plot")
-    return 0
+    write_result(arguments, result, "record_plot" if is_recorded else "node_plot")
+    if is_recorded and result["is_interrupted"]:
+        return 130
+    return 1 if is_recorded and result["record"]["problems"] else 0
 
 
 def _parameters(arguments: argparse.Namespace) -> dict[str, str]:

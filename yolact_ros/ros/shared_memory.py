@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -29,6 +31,24 @@ def left_behind(folder: Path = SHARED_MEMORY) -> tuple[int, int]:
         except OSError:
             continue  # another user's, or it has just gone
     return count, size
+
+
+def locks_of(pid: int, folder: Path = SHARED_MEMORY) -> list[Path]:
+    """The locks of the segments that a running process has open, with those of its peers."""
+    links = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            links.append(Path(os.readlink(descriptor)))
+    return [link for link in links if link.parent == folder and link.name.endswith(_LOCK)]
+
+
+def remove_abandoned(locks: Iterable[Path]) -> None:
+    """Give back those segments whose owner was killed."""
+    for lock in locks:
+        with suppress(OSError):
+            if _is_abandoned(lock):
+                lock.with_name(lock.name.removesuffix(_LOCK)).unlink()
+                lock.unlink()
 
 
 def _is_abandoned(lock: Path) -> bool:

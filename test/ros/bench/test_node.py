@@ -9,6 +9,7 @@ import time
 import pytest
 from yolact_ros.msg import InstanceArray
 
+from yolact_ros.ros.bench.storm.plan import plan
 from yolact_ros.ros.counters import OUTCOMES
 
 pytestmark = pytest.mark.timeout(180)
@@ -123,22 +124,48 @@ def test_one_node_is_compared_with_one_for_each_camera(bench, peer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "by, moment, code",
+    "by, length, moment, code",
     [
-        (signal.SIGINT, "waiting", 130),
-        (signal.SIGTERM, "measuring", 130),
-        (signal.SIGKILL, "measuring", -signal.SIGKILL),
+        (signal.SIGINT, "--seconds", "waiting", 130),
+        (signal.SIGTERM, "--soak", "measuring", 130),
+        (signal.SIGKILL, "--seconds", "measuring", -signal.SIGKILL),
     ],
     ids=["ctrl-c", "sigterm", "killed"],
 )
-def test_nothing_is_left_when_it_is_ended(bench, by, moment, code):
-    run = bench("--seconds", 60, "--warm-up", 1)
+def test_nothing_is_left_when_it_is_ended(bench, tmp_path, by, length, moment, code):
+    figures = tmp_path / "figures.json"
+    run = bench(length, 60, "--warm-up", 1, "--json", figures)
     run.wait_for(moment)
     children = run.children()
     assert len(children) == 2  # camera and node
     assert run.interrupt(by)[0] == code
     assert_gone(children)
     assert "Traceback" not in run.output
+    if length == "--soak":  # which tells what there is so far
+        record = json.loads(figures.read_text())["record"]
+        assert len(record["memory"]["rss_mb"]) > 1 and record["counts"]["received"] > 0
+        assert "ended by Ctrl-C" in run.output and "frames, as the node told: " in run.output
+
+
+def test_a_storm_passes(bench, peer, tmp_path, say):
+    figures, picture = tmp_path / "storm.json", tmp_path / "storm.png"
+    small = ["--image-size", "128x96", "--rate", 5, "--seed", 2]
+    run = bench("--storm", 8, *small, "--json", figures, "--picture", picture)
+    output = finish(run, peer)
+    say(output)
+    assert "nothing is wrong" in output
+    result = json.loads(figures.read_text())
+    told = [event["what"] for event in result["events"]]
+    for event in plan(2, 0, 4.0, cameras=["cam0"], transport="raw"):
+        assert str(event) in told
+        assert re.search(rf" s  {re.escape(str(event))}$", output, re.MULTILINE)  # as it happened
+    assert {"calm", "camera comes back cam0"} < set(told)
+    assert any(re.fullmatch(r"\w+: (done|refused)", what) for what in told)
+    record = result["record"]
+    assert record["problems"] == [] and record["longest_gap_s"] < 2
+    assert sum(record["memory"]["at_rest"]) == 1
+    assert record["counts"]["processed"] > 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def assert_gone(children):

@@ -46,7 +46,7 @@ def main(args: Sequence[str] | None = None) -> None:
             settings["topic"],
             volatile_qos(depth=5, reliable=settings["reliability"] == "reliable"),
         )
-        messages = _messages(settings)
+        messages = make_messages(settings)
         while not publisher.get_subscription_count():
             time.sleep(_STEP)
         connection.send("seen")
@@ -104,8 +104,13 @@ def raise_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
-def _messages(settings: Mapping[str, Any]) -> list[Any]:
-    """Make the frames as messages, complete but for the stamp."""
+def make_messages(settings: Mapping[str, Any], encoding: str = "rgb8") -> list[Any]:
+    """Make the frames as messages, complete but for the stamp.
+
+    Args:
+        settings: The camera's.
+        encoding: Of raw images: rgb8, bgr8 or mono8.
+    """
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
 
@@ -122,7 +127,8 @@ def _messages(settings: Mapping[str, Any]) -> list[Any]:
         pixels = scene.frame(number / settings["rate_hz"]).image
         header = Header(frame_id=settings["name"])
         if settings["transport"] == "raw":
-            made.append(array_to_image(pixels, "rgb8", header))
+            channels = {"rgb8": pixels, "bgr8": pixels[:, :, ::-1], "mono8": pixels[:, :, 1]}
+            made.append(array_to_image(channels[encoding], encoding, header))
             continue
         message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
         message.data.frombytes(encode_jpeg(pixels[:, :, ::-1]))

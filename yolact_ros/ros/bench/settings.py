@@ -32,9 +32,12 @@ class NodeBenchSettings:
         compare: Whether to compare one node for all cameras with one node for each.
         rounds: How often each arrangement is measured; the arrangements take turns.
         domain_id: ROS domain, 0 to 232; None: a free one.
+        storm: Seconds of storm instead of the measurement; None: none.
+        soak: Seconds of measurement with a record of every second; None: no record.
+        seed: What happens in the storm follows from it.
 
     Raises:
-        InputError: There is nothing to compare.
+        InputError: There is nothing to compare, or two things at once are to be done.
     """
 
     cameras: tuple[CameraSettings, ...]
@@ -47,8 +50,17 @@ class NodeBenchSettings:
     compare: bool = False
     rounds: int = 1
     domain_id: int | None = None
+    storm: float | None = None
+    soak: float | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
+        asked = {"storm": self.storm, "soak": self.soak, "compare": self.compare or None}
+        given = [name for name, value in asked.items() if value is not None]
+        if len(given) > 1:
+            raise InputError(f"{given[0]}: expected it without {given[1]}, got both")
+        if self.rounds > 1 and (self.storm or self.soak):
+            raise InputError(f"rounds: expected 1 with {given[0]}, got {self.rounds}")
         if self.compare and len(self.cameras) < 2:
             raise InputError(f"compare: expected 2 or more cameras, got {len(self.cameras)}")
 

@@ -9,13 +9,15 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -23,6 +25,7 @@ from vision_msgs.msg import Detection2DArray
 from yolact_ros.msg import InstanceArray
 from yolact_ros.ros.bench.camera import raise_priority
 from yolact_ros.ros.bench.counts import Arrivals
+from yolact_ros.ros.bench.recorder import Recorder
 from yolact_ros.ros.compat import with_information
 from yolact_ros.ros.diagnostics import values_of
 from yolact_ros.ros.parameters.qos import volatile_qos
@@ -38,6 +41,10 @@ TOPICS = {
     "overlay/compressed": CompressedImage,
 }
 """The outputs that can be subscribed to, and the type of each; its cameras have no depth."""
+
+
+_WHOLE = ": segmentation"
+"""How the name of the status of a node as a whole ends."""
 
 
 class Status(NamedTuple):
@@ -56,13 +63,16 @@ class Viewer:
 
     Args:
         topics: The results, and the type of each.
+        recorder: Is told, in the thread, of every status of a node as a whole.
     """
 
-    def __init__(self, topics: Mapping[str, type]) -> None:
+    def __init__(self, topics: Mapping[str, type], recorder: Recorder | None = None) -> None:
+        self._recorder = recorder
         self._lock = threading.Lock()
         self._statuses: dict[tuple[str, str], list[Status]] = defaultdict(list)
         self._topics = topics
         self._results: dict[str, deque[tuple[int, int]]] = {name: deque() for name in topics}
+        self._clients: dict[str, Client] = {}
         self._context = rclpy.Context()
         self._thread = ThreadPoolExecutor(1, initializer=raise_priority)
         self._thread.submit(self._subscribe).result()
@@ -110,9 +120,7 @@ class Viewer:
         """All statuses since the last `forget` of each node as a whole."""
         with self._lock:
             return [
-                list(found)
-                for (name, _), found in self._statuses.items()
-                if name.endswith(": segmentation")
+                list(found) for (name, _), found in self._statuses.items() if name.endswith(_WHOLE)
             ]
 
     def _subscribe(self) -> None:
@@ -122,24 +130,40 @@ class Viewer:
         for topic, kind in self._topics.items():
             note = with_information(partial(_note, self._results[topic]))
             self._node.create_subscription(kind, topic, note, qos, raw=True)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
+        listen = with_information(self._on_diagnostics)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", listen, 100)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
 
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+    def _on_diagnostics(
+        self, message: DiagnosticArray, information: Mapping[str, int] | None
+    ) -> None:
+        arrival = _arrival(information)
         with self._lock:
             for status in message.status:
                 told = Status(status.level, status.message, values_of(status))
                 key = (status.name, told.values.get("image topic", ""))
                 self._statuses[key].append(told)
+                if self._recorder is not None and status.name.endswith(_WHOLE):
+                    level = int.from_bytes(told.level, "big")
+                    self._recorder.listen(arrival, level, told.message, told.values)
+
+    def call(self, kind: type, service: str, request: Any) -> Future:
+        """Call a service without waiting for it."""
+        if service not in self._clients:
+            self._clients[service] = self._node.create_client(kind, service)
+        return self._clients[service].call_async(request)
 
 
 def _note(
     results: deque[tuple[int, int]], data: bytes, information: Mapping[str, int] | None
 ) -> None:
+    results.append((stamp_of(data), _arrival(information)))
+
+
+def _arrival(information: Mapping[str, int] | None) -> int:
     # DDS notes the arrival in a thread of its own: how long Python takes does not matter.
-    arrival = information["received_timestamp"] if information else 0
-    results.append((stamp_of(data), arrival or time.time_ns()))
+    return (information["received_timestamp"] if information else 0) or time.time_ns()
 
 
 def stamp_of(data: bytes) -> int:

@@ -82,6 +82,11 @@ class ChildProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_AFTER_KILL)
 
+    def kill(self) -> None:
+        """Kills it, which then has no time to clean up."""
+        self._process.kill()
+        self.wait(_AFTER_KILL)
+
     def last_lines(self, count: int = 15) -> str:
         """The end of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
@@ -131,6 +136,10 @@ class Children:
     def add(self, child: ChildProcess) -> None:
         """Takes over a running child."""
         self._children.append(child)
+
+    def give_up(self, child: ChildProcess) -> None:
+        """Leaves a child alone that has ended, as it should."""
+        self._children.remove(child)
 
     def ended(self) -> ChildProcess | None:
         """A child that has ended by itself, if any."""
