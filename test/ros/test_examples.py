@@ -30,13 +30,14 @@ def vector(point):
     return np.array([point.x, point.y, point.z])
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, peer, weights, say):
     others = ", ".join(name for name in DEMO_CLASSES if name != CLASS)
     camera = {"width": 320, "height": 240, "rate": 5.0, "loop_frames": 10, "scene_seconds": 0.0}
     start("demo_camera", **camera, publish_truth="true")
     node = start("yolact_node", space__organized="true", precision="fp32", **weights)
-    asked = {"class_name": CLASS, "max_width": 0.2, "max_age": 5.0}
+    node.wait_for("active: ", 120.0)
+    asked = {"class_name": CLASS, "max_width": 0.2, "max_age": 30.0}
     arguments = [part for name, value in asked.items() for part in ("-p", f"{name}:={value}")]
     listener = start_command(
         [sys.executable, EXAMPLES / "grasp_listener.py", "--ros-args", *arguments]
@@ -44,7 +45,6 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
     feeder = start_command(
         [sys.executable, EXAMPLES / "costmap_feeder.py", "--ros-args", "-p", f"ignored:=[{others}]"]
     )
-    node.wait_for("active: ")
 
     # Objects: the grasp and the obstacle are where the can is.
     truths = peer.collect(ObjectArray, "truth_objects")
