@@ -273,17 +273,24 @@ OF_DRIVERS = ("align_depth.enable", "enable_sync", "depth_registration")
 
 
 def undeclared(text, arguments):
-    """The names before := that neither the launch file nor, after -p, a node declares."""
+    """The names before := that neither the launch file nor, after -p, what is run declares."""
     parameters = {spec.name for spec in (*PARAMETERS, *CAMERA_PARAMETERS)} | {"use_sim_time"}
-    found = re.findall(r"(-p |--param |--parameter |-r |--remap )?\b([\w./-]+):=", text)
-    return [
-        name
-        for flag, name in found
-        if not name.isupper()  # NAME:=VALUE
-        and name not in OF_DRIVERS
-        and not flag.startswith(("-r", "--remap"))
-        and name not in (parameters if flag else arguments)
-    ]
+    found = []
+    for line in text.splitlines():
+        example = re.search(r"python3 (\w+\.py)", line)
+        source = (ROOT / "examples" / example[1]).read_text() if example else ""
+        declared = set(re.findall(r"\w+", source)) if example else parameters
+        found += [
+            name
+            for flag, name in re.findall(
+                r"(-p |--param |--parameter |-r |--remap )?\b([\w./-]+):=", line
+            )
+            if not name.isupper()  # NAME:=VALUE
+            and name not in OF_DRIVERS
+            and not flag.startswith(("-r", "--remap"))
+            and name not in (declared if flag else arguments)
+        ]
+    return found
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
@@ -294,6 +301,7 @@ def test_guides_name_what_is_declared(file, guide):
 def test_guides_that_name_something_else_are_found():
     text = (
         "ros2 launch yolact_ros yolact.launch.py image:=/cam wieghts:=x  # or `rviz:=1`\n"
-        "ros2 run yolact_ros yolact_node --ros-args -p nms:=fast -p image:=/cam -r image:=/cam"
+        "ros2 run yolact_ros yolact_node --ros-args -p nms:=fast -p image:=/cam -r image:=/cam\n"
+        "python3 grasp_listener.py --ros-args -p class_name:=mug -p klass:=mug -r a:=b"
     )
-    assert undeclared(text, {"image"}) == ["wieghts", "rviz", "image"]
+    assert undeclared(text, {"image"}) == ["wieghts", "rviz", "image", "klass"]
