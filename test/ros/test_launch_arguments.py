@@ -283,11 +283,12 @@ def undeclared(text, arguments):
         found += [
             name
             for flag, name in re.findall(
-                r"(-p |--param |--parameter |-r |--remap )?\b([\w./-]+):=", line
+                r"((?:-p|--param|--parameter|-r|--remap) \"?)?\b([\w./-]+):=", line
             )
             if not name.isupper()  # NAME:=VALUE
             and name not in OF_DRIVERS
             and not flag.startswith(("-r", "--remap"))
+            and not name.startswith("qos_overrides.")  # declared with the topics, by their names
             and name not in (declared if flag else arguments)
         ]
     return found
