@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
+
+# A busy machine takes its time: what is slow is found by benchmarks, not by chance.
+hypothesis.settings.register_profile("yolact_ros", deadline=None)
+hypothesis.settings.load_profile("yolact_ros")
 
 TEST = Path(__file__).parent
 SLOW_FOLDERS = ("ros", "training", "cpp", "examples", "scripts")

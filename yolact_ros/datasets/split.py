@@ -59,9 +59,9 @@ def split_images(
 
     By iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the Stratification of
     Multi-Label Data", 2011, algorithm 1): the class with the fewest images left comes first, and
-    each of its images goes where most of that class are still wanted. Beyond that, every part wants
-    at least one image of each class that has as many images as there are parts, and takes no more
-    images than its share.
+    each of its images goes where most of that class are still wanted. Beyond that, every part takes
+    no more images than its share, and keeps room for one image of each class that has as many
+    images as there are parts, if there is as much.
 
     Args:
         classes: Classes in each image.
@@ -89,19 +89,26 @@ def split_images(
     for index, present in enumerate(classes):
         for each in present:
             left[each].add(index)
+    common = {each for each, images in left.items() if len(images) >= len(shares)}
     wanted = {
-        each: np.maximum(portions * len(images), float(len(images) >= len(shares)))
+        each: np.maximum(portions * len(images), float(each in common))
         for each, images in left.items()
     }
+    missing = [set(common) for _ in shares]  # classes of which a part has no image yet
     order = np.random.default_rng(seed).permutation(len(classes)).tolist()
     rank = {index: position for position, index in enumerate(order)}
     parts = [-1] * len(classes)
 
     def assign(index: int, wish: np.ndarray) -> None:
+        present = set(classes[index])
+        free = np.flatnonzero(room > 0).tolist()
+        # The last places are for what a part has not, where they are enough for all of that.
+        useful = [p for p in free if room[p] != len(missing[p]) or present & missing[p]]
         # by what is wanted, then by the room that is left, then the first
-        part = max(np.flatnonzero(room > 0).tolist(), key=lambda p: (wish[p], room[p], -p))
+        part = max(useful or free, key=lambda p: (wish[p], room[p], -p))
         parts[index] = part
         room[part] -= 1
+        missing[part] -= present
         for each in classes[index]:
             wanted[each][part] -= 1
             left[each].discard(index)
