@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.bench.camera import _messages, film
+from yolact_ros.ros.bench.camera import film, make_messages
 from yolact_ros.ros.conversion.images import compressed_to_array, image_to_array
 
 PERIOD = 0.02
@@ -61,7 +61,7 @@ def test_messages_are_what_the_node_reads(transport, kind, read):
         "loop_frames": 3,
         "transport": transport,
     }
-    messages = _messages(settings)
+    messages = make_messages(settings)
     assert len(messages) == 3 and all(isinstance(message, kind) for message in messages)
     assert {message.header.frame_id for message in messages} == {"cam0"}
     [shape] = {read(message).pixels.shape for message in messages}
