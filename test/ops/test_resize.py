@@ -71,6 +71,21 @@ def test_it_equals_interpolation_of_the_float_image(height, width, rows, columns
     assert_equals_interpolation(image, (rows, columns), channels)
 
 
+SHAPES = [(1, 65535), (65535, 1), (3, 20000), (20000, 3), (320, 30000), (30000, 320), (1, 1)]
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_what_lies_between_is_no_larger_than_image_and_result(size):
+    """A row of a million pixels took 8.5 GB: it was first repeated for each row of the result."""
+    output = (320, 320)
+    image = torch.from_numpy(noise(*size))
+    with torch.autograd.profiler.profile(profile_memory=True) as profile:
+        found = resize(image, output)
+    sizes = [event.cpu_memory_usage for event in profile.function_events]
+    assert max(sizes) <= 4 * (image.numel() + found.numel())  # bytes of float32
+    torch.testing.assert_close(found, exact(image, output, (0, 1, 2)), rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(720, 1280), (2160, 3840), (480, 640), (550, 550), (7, 2000)])
 def test_usual_sizes(size):

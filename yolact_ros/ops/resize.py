@@ -14,7 +14,9 @@ class NormalizedResize:
 
     Equal, up to the last bits, to converting the whole image to float, bilinear
     `torch.nn.functional.interpolate` (align_corners=False, no anti-aliasing), then
-    `(x - mean) / std`; but only the rows that the result is made of are read and converted.
+    `(x - mean) / std`; but only the rows that the result is made of are read and converted. Of an
+    image that is far wider than the result, columns are chosen first: what lies between the two
+    steps is never larger than image and result together, whatever their shapes.
 
     Args:
         size: (height, width) of the images.
@@ -46,18 +48,27 @@ class NormalizedResize:
             (right[:, None] * count + order).reshape(-1).to(device),
             across.repeat_interleave(count).to(device),
         )
+        # If not, rows <= 2 * sqrt(image * result) <= image + result; else columns are a quarter.
+        rows, columns = output_size[0] * size[1], size[0] * output_size[1]
+        self._columns_first = rows > 4 * columns
         self._scale, self._shift = normalization_factors(mean, std, device)
 
     def __call__(self, image: Tensor) -> Tensor:
         """(H, W, C) uint8 to (h, w, C) float32."""
-        top, bottom, down = self._rows
-        left, right, across = self._columns
         lines = image.reshape(image.shape[0], -1)
-        upper = lines.index_select(0, top).float()
-        rows = upper.lerp_(lines.index_select(0, bottom).float(), down.expand_as(upper))
-        before = rows.index_select(1, left)
-        resized = before.lerp_(rows.index_select(1, right), across.expand_as(before))
-        return torch.addcmul(self._shift, resized.view(len(top), -1, len(self._scale)), self._scale)
+        if self._columns_first:
+            resized = _blend(_blend(lines, 1, self._columns), 0, self._rows)
+        else:
+            resized = _blend(_blend(lines, 0, self._rows), 1, self._columns)
+        height, count = len(self._rows[0]), len(self._scale)
+        return torch.addcmul(self._shift, resized.view(height, -1, count), self._scale)
+
+
+def _blend(lines: Tensor, axis: int, taps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Interpolate along one axis: float32 of as many rows or columns as there are taps."""
+    first, second, weights = taps
+    blended = lines.index_select(axis, first).float()
+    return blended.lerp_(lines.index_select(axis, second).float(), weights.expand_as(blended))
 
 
 def normalization_factors(
