@@ -33,10 +33,19 @@ MALFORMED = [
     ("step too small", (64, 48, "rgb8", 100, 4800), "a step of at least 192 bytes .* got 100"),
     ("data too short", (64, 48, "rgb8", 192, 9215), "192 \\* 48 = 9216 bytes .* got 9215"),
     ("data too long", (64, 48, "rgb8", 192, 9217), "192 \\* 48 = 9216 bytes .* got 9217"),
-    ("unknown encoding", (64, 48, "rgb9", 192, 9216), "an encoding such as rgb8.* got 'rgb9'"),
+    (
+        "unknown encoding",
+        (64, 48, "rgb9", 192, 9216),
+        "an encoding such as rgb8.* got 'rgb9'; did you mean 'rgb8'",
+    ),
     ("odd Bayer width", (63, 48, "bayer_rggb8", 63, 3024), "an even width and height .* 63 x 48"),
     ("odd Bayer height", (64, 47, "bayer_bggr8", 64, 3008), "an even width and height .* 64 x 47"),
-    ("big-endian", (64, 48, "mono16", 128, 6144, 1), "little-endian pixels for mono16, got is_big"),
+    ("one long row", (1000000, 1, "mono8", 1000000, 1000000), "65535 pixels a side, got 1000000 x"),
+    (
+        "depth",
+        (64, 48, "16UC1", 128, 6144),
+        "a picture in colour or grey, got 16UC1, a depth image",
+    ),
 ]
 GOOD = [(1, 1), (4096, 3), (64, 48)]
 

@@ -8,7 +8,8 @@ from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
 from yolact_ros.ros.conversion import instances as messages
-from yolact_ros.ros.conversion.images import ImageArray, compressed_to_array
+from yolact_ros.ros.conversion.compressed import compressed_to_array
+from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.outputs import ClassList, Outputs, Result, SpaceResult
 from yolact_ros.space import Camera
 from yolact_ros.structures import Instances, Objects, PackedMask

@@ -353,10 +353,10 @@ def test_rubbish_of_one_camera_is_left_out_of_the_batch():
 
 
 def test_whatever_a_library_makes_of_rubbish_costs_that_frame_alone(monkeypatch):
-    def convert(message, max_pixels):
+    def convert(message, *options):
         if message.encoding == "odd":
             raise MemoryError("no room\nfor it")
-        return image_to_array(message, max_pixels)
+        return image_to_array(message, *options)
 
     monkeypatch.setattr("yolact_ros.ros.frame.image_to_array", convert)
     setup = Setup(cameras=("front", "rear"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import ctypes
+import os
 import resource
 import subprocess
 import sys
@@ -56,3 +57,19 @@ def test_threads_wait_briefly_unless_the_user_wants_otherwise():
         environment = dict(chosen)
         wait_briefly(environment)
         assert environment == chosen
+
+
+def test_decoders_write_nothing_unless_the_user_wants_it():
+    """The node says what is wrong with a picture, once; OpenCV says it of every one."""
+    program = (
+        "from yolact_ros.ros.tuning import silence_decoders\n"
+        "silence_decoders()\n"
+        "import cv2, numpy\n"
+        "picture = cv2.imencode('.bmp', numpy.zeros((50, 50, 3), 'u1'))[1]\n"
+        "assert cv2.imdecode(picture[:-1000], 1) is None"
+    )
+    for level, text in ((None, False), ("INFO", True)):
+        environment = os.environ | ({"OPENCV_LOG_LEVEL": level} if level else {})
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        assert ("imdecode_" in done.stderr) == text

@@ -11,7 +11,8 @@ The path of an image, one line per step:
     yolact-worker        scheduler.py, worker.py     `due`, `take`: one frame per camera is a batch
     yolact-worker        runtime.py                  `segment`
     yolact-worker        frame.py                    drops it if too old or malformed: `read_frame`
-    yolact-worker        conversion/images.py        message to array, `image_to_array`
+    yolact-worker        conversion/images.py        message to array, `image_to_array`;
+                                                     compressed.py, `compressed_to_array`
     yolact-worker        batch.py                    `BatchSegmenter`; if it fails, in halves
     yolact-worker        ../inference/segmenter.py   array to instances
     yolact-worker        worker.py                   `HandOver.give` waits until it is taken
@@ -46,7 +47,7 @@ The other files of the node, in reading order:
     compat.py            differences between versions of rclpy
     executor.py          callbacks in one thread, slow services in others
     run.py, signals.py   the process: it spins the node, and ends soon and cleanly
-    tuning.py            what is set before torch is loaded: memory and threads
+    tuning.py            what is set before libraries are loaded: memory, threads, their output
     fastdds_profile.py   environment variables for DDS
     loop.py              order in which synthetic cameras replay frames
     masks.py             the old name of `yolact_ros.masks`

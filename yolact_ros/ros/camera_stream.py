@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from yolact_ros.ros.conversion.samples import SampleBits
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
 
@@ -19,12 +20,14 @@ class CameraStream:
         counters: This camera's counts and times.
         log: This camera's log, so that a camera that sends rubbish hides no other's lines.
         stamps: What is wrong with the stamp of its last image, as a sentence; empty: nothing.
+        sample_bits: How many bits its 16-bit samples use.
     """
 
     name: str
     counters: Counters
     log: ThrottledLog
     stamps: str = ""
+    sample_bits: SampleBits = field(default_factory=SampleBits)
 
     @property
     def prefix(self) -> str:

@@ -13,12 +13,9 @@ from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage
 
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.images import (
-    ImageArray,
-    ImageError,
-    compressed_to_array,
-    image_to_array,
-)
+from yolact_ros.ros.conversion.bounds import ImageError
+from yolact_ros.ros.conversion.compressed import compressed_to_array
+from yolact_ros.ros.conversion.images import ImageArray, image_to_array
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.stamps import StampAge, stamp_age
@@ -104,14 +101,18 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
         return None
     compressed = isinstance(frame.message, CompressedImage)
     convert = compressed_to_array if compressed else image_to_array
+    sample_bits = frame.camera.sample_bits
+    sample_bits.setting = settings.image_depth_bits
     try:
-        image = convert(frame.message, settings.max_image_pixels)
+        image = convert(frame.message, settings.max_image_pixels, sample_bits)
     except ImageError as error:
         _count_as_bad(frame, error.kind, str(error))
         return None
     except Exception as error:  # whatever a library makes of rubbish, only this frame is lost
         _count_as_bad(frame, type(error).__name__, error_line(error))
         return None
+    if sample_bits.remark:
+        frame.camera.log.warning("sample bits", sample_bits.remark, period=math.inf)
     frame.times["convert"] = since(begin)
     return image
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process sets before torch is loaded: how memory is kept and how threads wait."""
+"""What a process sets before libraries are loaded: memory, how threads wait, what they write."""
 
 from __future__ import annotations
 
@@ -85,6 +85,17 @@ def give_back_memory() -> None:
         torch.cuda.empty_cache()
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def silence_decoders(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let OpenCV write nothing of pictures that it cannot decode: the node says it, throttled.
+
+    Call it before OpenCV is imported.
+
+    Args:
+        environment: Of this process; unchanged if the user has made a choice.
+    """
+    environment.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:

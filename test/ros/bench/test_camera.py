@@ -8,7 +8,8 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.ros.bench.camera import film, make_messages
-from yolact_ros.ros.conversion.images import compressed_to_array, image_to_array
+from yolact_ros.ros.conversion.compressed import compressed_to_array
+from yolact_ros.ros.conversion.images import image_to_array
 
 PERIOD = 0.02
 

@@ -20,7 +20,8 @@ from yolact_ros.ros.bench.storm.plan import (
 )
 from yolact_ros.ros.bench.storm.rubbish import rubbish
 from yolact_ros.ros.bench.storm.subscriber import TYPES
-from yolact_ros.ros.conversion.images import compressed_to_array, image_to_array
+from yolact_ros.ros.conversion.compressed import compressed_to_array
+from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
+from yolact_ros.ros.conversion.bounds import ImageError
 from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
-from yolact_ros.ros.conversion.images import ImageError
 
 
 def message(width, height, encoding, step, data, is_bigendian=0):

@@ -5,7 +5,9 @@ In: sensor_msgs/Image or CompressedImage, of colour or depth; CameraInfo; `Insta
 points. Out: a uint8 (H, W, 3) `ImageArray`; float32 (H, W) metres; a `Camera`; the messages of the
 result topics.
 
-Read images.py (messages to arrays and back), then instances.py (`Instances` to messages). For what
-is in space: depth.py and camera_info.py (messages to arrays and models), objects.py and points.py
-(`Objects` and points to messages).
+Read encodings.py (the table of encodings), then images.py (messages to arrays and back; bounds.py
+says which are read at all, samples.py how 16 bits and floats become 8), compressed.py (pictures.py
+reads what their bytes say before they are decoded) and instances.py (`Instances` to messages). For
+what is in space: depth.py and camera_info.py (messages to arrays and models), objects.py and
+points.py (`Objects` and points to messages).
 """

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.conversion.images import ImageError, check_size
+from yolact_ros.ros.conversion.bounds import ImageError, check_size
+from yolact_ros.ros.conversion.pictures import PictureError, read_header
 from yolact_ros.space import depth_in_metres
 
 _TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
@@ -20,11 +21,6 @@ _EXPECTED = "16UC1 (millimetres) or 32FC1 (metres)"
 # What compressed_depth_image_transport puts before the picture: a number that says how the depth
 # was packed, and the two coefficients of that.
 _HEADER = struct.Struct("<iff")
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_SIZE = struct.Struct(">II")
-_PNG_SIZE_AT = 16
-_PNG_PART = struct.Struct(">I4s")  # length of its data, and its kind
-_PNG_CHECKSUM = 4
 
 
 def depth_to_metres(message: Image, max_pixels: int = 0) -> npt.NDArray[np.float32]:
@@ -86,17 +82,17 @@ def compressed_depth_to_metres(
             f"png', got '{message.format[:64]}'; set the driver's parameter for the format of "
             "compressed depth to png, or depth_transport to raw",
         )
-    data = bytes(message.data[: _HEADER.size + _PNG_SIZE_AT + _PNG_SIZE.size])
-    head = data[_HEADER.size :]
-    picture = np.frombuffer(message.data, np.uint8)[_HEADER.size :]
-    if len(head) < _PNG_SIZE_AT + _PNG_SIZE.size or not head.startswith(_PNG):
-        raise _undecodable(message)
-    if not _is_complete(picture):
-        raise _undecodable(message)
-    width, height = _PNG_SIZE.unpack_from(head, _PNG_SIZE_AT)
-    check_size("depth", height, width, max_pixels)
+    data = bytes(message.data)
+    picture = data[_HEADER.size :]
     try:
-        packed = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
+        header = read_header(picture)
+    except PictureError:
+        header = None
+    if header is None or header.codec != "PNG":
+        raise _undecodable(message)
+    check_size("depth", header.height, header.width, max_pixels, header.frames)
+    try:
+        packed = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         packed = None
     if packed is None or packed.ndim != 2 or packed.dtype != np.uint16:
@@ -108,17 +104,6 @@ def compressed_depth_to_metres(
         depth = np.float32(scale) / (packed.astype(np.float32) - np.float32(offset))
     depth[packed == 0] = np.nan
     return depth
-
-
-def _is_complete(picture: npt.NDArray[np.uint8]) -> bool:
-    """Whether a PNG's parts are all there: OpenCV takes memory for what they claim to be."""
-    at, kind = len(_PNG), b""
-    while kind != b"IEND":
-        if at + _PNG_PART.size > len(picture):
-            return False
-        length, kind = _PNG_PART.unpack_from(picture.data, at)
-        at += _PNG_PART.size + length + _PNG_CHECKSUM
-    return at <= len(picture)
 
 
 def _metres(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

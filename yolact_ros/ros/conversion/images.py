@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image messages to NumPy arrays and back.
 
-The usual 8-bit encodings become views of the message's own memory, padded rows included. 16-bit
-colours keep their high byte. Every other encoding goes through cv_bridge, which is imported when
-the first such frame arrives: one that was built for another NumPy breaks nothing else.
+The usual 8-bit encodings become views of the message's own memory, padded rows included; so do
+16-bit colours whose samples use all their bits. `encodings.py` says how each encoding is read.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from typing import Any, NamedTuple
@@ -16,58 +14,20 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from yolact_ros.errors import InputError
-
-# encoding: channels, order of the first three
-_COLOR = {
-    "rgb8": (3, "rgb"),
-    "bgr8": (3, "bgr"),
-    "8UC3": (3, "bgr"),
-    "rgba8": (4, "rgb"),
-    "bgra8": (4, "bgr"),
-    "8UC4": (4, "bgr"),
-}
-_MONO = ("mono8", "8UC1")
-# OpenCV names a Bayer pattern after its second row and column, ROS after its first.
-_BAYER = {
-    "bayer_rggb8": cv2.COLOR_BayerBG2BGR,
-    "bayer_bggr8": cv2.COLOR_BayerRG2BGR,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2BGR,
-    "bayer_grbg8": cv2.COLOR_BayerGB2BGR,
-}
-_YUV422 = {
-    "uyvy": cv2.COLOR_YUV2BGR_UYVY,
-    "yuv422": cv2.COLOR_YUV2BGR_UYVY,
-    "yuyv": cv2.COLOR_YUV2BGR_YUY2,
-    "yuv422_yuy2": cv2.COLOR_YUV2BGR_YUY2,
-}
-_COLOR16 = {
-    "mono16": (1, "bgr"),
-    "rgb16": (3, "rgb"),
-    "bgr16": (3, "bgr"),
-    "rgba16": (4, "rgb"),
-    "bgra16": (4, "bgr"),
-}
-_BRIDGED = re.compile(
-    r"(8S|16U|16S|32S|32F|64F)C(?P<generic>[1-4])|8UC2|bayer_(rggb|bggr|gbrg|grbg)16|nv21|nv24"
+from yolact_ros.ros.conversion.bounds import ImageError, check_size
+from yolact_ros.ros.conversion.encodings import (
+    BAYER,
+    COLOR,
+    GRAY,
+    YUV422,
+    YUV_PLANAR,
+    Encoding,
+    encoding_named,
 )
-_BITS = re.compile(r"(8|16|32|64)[USF]C(\d)")
-_KNOWN = (*_COLOR, *_MONO, *_BAYER, *_YUV422, *_COLOR16)
-
-
-class ImageError(InputError):
-    """A frame cannot be used; the text says what was expected and what came.
-
-    Attributes:
-        kind: Short name of the fault, the same for every frame that has it.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+from yolact_ros.ros.conversion.samples import SampleBits, float_to_uint8
 
 
 class ImageArray(NamedTuple):
@@ -82,71 +42,56 @@ class ImageArray(NamedTuple):
     channel_order: str
 
 
-def image_to_array(message: Image, max_pixels: int = 0) -> ImageArray:
+def image_to_array(
+    message: Image, max_pixels: int = 0, sample_bits: SampleBits | None = None
+) -> ImageArray:
     """Read a sensor_msgs/Image.
 
     Args:
         message: The image; it must stay unchanged while the result is used.
         max_pixels: Maximum number of pixels; 0: unlimited.
+        sample_bits: The camera's; None: what the samples of this image need.
 
     Raises:
         ImageError: The message contradicts itself, is too large or has an encoding that cannot be
             read.
     """
-    height, width, encoding = message.height, message.width, message.encoding
+    width, name = message.width, message.encoding
+    check_size("image", message.height, width, 0)
+    encoding = encoding_named(name)
+    height, step = _height_and_step(message, encoding)
     check_size("image", height, width, max_pixels)
-    if encoding in _COLOR:
-        channels, order = _COLOR[encoding]
-        return ImageArray(_rows(message, channels)[..., :3], order)
-    if encoding in _MONO:
-        return ImageArray(_gray_to_bgr(_rows(message, 1)), "bgr")
-    if encoding in _BAYER:
-        if height % 2 or width % 2:
-            raise ImageError(
-                f"odd size, {encoding}",
-                f"image: expected an even width and height for {encoding}, got {width} x {height}",
-            )
-        mosaic = np.ascontiguousarray(_rows(message, 1)[..., 0])
-        return ImageArray(_uint8(cv2.cvtColor(mosaic, _BAYER[encoding])), "bgr")
-    if encoding in _YUV422:
-        if width % 2:
-            raise ImageError(
-                f"odd size, {encoding}",
-                f"image: expected an even width for {encoding}, got {width} x {height}",
-            )
-        pairs = np.ascontiguousarray(_rows(message, 2))
-        return ImageArray(_uint8(cv2.cvtColor(pairs, _YUV422[encoding])), "bgr")
-    if encoding in _COLOR16:
-        channels, order = _COLOR16[encoding]
-        _check_little_endian(message)
-        high = _rows(message, 2 * channels)[..., 1::2]
-        if channels == 1:
-            return ImageArray(_gray_to_bgr(high), order)
-        return ImageArray(np.ascontiguousarray(high[..., :3]), order)
-    return _through_cv_bridge(message)
+    encoding.check_even(name, height, width)
+    if encoding.planes != 1:
+        return ImageArray(_yuv_planes(message, encoding, height, step), "bgr")
+    samples = _samples(message, encoding)
+    return samples_to_array(samples, encoding, sample_bits or SampleBits())
 
 
-def compressed_to_array(message: CompressedImage, max_pixels: int = 0) -> ImageArray:
-    """Read a sensor_msgs/CompressedImage: JPEG, PNG or another format that OpenCV decodes.
+def samples_to_array(
+    samples: npt.NDArray[Any], encoding: Encoding, sample_bits: SampleBits
+) -> ImageArray:
+    """Read an image whose planes are one.
 
-    Raises:
-        ImageError: The data is empty or cannot be decoded, or the image is too large.
+    Args:
+        samples: (H, W, C) uint8, uint16, float32 or float64, of either byte order.
+        encoding: What they are.
+        sample_bits: The camera's.
     """
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    if data.size == 0:
-        raise ImageError("no data", "image: expected a JPEG or PNG picture, got no data")
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise ImageError(
-            "undecodable",
-            f"image: expected a JPEG or PNG picture, got {data.size} bytes with format "
-            f"'{message.format}' that begin with {data[:4].tobytes().hex(' ')}",
-        )
-    check_size("image", pixels.shape[0], pixels.shape[1], max_pixels)
-    return ImageArray(_uint8(pixels), "bgr")
+    if encoding.kind == COLOR:
+        samples = samples[..., :3]
+    elif encoding.kind != YUV422:
+        samples = samples[..., :1]
+    if samples.dtype.kind == "f":
+        samples = float_to_uint8(samples)
+    elif samples.dtype.itemsize == 2:
+        samples = sample_bits.to_uint8(samples)
+    if encoding.kind == COLOR:
+        return ImageArray(samples, encoding.order)
+    if encoding.kind in (BAYER, GRAY):
+        samples = samples[..., 0]
+    code = cv2.COLOR_GRAY2BGR if encoding.kind == GRAY else encoding.code
+    return ImageArray(_bgr(samples, code), "bgr")
 
 
 def array_to_image(pixels: npt.NDArray[Any], encoding: str, header: Header) -> Image:
@@ -179,45 +124,44 @@ def append_bytes(data: array[int], values: npt.NDArray[Any]) -> None:
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
-def check_size(name: str, height: int, width: int, max_pixels: int) -> None:
-    """Refuse an image without pixels, or with more than a number of them (0: any).
+def _bgr(samples: npt.NDArray[np.uint8], code: int) -> npt.NDArray[np.uint8]:
+    # OpenCV's type hints allow every number type.
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(samples), code), dtype=np.uint8)
 
-    Args:
-        name: Of the image, in the error.
 
-    Raises:
-        ImageError: It has none, or too many.
+def _height_and_step(message: Image, encoding: Encoding) -> tuple[int, int]:
+    """Rows of pixels, and bytes from one row of the first plane to the next.
+
+    Drivers state the height of images with several planes in pixels or in rows of data, and their
+    step with or without the chroma: the number of bytes tells.
     """
-    if height == 0 or width == 0:
-        raise ImageError(
-            "zero size", f"{name}: expected at least 1 x 1 pixels, got {width} x {height}"
-        )
-    if max_pixels and height * width > max_pixels:
-        raise ImageError(
-            "too large",
-            f"{name}: expected at most {max_pixels} pixels (parameter max_image_pixels), "
-            f"got {width} x {height} = {height * width}",
-        )
+    height, width, step, size = message.height, message.width, message.step, len(message.data)
+    planes = encoding.planes
+    if planes == 1:
+        return height, step
+    for given in (step, width):
+        if given >= width and given % 2 == 0 and size == given * height * planes:
+            return height, given
+    rows = height / planes
+    if step >= width and step % 2 == 0 and size == step * height and rows.denominator == 1:
+        return int(rows), step
+    raise ImageError(
+        "planes",
+        f"image: expected step * height * {planes} = {step} * {height} * {planes} bytes of data "
+        f"for {width} x {height} pixels of {message.encoding}, or step * height with the rows of "
+        f"all planes counted, and an even step of at least {width}, got {size}",
+    )
 
 
-def _check_little_endian(message: Image) -> None:
-    if message.is_bigendian:
-        raise ImageError(
-            f"big-endian, {message.encoding}",
-            f"image: expected little-endian pixels for {message.encoding}, "
-            f"got is_bigendian {message.is_bigendian}",
-        )
-
-
-def _rows(message: Image, pixel_bytes: int) -> npt.NDArray[np.uint8]:
-    """Return a (height, width, pixel_bytes) uint8 view, after checking step and length."""
+def _samples(message: Image, encoding: Encoding) -> npt.NDArray[Any]:
+    """Return a (height, width, channels) view, after checking step and length."""
     height, width, step = message.height, message.width, message.step
     described = f"{width} x {height} pixels of {message.encoding}"
-    if step < width * pixel_bytes:
+    if step < width * encoding.pixel_bytes:
         raise ImageError(
             "step",
-            f"image: expected a step of at least {width * pixel_bytes} bytes for {described}, "
-            f"got {step}",
+            f"image: expected a step of at least {width * encoding.pixel_bytes} bytes for "
+            f"{described}, got {step}",
         )
     size = len(message.data)
     if size != step * height:
@@ -226,73 +170,32 @@ def _rows(message: Image, pixel_bytes: int) -> npt.NDArray[np.uint8]:
             f"image: expected step * height = {step} * {height} = {step * height} bytes of data "
             f"for {described}, got {size}",
         )
+    kind = np.dtype((">" if message.is_bigendian else "<") + encoding.sample)
     return np.ndarray(
-        (height, width, pixel_bytes),
-        dtype=np.uint8,
+        (height, width, encoding.channels),
+        dtype=kind,
         buffer=message.data,
-        strides=(step, pixel_bytes, 1),
+        strides=(step, encoding.pixel_bytes, kind.itemsize),
     )
 
 
-def _without_padding(message: Image, rows: npt.NDArray[np.uint8]) -> Image:
-    """Return the message without padded rows: some versions of cv_bridge ignore the step."""
-    if rows.flags.c_contiguous:
-        return message
-    tight = Image(
-        header=message.header,
-        height=message.height,
-        width=message.width,
-        encoding=message.encoding,
-        is_bigendian=message.is_bigendian,
-        step=message.width * rows.shape[2],
-    )
-    append_bytes(tight.data, rows)
-    return tight
-
-
-def _gray_to_bgr(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return _uint8(cv2.cvtColor(np.ascontiguousarray(gray), cv2.COLOR_GRAY2BGR))
-
-
-def _uint8(pixels: Any) -> npt.NDArray[np.uint8]:
-    # OpenCV's type hints allow every number type.
-    return np.asarray(pixels, dtype=np.uint8)
-
-
-def _through_cv_bridge(message: Image) -> ImageArray:
-    encoding = message.encoding
-    if _BRIDGED.fullmatch(encoding) is None:
-        raise ImageError(
-            f"unknown encoding {encoding[:32]}",
-            f"image: expected an encoding such as {', '.join(_KNOWN)}, got '{encoding[:64]}'",
-        )
-    bits = _BITS.fullmatch(encoding)
-    wide = encoding.endswith("16") or (bits is not None and bits[1] != "8")
-    if wide:
-        _check_little_endian(message)
-    if not encoding.startswith("nv"):  # planar: its rows are not its pixels' rows
-        pixel_bytes = int(bits[1]) // 8 * int(bits[2]) if bits else (2 if wide else 1)
-        message = _without_padding(message, _rows(message, pixel_bytes))
-    try:
-        from cv_bridge import CvBridge
-    except Exception as error:
-        raise ImageError(
-            f"no cv_bridge, {encoding}",
-            f"image: expected an 8-bit encoding, got {encoding}, which needs cv_bridge, and that "
-            f"cannot be imported: {error}",
-        ) from error
-    try:
-        pixels = CvBridge().imgmsg_to_cv2(message, "bgr8")
-    except Exception as error:
-        raise ImageError(
-            f"not converted, {encoding}",
-            f"image: expected an encoding that cv_bridge turns into bgr8, got {encoding} "
-            f"({type(error).__name__}: {error})",
-        ) from error
-    if pixels.dtype != np.uint8 or pixels.shape != (message.height, message.width, 3):
-        raise ImageError(
-            f"not converted, {encoding}",
-            f"image: expected {message.height} x {message.width} x 3 uint8 from cv_bridge for "
-            f"{encoding}, got {pixels.shape} {pixels.dtype}",
-        )
-    return ImageArray(pixels, "bgr")
+def _yuv_planes(
+    message: Image, encoding: Encoding, height: int, step: int
+) -> npt.NDArray[np.uint8]:
+    width = message.width
+    data = np.frombuffer(message.data, np.uint8)
+    luma = data[: step * height].reshape(height, step)[:, :width]
+    chroma = data[step * height :]
+    if encoding.kind == YUV_PLANAR:
+        # two planes of half the rows and columns, with half the step
+        planes = chroma.reshape(height, step // 2)[:, : width // 2]
+        return _bgr(np.vstack([luma, planes.reshape(height // 2, width)]), encoding.code)
+    if encoding.planes == 2:
+        pairs = chroma.reshape(height, step)[:, :width]
+    elif encoding.planes == 3:
+        whole = chroma.reshape(height, 2 * step)[:, : 2 * width]
+        pairs = whole.reshape(height, width // 2, 4)[..., :2].reshape(height, width)
+    else:
+        pairs = chroma.reshape(height // 2, step)[:, :width]
+        return _bgr(np.vstack([luma, pairs]), encoding.code)
+    return _bgr(np.dstack([luma, pairs]), encoding.code)

@@ -188,6 +188,14 @@ class Settings:
         minimum=1,
         at_run_time=True,
     )
+    image_depth_bits: int = parameter(
+        0,
+        "Bits that 16-bit images use of each sample, counted from the lowest, such as 12. 0: the "
+        "fewest of 8, 10, 12, 14 and 16 that all images of the camera so far fit in.",
+        minimum=0,
+        maximum=16,
+        at_run_time=True,
+    )
     autostart: bool = parameter(True, "Configure and activate the node when it starts.")
     overlay_opacity: float = parameter(
         0.45,

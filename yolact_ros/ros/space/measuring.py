@@ -17,9 +17,9 @@ from std_msgs.msg import Header
 
 from yolact_ros.errors import InputError
 from yolact_ros.ros.camera_stream import CameraStream
+from yolact_ros.ros.conversion.bounds import ImageError
 from yolact_ros.ros.conversion.camera_info import camera_of
 from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
-from yolact_ros.ros.conversion.images import ImageError
 from yolact_ros.ros.frame import Frame, error_line, since
 from yolact_ros.ros.logs import place_of
 from yolact_ros.ros.outputs import SPACE_TOPICS, Outputs, Result, SpaceResult
