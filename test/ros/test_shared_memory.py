@@ -5,7 +5,12 @@ import signal
 
 import pytest
 
-from yolact_ros.ros.shared_memory import SHARED_MEMORY, left_behind
+from yolact_ros.ros.shared_memory import (
+    SHARED_MEMORY,
+    left_behind,
+    locks_of,
+    remove_abandoned,
+)
 
 
 def test_what_nobody_holds_is_counted(tmp_path):
@@ -20,6 +25,23 @@ def test_what_nobody_holds_is_counted(tmp_path):
     os.close(held)
     assert left_behind(tmp_path) == (3, 1520)
     assert left_behind(tmp_path / "missing") == (0, 0)
+
+
+def test_what_a_process_had_open_is_given_back_once_nobody_holds_it(tmp_path):
+    for name in ("fastrtps_aa", "fastrtps_bb"):
+        (tmp_path / name).write_bytes(b"segment")
+        (tmp_path / f"{name}_el").touch()
+    assert locks_of(os.getpid(), tmp_path) == []
+    names = [tmp_path / "fastrtps_aa_el", tmp_path / "fastrtps_bb_el", tmp_path / "fastrtps_aa"]
+    first, held, segment = (os.open(name, os.O_RDONLY) for name in names)
+    locks = locks_of(os.getpid(), tmp_path)
+    assert sorted(locks) == names[:2]
+    os.close(segment)
+    os.close(first)
+    fcntl.flock(held, fcntl.LOCK_EX)  # another process's
+    remove_abandoned([*locks, tmp_path / "fastrtps_gone_el"])
+    assert sorted(os.listdir(tmp_path)) == ["fastrtps_bb", "fastrtps_bb_el"]
+    os.close(held)
 
 
 @pytest.mark.timeout(60)
