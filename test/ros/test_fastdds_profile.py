@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from yolact_ros.ros.fastdds_profile import (
+    PROFILE_VARIABLES,
     USER_VARIABLES,
     localhost_variables,
+    node_profile_variables,
     profile_variables,
 )
 
@@ -21,6 +24,33 @@ def test_the_shipped_profile_is_named_for_both_versions_of_fast_dds():
 def test_a_user_s_own_choice_is_left_alone(variable):
     assert profile_variables({variable: "something"}) == {}
     assert profile_variables({variable: ""}) != {}
+
+
+def test_the_node_has_a_profile_of_its_own_unless_the_user_has_one(tmp_path):
+    copy, mine = tmp_path / "copy.xml", tmp_path / "mine.xml"
+    shipped = profile_variables({})
+    copy.write_bytes(Path(shipped[PROFILE_VARIABLES[0]]).read_bytes())
+    mine.write_text("<profiles/>")
+    own = node_profile_variables({})
+    assert set(own) == set(shipped) and set(own.values()).isdisjoint(shipped.values())
+    assert node_profile_variables(shipped) == own
+    assert node_profile_variables({PROFILE_VARIABLES[0]: str(copy)}) == own
+    for variable in USER_VARIABLES:
+        for value in (mine, tmp_path / "missing.xml"):
+            assert node_profile_variables({variable: str(value)}) == {}
+
+
+def test_the_node_s_profile_differs_in_how_it_sends_alone():
+    def parts(variables):
+        [file] = set(variables.values())
+        return [
+            (each.tag.split("}")[1], each.text.strip()) for each in ElementTree.parse(file).iter()
+        ]
+
+    own, shipped = parts(node_profile_variables({})), parts(profile_variables({}))
+    more = [part for part in own if part not in shipped]
+    assert more == [("sendBufferSize", str(2 * 2**20)), ("non_blocking_send", "true")]
+    assert [part for part in own if part not in more] == shipped
 
 
 def test_ros_stays_on_this_machine_in_every_distribution():

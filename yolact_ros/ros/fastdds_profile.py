@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from yolact_ros.ros.middleware import profile_path
 
@@ -26,6 +27,28 @@ def profile_variables(environment: Mapping[str, str] = os.environ) -> dict[str, 
     if any(environment.get(name) for name in USER_VARIABLES):
         return {}
     return dict.fromkeys(PROFILE_VARIABLES, str(profile_path()))
+
+
+def node_profile_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that name the profile of a node that keeps waiting for no viewer.
+
+    It takes the place of `profile_variables`' alone: none are returned if the user has set others.
+
+    Args:
+        environment: That in which the node runs; it must be changed before rclpy is initialised.
+    """
+    given = [environment[name] for name in USER_VARIABLES if environment.get(name)]
+    if not all(_is_shipped(Path(file)) for file in given):
+        return {}
+    return dict.fromkeys(PROFILE_VARIABLES, str(profile_path("fastdds_node.xml")))
+
+
+def _is_shipped(file: Path) -> bool:
+    """Whether this is the profile for cameras, installed or not."""
+    try:
+        return file.read_bytes() == profile_path().read_bytes()
+    except OSError:
+        return False
 
 
 def localhost_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -68,13 +68,13 @@ def described(middleware: str = "") -> str:
     return f"{name}, which does not tell of lost images" if silent else name
 
 
-def profile_path() -> Path:
-    """Return the path of the shipped Fast DDS profile."""
+def profile_path(name: str = "fastdds.xml") -> Path:
+    """Return the path of a shipped Fast DDS profile: that for cameras, or fastdds_node.xml."""
     try:
         share = Path(get_package_share_directory("yolact_ros"))
     except PackageNotFoundError:
         share = Path("yolact_ros")
-    return share / "config" / "fastdds.xml"
+    return share / "config" / name
 
 
 def _of(advice: dict[str, str], middleware: str) -> str:

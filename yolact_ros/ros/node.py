@@ -30,6 +30,7 @@ from yolact_ros.ros.camera_stream import CameraStream, make_streams
 from yolact_ros.ros.compat import destroy_state_machine, guard_transitions, lifecycle_state
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import CameraState, Diagnostics, NetworkState, NodeState
+from yolact_ros.ros.fastdds_profile import node_profile_variables
 from yolact_ros.ros.health import Activity, Cause, Level
 from yolact_ros.ros.logs import NodeLogHandler, ThrottledLog
 from yolact_ros.ros.middleware import described
@@ -534,5 +535,6 @@ def _state_of(
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is told to end, then end the process."""
     wait_briefly()
+    os.environ.update(node_profile_variables())
     description = "Segments the images of one camera or several, and publishes what it finds."
     run_node(YolactNode, args, help_text=help_text("yolact_node", description, PARAMETERS))
