@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.inference.device import resolve_device, resolve_precision
 from yolact_testing.comparing import assert_same
+from yolact_testing.growth import kept
 from yolact_testing.networks import random_weights
 from yolact_testing.pictures import noise
 
@@ -195,3 +196,17 @@ def test_images_of_another_type_are_refused(segmenter):
 def test_presets_without_shipped_weights_ask_for_a_file():
     with pytest.raises(ValueError, match="expected a file for preset 'yolact_base', got none"):
         Segmenter(preset="yolact_base", device="cpu")
+
+
+def test_what_is_kept_of_images_of_many_sizes_is_bounded(weights):
+    """With resize="fit" each of them is an input of its own as well."""
+    segmenter = Segmenter(weights=weights, device="cpu", precision="fp32", resize="fit")
+
+    def segment(sizes):
+        for height in sizes:
+            segmenter(noise(height, 500), channel_order=("bgr", "rgb")[height % 2])
+        return kept(segmenter)
+
+    before, after = segment(range(8, 152, 8)), segment(range(171, 219, 8))
+    assert any("_priors" in path for path in after) and any("_resize" in path for path in after)
+    assert {path for path in after if after[path] > before[path]} == set()

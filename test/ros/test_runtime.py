@@ -21,6 +21,7 @@ from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.runtime import Runtime
 from yolact_ros.structures import Instances, PackedMask
+from yolact_testing.growth import kept
 from yolact_testing.logs import Recorder
 
 PRESET = get_preset("yolact_demo")
@@ -193,6 +194,38 @@ def test_a_frame_becomes_a_result_without_empty_masks():
     assert times["network"] == (5.0, 5.0) and 0 <= times["age"][0] < 5000
     assert result.image.pixels.shape == (4, 4, 3) and result.image.channel_order == "rgb"
     assert result.style.opacity == setup.runtime.settings.overlay_opacity
+
+
+@pytest.mark.parametrize("resize", ["square", "fit"])
+def test_what_is_kept_of_cameras_that_change_is_bounded(resize):
+    """Size, encoding, frame and stamp of every frame differ from those of the one before."""
+    setup = Setup(("front", "rear"), resize=resize)
+
+    def send(first, count):
+        for number in range(first, first + count):
+            frames = []
+            for camera in (0, 1):
+                size = (number % 60 + 2, 700 - number)
+                channels = {"rgb8": 3, "bgra8": 4, "mono8": 1, f"rubbish{number}": 1}
+                encoding = list(channels)[number % 4]
+                step = size[1] * channels[encoding]
+                stamp = Time(sec=1000 - number if number % 3 else number, nanosec=number)
+                message = Image(header=Header(stamp=stamp, frame_id=f"{number}"), encoding=encoding)
+                message.height, message.width, message.step = *size, step
+                message.data = array("B", bytes(step * size[0] - (number % 5 == 0)))
+                setup.runtime.receive(setup.cameras[camera], message)
+                frames.append(setup.worker.offered.pop())
+            setup.serve(frames)
+        for outputs in setup.all_outputs.values():
+            outputs.published.clear()
+        setup.segmenter.images.clear()
+        setup.segmenter.batches.clear()
+        return kept(setup.runtime, setup.cameras, setup.counters, setup.runtime._log)
+
+    send(0, 480)  # until there is no room for more times
+    before, after = send(480, 60), send(540, 60)
+    assert sum(before.values()) > 1000  # it looks into what keeps times
+    assert {path for path in after if after[path] > before.get(path, 0)} == set()
 
 
 def test_every_stage_from_arrival_to_sending_is_timed():

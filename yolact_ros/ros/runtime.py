@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.measuring import Measuring
 from yolact_ros.ros.worker import BatchWorker, HandOver
 from yolact_ros.visualization import OverlayStyle
+
+_SIZES_KEPT = 64
+"""Sizes of batches and images that are known to be compiled."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Runtime:
         self._on_gpu_lost = on_gpu_lost
         self._warm_batch = largest_batch(settings, len(cameras))
         self._size: tuple[Any, ...] = (0,)
-        self._seen: set[tuple[Any, ...]] = set()
+        self._seen: deque[tuple[Any, ...]] = deque(maxlen=_SIZES_KEPT)
         self._outputs = outputs
         self._class_list = class_list
         self._counters = counters
@@ -144,7 +148,8 @@ class Runtime:
         batch.sort(key=lambda item: (item[1].pixels.shape, item[1].channel_order))
         self._size = self._compiled_size([image for _, image in batch])
         found = self._segment_batch(batch)
-        self._seen.add(self._size)
+        if self._size not in self._seen:
+            self._seen.append(self._size)
         self._counters.record("batch", since(begun))
         style, quality = _style(self.settings), self.settings.overlay_jpeg_quality
         results = [
