@@ -28,20 +28,24 @@ def test_what_nobody_holds_is_counted(tmp_path):
 
 
 def test_what_a_process_had_open_is_given_back_once_nobody_holds_it(tmp_path):
-    for name in ("fastrtps_aa", "fastrtps_bb"):
+    names = ("fastrtps_aa", "fastrtps_bb", "fastrtps_cc", "fastrtps_port7411")
+    locks = [tmp_path / f"{name}_el" for name in names]
+    for name, lock in zip(names, locks, strict=True):
         (tmp_path / name).write_bytes(b"segment")
-        (tmp_path / f"{name}_el").touch()
+        lock.touch()
     assert locks_of(os.getpid(), tmp_path) == []
-    names = [tmp_path / "fastrtps_aa_el", tmp_path / "fastrtps_bb_el", tmp_path / "fastrtps_aa"]
-    first, held, segment = (os.open(name, os.O_RDONLY) for name in names)
-    locks = locks_of(os.getpid(), tmp_path)
-    assert sorted(locks) == names[:2]
-    os.close(segment)
-    os.close(first)
-    fcntl.flock(held, fcntl.LOCK_EX)  # another process's
-    remove_abandoned([*locks, tmp_path / "fastrtps_gone_el"])
-    assert sorted(os.listdir(tmp_path)) == ["fastrtps_bb", "fastrtps_bb_el"]
-    os.close(held)
+    opened = [os.open(lock, os.O_RDONLY) for lock in (*locks, tmp_path / "fastrtps_aa")]
+    for held in (opened[0], opened[1], opened[3]):
+        fcntl.flock(held, fcntl.LOCK_EX)
+    # not what it has only opened, nor a port, into which others write
+    found = locks_of(os.getpid(), tmp_path)
+    assert sorted(found) == locks[:2]
+    os.close(opened[0])
+    remove_abandoned([*found, tmp_path / "fastrtps_gone_el"])
+    assert {"fastrtps_aa", "fastrtps_aa_el"}.isdisjoint(os.listdir(tmp_path))
+    assert len(os.listdir(tmp_path)) == 6
+    for descriptor in opened[1:]:
+        os.close(descriptor)
 
 
 @pytest.mark.timeout(60)

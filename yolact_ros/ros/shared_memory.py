@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
+_PORT = "_port"
 _LOCK = "_el"
 """Fast DDS names a segment's lock so; its owner holds it for as long as it lives."""
 
@@ -34,12 +35,20 @@ def left_behind(folder: Path = SHARED_MEMORY) -> tuple[int, int]:
 
 
 def locks_of(pid: int, folder: Path = SHARED_MEMORY) -> list[Path]:
-    """The locks of the segments that a running process has open, with those of its peers."""
+    """The locks of the segments that a running process holds.
+
+    Not of ports: others write into those, and Fast DDS itself has to tell them that one is dead.
+    """
     links = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
             links.append(Path(os.readlink(descriptor)))
-    return [link for link in links if link.parent == folder and link.name.endswith(_LOCK)]
+    segments = [
+        link
+        for link in links
+        if link.parent == folder and link.name.endswith(_LOCK) and _PORT not in link.name
+    ]
+    return [lock for lock in segments if not _is_abandoned(lock)]
 
 
 def remove_abandoned(locks: Iterable[Path]) -> None:
