@@ -277,9 +277,9 @@ def undeclared(text, arguments):
     parameters = {spec.name for spec in (*PARAMETERS, *CAMERA_PARAMETERS)} | {"use_sim_time"}
     found = []
     for line in text.splitlines():
-        example = re.search(r"python3 (\w+\.py)", line)
-        source = (ROOT / "examples" / example[1]).read_text() if example else ""
-        declared = set(re.findall(r"\w+", source)) if example else parameters
+        program = re.search(r"python3 (\w+\.py)", line)
+        example = ROOT / "examples" / (program[1] if program else "none")
+        declared = set(re.findall(r"\w+", example.read_text())) if example.exists() else parameters
         found += [
             name
             for flag, name in re.findall(
