@@ -32,6 +32,7 @@ _GROUPS = 2
 _OCCLUDER = "box"
 # As wide and as tall, at least, as what passes directly behind them:
 _OCCLUDER_SIDES = (0.12, 0.0, 0.125)  # metres
+_OCCLUDERS_APART = (0.04, 0.14)  # of each from the middle, in halves of the view
 _HIDDEN_SIDES = (0.125, 0.115, 0.09)  # metres, at most
 _ATTEMPTS = 100
 _GAP = 0.01  # metres between rows
@@ -72,14 +73,15 @@ def stage_lanes(
         for solid, way in ((None, ""), (hidden, ways[group]), (other, ways[_GROUPS + group])):
             edge = (distance + begin * np.cos(pitch)) * intrinsics.width / 2 / intrinsics.fx
             if solid is None:
+                yaws = facing + rng.uniform(-0.2, 0.2, 2)
                 row = [
-                    stand(
-                        _solid(rng, (_OCCLUDER,), least=_OCCLUDER_SIDES),
-                        slot * edge * rng.uniform(0.3, 0.5) * right,
-                        facing + rng.uniform(-0.2, 0.2),
-                    )
-                    for slot in (-1, 1)
+                    stand(_solid(rng, (_OCCLUDER,), least=_OCCLUDER_SIDES), np.zeros(3), yaw)
+                    for yaw in yaws
                 ]
+                for place, side in enumerate((-right, right)):
+                    across = (row[place].solid.outline @ row[place].rotation.T) @ side
+                    aside = edge * rng.uniform(*_OCCLUDERS_APART) - across.min()
+                    row[place] = replace(row[place], position=row[place].position + aside * side)
             else:
                 body = stand(solid, np.zeros(3), rng.uniform(0, 2 * np.pi))
                 path = _path(rng, way, edge, solid, right)
@@ -116,7 +118,8 @@ def _path(rng: np.random.Generator, way: str, edge: float, solid: Solid, right: 
     if way == "crosses":
         halts = [-outside, rng.uniform(-inside, inside), outside, rng.uniform(-inside, inside)]
     else:
-        halts = [side * inside * rng.uniform(0.6, 1) for side in (-1, 1, -1, 1)]
+        # beside the boxes at rest, so that nothing halts where it is hidden
+        halts = [side * inside * rng.uniform(0.85, 1) for side in (-1, 1, -1, 1)]
     lift = np.array([0.0, 0.0, rng.uniform(*_LIFT)])
     stops: list[tuple[np.ndarray, float]] = []
     last = halts[-1] * right

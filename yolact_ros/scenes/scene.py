@@ -37,6 +37,7 @@ SCENE_CLASSES = (*DEMO_CLASSES, *EXTRA_KINDS)
 MIN_SIDE = 16
 
 _USUAL_DISTANCE = (0.62, 0.92)
+_LANES_DISTANCE = (0.76, 0.92)  # nearer by, there is no room beside the boxes
 _NEAREST = 0.2  # metres before the camera: a body that reaches behind it cannot be drawn
 
 Stage = Callable[
@@ -183,7 +184,8 @@ class Scene:
         boxes at rest hide what passes behind them.
 
         Args:
-            seed, width, height, distance, depth_model: As for `random`.
+            seed, width, height, depth_model: As for `random`.
+            distance: As for `random`; None: 0.76 to 0.92 m.
             class_names: Kinds of things that move, and kinds to label, as for `random`.
 
         Raises:
@@ -197,7 +199,9 @@ class Scene:
             return stage_lanes(rng, class_names, view, intrinsics)
 
         size = (width, height)
-        scene = cls._staged(seed, size, class_names, distance, depth_model, stage)
+        scene = cls._staged(
+            seed, size, class_names, distance or _LANES_DISTANCE, depth_model, stage
+        )
         return replace(scene, _ground=scene._ground.endless())
 
     @classmethod
