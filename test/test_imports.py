@@ -275,6 +275,10 @@ def test_measuring_in_space_needs_no_torch():
     _import_with_blocked(["yolact_ros.space"], ["torch", "torchvision", "scipy"])
 
 
+def test_tracking_needs_numpy_and_scipy_alone():
+    _import_with_blocked(["yolact_ros.tracking"], ["torch", "torchvision", "cv2"])
+
+
 def test_the_blocker_blocks():
     with pytest.raises(AssertionError, match="torch is blocked"):
         _import_with_blocked(["yolact_ros.ops.boxes"], ["torch"])

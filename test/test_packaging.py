@@ -26,6 +26,7 @@ ROSDEP_KEYS = {
     "torch": "python3-torch",
     "torchvision": "python3-torchvision",
     "requests": "python3-requests",
+    "scipy": "python3-scipy",
     "tqdm": "python3-tqdm",
     "hypothesis": "python3-hypothesis",
     "pytest": "python3-pytest",
