@@ -27,6 +27,13 @@ def pytest_addoption(parser):
         action="store_true",
         help=f"leave out test/{', test/'.join(SLOW_FOLDERS)} and the tests marked as slow",
     )
+    parser.addoption(
+        "--hostile",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="hostile messages that test/ros/test_node_hostile.py sends; 0: a few",
+    )
 
 
 def pytest_ignore_collect(collection_path, config):
