@@ -196,6 +196,31 @@ def test_a_frame_becomes_a_result_without_empty_masks():
     assert result.style.opacity == setup.runtime.settings.overlay_opacity
 
 
+@pytest.mark.parametrize(
+    "bits, brightness, line",
+    [
+        (0, 200, "reach 3215 of 65535 and are read as 12 bits"),
+        (12, 200, None),
+        (16, 12, "reach 3215 of 65535, so that its pictures are dark; image_depth_bits: 12"),
+        (10, 255, "reach 3215, but image_depth_bits is 10"),
+    ],
+)
+def test_a_camera_of_few_bits_is_read_as_set_and_remarked_once(bits, brightness, line):
+    setup = Setup(("front", "rear"), image_depth_bits=bits)
+    gray = array("B", np.full(16, (200 << 4) + 15, "<u2").tobytes())
+    for _ in range(3):
+        frames = [
+            setup.receive(camera=0),
+            setup.receive(camera=1, encoding="mono16", step=8, data=gray),
+        ]
+        setup.serve(frames)
+    found = [int(pixels.max()) for pixels, _ in setup.segmenter.images]
+    assert sorted(found) == [0] * 3 + [brightness] * 3
+    lines = setup.logger.lines
+    assert len(lines) == bool(line)
+    assert all(each.startswith("rear: its 16-bit samples ") and line in each for each in lines)
+
+
 @pytest.mark.parametrize("resize", ["square", "fit"])
 def test_what_is_kept_of_cameras_that_change_is_bounded(resize):
     """Size, encoding, frame and stamp of every frame differ from those of the one before."""
