@@ -38,6 +38,10 @@ setup(
     package_data={"yolact_ros": ["py.typed", "weights/*.safetensors"]},
     zip_safe=False,
     install_requires=requirements("core.txt"),
-    extras_require={"train": requirements("train.txt"), "onnx": requirements("onnx.txt")},
+    extras_require={
+        "train": requirements("train.txt"),
+        "onnx": requirements("onnx.txt"),
+        "tracking": requirements("tracking.txt"),
+    },
     entry_points={"console_scripts": ["yolact-ros = yolact_ros.cli.main:main"]},
 )

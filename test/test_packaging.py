@@ -42,6 +42,7 @@ WITHOUT_ROSDEP_KEY = {
     "faster_coco_eval",
     "gdown",
     "lightning",
+    "motmetrics",
     "onnx",
     "onnxruntime",
     "onnxscript",
@@ -52,8 +53,8 @@ WITHOUT_ROSDEP_KEY = {
 OPTIONAL = {"triton"}
 """What comes with a PyTorch for CUDA, or is done without."""
 
-IMPORTED_BY_OTHERS = {"tensorboard"}
-"""What lightning imports, but does not require."""
+IMPORTED_BY_OTHERS = {"pandas", "tensorboard"}
+"""What motmetrics imports, in a version that matters, and what lightning imports unrequired."""
 
 OF_RCLPY = {"PyYAML"}
 """What the part with ROS alone imports, and rclpy requires."""
@@ -100,7 +101,8 @@ def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     imported = {name for name in _imported("yolact_ros") if ROSDEP_KEYS.get(name, name) not in ros}
     needed = {PIP_NAMES.get(name, name) for name in imported}
-    listed = _requirements("core.txt") | _requirements("train.txt") | _requirements("onnx.txt")
+    files = ("core.txt", "train.txt", "onnx.txt", "tracking.txt")
+    listed = set[str]().union(*map(_requirements, files))
     assert needed - OPTIONAL - OF_RCLPY == listed - IMPORTED_BY_OTHERS
 
 

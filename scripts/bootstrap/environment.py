@@ -17,7 +17,7 @@ from pathlib import Path
 from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
-_REQUIREMENTS = ("core.txt", "train.txt", "onnx.txt", "test.txt")
+_REQUIREMENTS = ("core.txt", "train.txt", "onnx.txt", "tracking.txt", "test.txt")
 _PIP_INSTALL = (
     *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
     # what is used is compiled when it is, most of PyTorch never

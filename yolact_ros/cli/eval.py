@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.errors import InputError
 
-from . import eval_space
+from . import eval_space, eval_tracking
 from .options import (
     build_segmenter,
     fraction,
@@ -73,7 +73,9 @@ def register(commands: Any) -> None:
         "--pictures", type=natural, default=12, help="Images shown in the report, the worst first."
     )
     parser.set_defaults(run=partial(run, parser))
-    eval_space.register(parser.add_subparsers(title="parts", metavar="PART"))
+    parts = parser.add_subparsers(title="parts", metavar="PART")
+    for part in (eval_space, eval_tracking):
+        part.register(parts)
 
 
 def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
