@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -13,6 +14,8 @@ from vision_msgs.msg import LabelInfo
 from yolact_ros.msg import InstanceArray, ObjectArray
 
 from yolact_ros.ros.conversion.images import array_to_image
+from yolact_ros.ros.counters import COUNTERS
+from yolact_ros.ros.diagnostics import values_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -63,6 +66,41 @@ def test_a_camera_is_heard_whatever_it_offers_and_after_every_change(start, peer
 
     peer.node.create_timer(0.2, publish)
     peer.until(lambda: objects, what="objects")
+
+
+def test_no_frame_is_lost_or_taken_twice_when_it_is_subscribed_anew(start, peer, weights):
+    # The queue is long, so that a busy machine costs no frame either.
+    node = start("yolact_node", **{"qos_overrides./image.subscription.depth": 100}, **weights)
+    node.wait_for("active: ")
+    diagnostics = peer.collect(DiagnosticArray, "/diagnostics", 10)
+    camera = peer.node.create_publisher(Image, "image", profile(RELIABLE, VOLATILE, depth=100))
+
+    def asked():
+        subscriptions = peer.node.get_subscriptions_info_by_topic("/image")
+        return [info.qos_profile.reliability for info in subscriptions]
+
+    peer.until(lambda: asked() == [RELIABLE], what="reliable subscription")
+    peer.spin(0.5)
+    sent = []
+
+    def publish():
+        sent.append(camera.publish(picture("camera")))
+
+    timer = peer.node.create_timer(0.1, publish)
+    peer.until(lambda: len(sent) >= 10, what="frames")
+    another = peer.node.create_publisher(Image, "image", profile(BEST_EFFORT, VOLATILE))
+    peer.until(lambda: asked() == [BEST_EFFORT], what="best-effort subscription")
+    peer.node.destroy_publisher(another)
+    peer.until(lambda: asked() == [RELIABLE], what="reliable subscription again")
+    peer.node.destroy_timer(timer)
+
+    def received():
+        return int(values_of(diagnostics[-1].status[0])[COUNTERS["received"]])
+
+    peer.spin(3.0)
+    peer.until(lambda: received() >= len(sent), what=f"{received()} of {len(sent)} frames")
+    peer.spin(2.5)
+    assert received() == len(sent)
 
 
 def test_who_asks_for_more_than_is_offered_is_told_once(start, peer, weights):
