@@ -13,7 +13,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 from yolact_ros.msg import InstanceArray
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.paired]
 LONGEST = 2.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from yolact_ros.msg import InstanceArray
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.paired]
 
 LONGEST = 1.5
 """Seconds from the first frame that reaches the node to its result."""

@@ -29,7 +29,7 @@ from yolact_ros.scenes.scene import Scene
 from yolact_ros.space import Camera, objects
 from yolact_ros.structures import Instances, PackedMask
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.paired]
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 FRAME = "camera"
@@ -150,6 +150,7 @@ def ages_of(peer, messages):
     return ages
 
 
+@pytest.mark.alone  # compares ages
 def test_nine_kinds_of_depth_are_told_apart_and_none_delays_the_results(
     start, peer, camera, scene, weights, say
 ):
