@@ -112,8 +112,8 @@ def _refused(part: str, text: str, package: str) -> list[str]:
             continue
         at_once = module in _imports(text, package, only_at_module_level=True)
         if (
-            (other == "msg" and part != "ros")
-            or (other != "msg" and ROW_OF[other] >= ROW_OF[part])
+            (other in ("msg", "srv") and part != "ros")
+            or (other not in ("msg", "srv") and ROW_OF[other] >= ROW_OF[part])
             or (other == "ros" and at_once)
         ):
             refused.append(module)

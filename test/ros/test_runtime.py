@@ -3,6 +3,7 @@
 
 import time
 from array import array
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from yolact_ros.errors import InputError
 from yolact_ros.presets import get_preset
 from yolact_ros.ros.batch import MOST_FAILURES, SMALLER_FOR, BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import make_streams
-from yolact_ros.ros.conversion.images import image_to_array
+from yolact_ros.ros.conversion.images import ImageArray, image_to_array
 from yolact_ros.ros.counters import Counters
+from yolact_ros.ros.frame import Frame
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.runtime import Runtime
@@ -37,11 +39,13 @@ class FakeSegmenter:
         self.error = self.stand_in = None
         self.largest = 100  # images in a batch
         self.preset, self.device, self.precision = PRESET, "cpu", "fp32"
+        self.class_names = PRESET.class_names
         self.options = None
         self.guilty = None  # (height, width) that no batch survives
         self.images, self.batches = [], []
 
-    def __call__(self, images, channel_order):
+    def __call__(self, images, channel_order, options=None):
+        self.asked = options
         self.batches.append([image.shape[:2] for image in images])
         if self.stand_in is not None:
             return self.stand_in(images, channel_order)
@@ -112,6 +116,14 @@ class OneStepWorker:
 
     def configure(self, **options):
         """The test takes out what was offered itself."""
+
+    def call(self, function):
+        future = Future()
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 class HandOverAtOnce:
@@ -317,6 +329,35 @@ def test_nobody_wants_a_result():
     setup.outputs.topics = frozenset()
     setup.serve([frame])
     assert setup.counts == {"unwanted": 2} and not setup.segmenter.images
+
+
+def test_an_image_on_demand_has_its_own_options_and_says_why_it_failed():
+    setup = Setup()
+    name = PRESET.class_names[1]
+    options = setup.runtime.options_for([name], 0.05)
+    assert (options.classes, options.score_threshold) == ((name,), 0.05)
+    defaults = setup.runtime.options_for([], 0.0)
+    assert (defaults.classes, defaults.score_threshold) == ((), 0.15)
+    [camera] = make_streams((), Counters(), setup.logger)
+
+    def segment():
+        frame = Frame(camera, Image(), 0.0)
+        image = ImageArray(np.zeros((4, 6, 3), np.uint8), "rgb")
+        return setup.runtime.segment_alone(frame, image, options).result()
+
+    found = segment()
+    assert len(found) == 1 and found.image_size == (4, 6)  # without the empty mask
+    assert setup.segmenter.asked == options and setup.segmenter.options is None
+    setup.segmenter.error = RuntimeError("shapes do not fit")
+    with pytest.raises(InputError, match="image not segmented: RuntimeError: shapes do not fit"):
+        segment()
+    assert not setup.lost
+    setup.segmenter.error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    for expected in [InputError] * (MOST_FAILURES - 1) + [GpuLost]:
+        with pytest.raises(expected):
+            segment()
+    assert len(setup.lost) == 1
+    assert not setup.counts and not setup.outputs.published
 
 
 def test_a_full_gpu_costs_one_frame():

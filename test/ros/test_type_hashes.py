@@ -12,12 +12,18 @@ SINCE_0_1_0 = {
     "Instance": "RIHS01_0919961c9ff982e356e50457165acefc412bd2fa8331e8a0ea1e85c5e313c0e6",
     "InstanceArray": "RIHS01_d3805c08a84ccffd246fa5108e3343ea8e70b0b8c06255c6510232be95528795",
 }
+SINCE_0_2_0 = {
+    "Segment": "RIHS01_8bc13929c243e615796f067cfc648c08583d75930f68b8c366ec79c7fdfc0601",
+}
+EXPECTED = {f"msg/{name}": value for name, value in SINCE_0_1_0.items()} | {
+    f"srv/{name}": value for name, value in SINCE_0_2_0.items()
+}
 
 
-@pytest.mark.parametrize("name", sorted(SINCE_0_1_0))
+@pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_messages_keep_their_type_hashes(name):
     for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        file = Path(prefix) / "share" / "yolact_ros" / "msg" / f"{name}.json"
+        file = Path(prefix) / "share" / "yolact_ros" / f"{name}.json"
         if file.exists():
             break
     else:
@@ -26,4 +32,4 @@ def test_messages_keep_their_type_hashes(name):
         entry["type_name"]: entry["hash_string"]
         for entry in json.loads(file.read_text())["type_hashes"]
     }
-    assert hashes[f"yolact_ros/msg/{name}"] == SINCE_0_1_0[name]
+    assert hashes[f"yolact_ros/{name}"] == EXPECTED[name]

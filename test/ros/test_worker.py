@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.worker import BatchWorker, HandOver
 
 
@@ -173,6 +174,103 @@ def test_max_rate_takes_the_newest_frame_when_its_time_comes():
 @pytest.mark.alone
 def test_batches_for_which_nothing_was_computed_do_not_count_for_the_rate():
     assert len(serve_for(0.6, counts=False)) > 25
+
+
+class Calls:
+    """Functions for a worker that wait until they are let go, and note when they run."""
+
+    def __init__(self, bench):
+        self._bench = bench
+
+    def __call__(self, item):
+        return self._bench.worker.call(lambda: self._bench.work([item]) and item)
+
+
+def test_a_stopped_worker_answers_calls():
+    bench = Bench()
+    call = Calls(bench)
+    bench.go_on.release()
+    assert call("first").result(5) == "first"
+    bench.go_on.release()
+    with pytest.raises(ValueError, match="bad frame"):
+        call("bad").result(5)
+    bench.go_on.release()
+    assert call("after an error").result(5) == "after an error"
+    assert not bench.errors
+    assert bench.worker.stop(timeout=5)
+    bench.go_on.release()
+    assert call("after the stop").result(5) == "after the stop"
+
+
+def test_calls_and_batches_take_turns():
+    bench = Bench()
+    bench.worker.start()
+    call = Calls(bench)
+    bench.worker.offer("a", 1)
+    assert bench.begun.acquire(timeout=5)
+    answers = [call(f"call {number}") for number in range(4)]
+    bench.worker.offer("a", 2)
+    for frame in (3, 4):
+        bench.go_on.release()
+        assert bench.begun.acquire(timeout=5)  # a call
+        bench.go_on.release()
+        assert bench.begun.acquire(timeout=5)  # a batch
+        bench.worker.offer("a", frame)
+    for _ in range(4):
+        bench.go_on.release()
+    assert [answer.result(5) for answer in answers] == [f"call {number}" for number in range(4)]
+    assert bench.worker.stop(timeout=5)
+    assert bench.done == [[1], ["call 0"], [2], ["call 1"], [3], ["call 2"], [4], ["call 3"]]
+    assert not bench.dropped
+
+
+def test_start_and_stop_wait_for_no_calls_but_that_in_progress():
+    bench = Bench()
+    call = Calls(bench)
+    answers = [call(number) for number in range(4)]
+    assert bench.begun.acquire(timeout=5)
+    bench.worker.start()
+    bench.worker.offer("a", "frame")
+    bench.go_on.release()
+    assert bench.begun.acquire(timeout=5)
+    bench.go_on.release()
+    assert bench.begun.acquire(timeout=5)
+    assert bench.done == [[0], ["frame"]]
+    stopped = []
+    stopping = threading.Thread(target=lambda: stopped.append(bench.worker.stop(timeout=5)))
+    stopping.start()
+    wait_until(lambda: not bench.worker._running)
+    bench.go_on.release()
+    stopping.join()
+    assert stopped == [True] and bench.done == [[0], ["frame"], [1]]
+    for _ in range(2):
+        bench.go_on.release()
+    assert [answer.result(5) for answer in answers] == [0, 1, 2, 3]
+
+
+def test_a_closed_worker_refuses_calls_and_ends_that_in_progress():
+    bench = Bench()
+    call = Calls(bench)
+    first, cancelled, waiting = call("first"), call("cancelled"), call("waiting")
+    assert bench.begun.acquire(timeout=5) and cancelled.cancel()
+    bench.worker.close()
+    for answer in (waiting, call("after the end")):
+        with pytest.raises(InputError, match="configure it, ask again"):
+            answer.result(5)
+    bench.go_on.release()
+    assert first.result(5) == "first" and bench.worker.stop(timeout=5)
+    assert bench.done == [["first"]]
+
+
+def test_a_cancelled_call_is_not_run():
+    bench = Bench()
+    call = Calls(bench)
+    first, cancelled, last = call("first"), call("cancelled"), call("last")
+    assert bench.begun.acquire(timeout=5) and cancelled.cancel()
+    for _ in range(2):
+        bench.go_on.release()
+    assert (first.result(5), last.result(5)) == ("first", "last")
+    assert bench.done == [["first"], ["last"]]
 
 
 class Taker:

@@ -171,22 +171,25 @@ class Segmenter:
         self,
         images: npt.NDArray[np.uint8] | Sequence[npt.NDArray[np.uint8]],
         channel_order: str | Sequence[str] = "bgr",
+        options: SegmenterOptions | None = None,
     ) -> list[Instances]:
         """Segment a batch.
 
         Args:
             images: One (H, W, 3) uint8 array, or several, of any sizes.
             channel_order: "bgr" or "rgb", for all images or one for each.
+            options: For this call alone; None: the attribute `options`.
 
         Returns:
             One `Instances` for each image, best score first. Masks may be empty.
 
         Raises:
-            InputError: An image has another shape or type, or a channel order is neither.
+            InputError: An image has another shape or type, a channel order is neither, or the
+                options name a class that the network does not know.
         """
         images = [images] if isinstance(images, np.ndarray) else list(images)
         orders = channel_orders(channel_order, len(images))
-        options = self.options
+        options = self.options if options is None else options
         groups: dict[tuple[int, int], list[int]] = {}  # a batch for each size of input
         for index, image in enumerate(images):
             size = self._preprocessor.input_size(*check_image(image).shape[:2])

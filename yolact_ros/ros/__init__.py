@@ -34,6 +34,8 @@ The other files of the node, in reading order:
     node.py              the lifecycle node: makes, starts and ends all of the above
     parameters/          the table of parameters, how they are read and checked, QoS
     loading.py           parameters to `Segmenter`
+    segment_service.py   `~/segment`: one image on demand, at the worker's next turn
+    newest.py            the newest message of each camera, for that
     camera_stream.py     one camera's name, counters and log
     matched_subscription.py  a subscription that follows its publishers
     publishers.py        makes publishers, and tells of subscribers that they do not reach

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from yolact_ros.errors import first_line
-from yolact_ros.inference import Segmenter
+from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.frame import Frame, error_line
@@ -62,11 +62,14 @@ class BatchSegmenter:
         self._limit, self._limited_until = math.inf, 0.0
         self._full, self._lost = 0, 0  # frames in a row
 
-    def __call__(self, batch: Batch) -> list[Instances | None]:
+    def __call__(
+        self, batch: Batch, options: SegmenterOptions | None = None
+    ) -> list[Instances | None]:
         """Segment the frames.
 
         Args:
             batch: Frames and their pixels.
+            options: For these frames alone; None: the segmenter's.
 
         Returns:
             One result per frame: None for a frame that fails alone, too (counted and logged).
@@ -79,14 +82,15 @@ class BatchSegmenter:
         size = int(min(len(batch), self._limit))
         found: list[Instances | None] = []
         for begin in range(0, len(batch), size):
-            found += self._segment(batch[begin : begin + size])
+            found += self._segment(batch[begin : begin + size], options)
         return found
 
-    def _segment(self, batch: Batch) -> list[Instances | None]:
+    def _segment(self, batch: Batch, options: SegmenterOptions | None) -> list[Instances | None]:
         try:
             found = self.segmenter(
                 [image.pixels for _, image in batch],
                 channel_order=[image.channel_order for _, image in batch],
+                options=options,
             )
         except Exception as error:
             failure = error.with_traceback(None)  # a traceback would keep the batch's memory
@@ -99,17 +103,19 @@ class BatchSegmenter:
         if _is_out_of_memory(failure):
             _free_cached_memory()
         if len(batch) == 1:
-            return [self._fail(*batch[0], failure)]
-        return self._halve(batch, failure)
+            return [self._fail(*batch[0], failure, options)]
+        return self._halve(batch, failure, options)
 
-    def _halve(self, batch: Batch, failure: Exception) -> list[Instances | None]:
+    def _halve(
+        self, batch: Batch, failure: Exception, options: SegmenterOptions | None
+    ) -> list[Instances | None]:
         half = (len(batch) + 1) // 2
         self._log.error(
             ("batch", type(failure).__name__),
             f"a batch of {len(batch)} frames failed, and is tried in parts of {half}: "
             f"{_cause(failure)}",
         )
-        parts = [*self._segment(batch[:half]), *self._segment(batch[half:])]
+        parts = [*self._segment(batch[:half], options), *self._segment(batch[half:], options)]
         if all(part is not None for part in parts):
             self._limit = min(self._limit, half)
             self._limited_until = self._clock() + SMALLER_FOR
@@ -119,17 +125,23 @@ class BatchSegmenter:
             )
         return parts
 
-    def _fail(self, frame: Frame, image: ImageArray, error: Exception) -> Instances | None:
+    def _fail(
+        self,
+        frame: Frame,
+        image: ImageArray,
+        error: Exception,
+        options: SegmenterOptions | None,
+    ) -> Instances | None:
         """Count a frame that fails alone; return its instances if the CPU took over."""
         self._full = self._full + 1 if _is_out_of_memory(error) else 0
         self._lost = self._lost + 1 if is_gpu_lost(error) else 0
         if self._full >= MOST_FAILURES and self._on_cpu is not None:
             self._log.error("cpu", f"going on with the CPU, which is slower: {_cause(error)}")
-            options = self.segmenter.options  # as they were set since the start
+            current = self.segmenter.options  # as they were set since the start
             self.segmenter, self._on_cpu = self._on_cpu(), None
-            self.segmenter.options = options
+            self.segmenter.options = current
             _free_cached_memory()
-            return self._segment([(frame, image)])[0]
+            return self._segment([(frame, image)], options)[0]
         height, width = image.pixels.shape[:2]
         frame.end("failed", reason=_cause(error))
         frame.camera.log.error(

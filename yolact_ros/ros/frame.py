@@ -32,6 +32,7 @@ class Frame:
         begun: `time.perf_counter()` when its batch was taken.
         times: Milliseconds of each stage so far.
         depth: Its depth image, there or expected; None: nobody wants objects or points.
+        reason: Why it came to no result, as far as that was said.
     """
 
     camera: CameraStream
@@ -40,12 +41,14 @@ class Frame:
     begun: float = 0.0
     depth: DepthRequest[Any] | None = None
     times: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
     _ended: bool = False
 
     def end(self, counter: str, reason: str = "") -> None:
         """Count what became of the frame, once: only the first call has an effect."""
         if not self._ended:
             self._ended = True
+            self.reason = reason
             self.camera.counters.count(counter, reason=reason)
 
     def age(self, clock: Clock) -> StampAge:

@@ -43,6 +43,7 @@ from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
 from yolact_ros.ros.publishers import Publishers
 from yolact_ros.ros.run import run_node
+from yolact_ros.ros.segment_service import SegmentService, Serving
 from yolact_ros.ros.shared_memory import left_behind
 from yolact_ros.ros.space.sources import DepthSources
 from yolact_ros.ros.subscription import ImageSubscription
@@ -150,6 +151,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         self.slow_services = (
             guard_transitions(self, self._transitions),
             self.create_service(SetBool, "~/enable", self._on_enable, callback_group=reentrant),
+            SegmentService(self, self._serving, self._why_not_serving).service,
         )
         # Not by the node's clock, which stands still in a simulation that pauses.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -170,6 +172,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         """End the threads."""
         self._closing.set()
         if (runtime := self._runtime) is not None:
+            runtime.refuse()
             runtime.stop(timeout=0.5)
         logging.getLogger("yolact_ros").removeHandler(self._log_handler)
 
@@ -410,6 +413,8 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             )
 
     def _release(self) -> None:
+        if self._runtime is not None:
+            self._runtime.refuse()
         self._pause()
         with self._lock:
             runtime, self._runtime = self._runtime, None
@@ -420,6 +425,20 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             give_back_memory()
 
     # Callbacks
+
+    def _serving(self) -> Serving | None:
+        """What answers `~/segment` now; None: the node is not configured."""
+        with self._lock:
+            if self._runtime is None:
+                return None
+            return Serving(self._runtime, self._cameras, self._depth_sources)
+
+    def _why_not_serving(self) -> str:
+        step = self._step
+        if step is not None:
+            return f"the node is {self._lifecycle} ({step[0]}): ask again when that is done"
+        reason = f" ({self._problem})" if self._problem else ""
+        return f"the node is {self._lifecycle}{reason}: configure it, for example by ~/enable"
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         with self._transitions:

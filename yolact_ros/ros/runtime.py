@@ -10,13 +10,14 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from rclpy.clock import Clock
 
 from yolact_ros.errors import InputError
-from yolact_ros.inference import Segmenter
-from yolact_ros.ros.batch import BatchSegmenter, GpuLost
+from yolact_ros.inference import Segmenter, SegmenterOptions
+from yolact_ros.ros.batch import Batch, BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
@@ -25,10 +26,12 @@ from yolact_ros.ros.frame import Frame, error_line, read_frame, received_frame, 
 from yolact_ros.ros.health import Activity
 from yolact_ros.ros.loading import largest_batch, segmenter_options
 from yolact_ros.ros.logs import ThrottledLog, place_of
+from yolact_ros.ros.newest import NewestFrames
 from yolact_ros.ros.outputs import SPACE_TOPICS, ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.measuring import Measuring
 from yolact_ros.ros.worker import BatchWorker, HandOver
+from yolact_ros.structures import Instances
 from yolact_ros.visualization import OverlayStyle
 
 _SIZES_KEPT = 64
@@ -58,6 +61,7 @@ class Runtime:
     Attributes:
         settings: The parameters.
         measuring: Takes results on into space.
+        newest: The newest message of each camera, whether anybody wants results or not.
 
     Args:
         segmenter: The loaded network.
@@ -101,6 +105,7 @@ class Runtime:
         self._counters = counters
         self._clock = clock
         by_name = {camera.name: camera for camera in cameras}
+        self.newest = NewestFrames()
         self._worker: BatchWorker[Frame] = BatchWorker(
             tuple(by_name),
             self.segment,
@@ -124,6 +129,7 @@ class Runtime:
             message: A sensor_msgs/Image or CompressedImage.
             info: What the middleware tells of the message, if anything.
         """
+        self.newest.put(camera.name, message)
         wanted = self._outputs[camera.name].wanted()
         if not wanted:
             camera.counters.count("unwanted")
@@ -146,10 +152,7 @@ class Runtime:
             return False
         # In one order: on a GPU, each order of sizes would be captured as a graph of its own.
         batch.sort(key=lambda item: (item[1].pixels.shape, item[1].channel_order))
-        self._size = self._compiled_size([image for _, image in batch])
-        found = self._segment_batch(batch)
-        if self._size not in self._seen:
-            self._seen.append(self._size)
+        found = self._run_network(batch)
         self._counters.record("batch", since(begun))
         style, quality = _style(self.settings), self.settings.overlay_jpeg_quality
         results = [
@@ -166,6 +169,54 @@ class Runtime:
             for frame, _ in results:
                 frame.end("stopped")
         return True
+
+    def options_for(self, classes: Sequence[str], score_threshold: float) -> SegmenterOptions:
+        """Return the options of a request: the parameters, where it says nothing of its own.
+
+        Args:
+            classes: Names; empty: those of the parameter.
+            score_threshold: 0 to 1; 0: that of the parameter.
+
+        Raises:
+            InputError: A value is out of its range, or the network does not know a class.
+        """
+        options = segmenter_options(self.settings)
+        own: dict[str, Any] = {"score_threshold": score_threshold} if score_threshold else {}
+        if classes:
+            own["classes"] = tuple(classes)
+        options = dataclasses.replace(options, **own)
+        options.class_ids(self._segment_batch.segmenter.class_names)
+        return options
+
+    def segment_alone(
+        self, frame: Frame, image: ImageArray, options: SegmenterOptions
+    ) -> Future[Instances]:
+        """Segment an image at the worker's next turn, and publish nothing.
+
+        Returns:
+            What is found, without empty masks; or an `InputError` that says why it failed.
+        """
+
+        def segment() -> Instances:
+            try:
+                [found] = self._run_network([(frame, image)], options)
+            except GpuLost as error:
+                self._on_gpu_lost(str(error))
+                raise
+            if found is None:
+                raise InputError(f"image not segmented: {frame.reason}")
+            return found.without_empty_masks()
+
+        return self._worker.call(segment)
+
+    def _run_network(
+        self, batch: Batch, options: SegmenterOptions | None = None
+    ) -> list[Instances | None]:
+        self._size = self._compiled_size([image for _, image in batch])
+        found = self._segment_batch(batch, options)
+        if self._size not in self._seen:
+            self._seen.append(self._size)
+        return found
 
     def publish(self, segmented: _Segmented) -> None:
         """Publish the results of a batch, as far as somebody subscribes to them."""
@@ -247,6 +298,7 @@ class Runtime:
 
     def start(self) -> None:
         """Announce the classes and begin to take images."""
+        self.newest.clear()
         for outputs in self._outputs.values():
             outputs.open()
         self._announce()
@@ -276,7 +328,7 @@ class Runtime:
             self._announce()
 
     def stop(self, timeout: float) -> bool:
-        """Take no more images; return whether those in progress were published in time (s).
+        """Take no more frames; return whether those in progress were published in time (s).
 
         The others are dropped: nothing is published after this returns.
         """
@@ -287,6 +339,10 @@ class Runtime:
         for outputs in self._outputs.values():
             outputs.shut()
         return ended
+
+    def refuse(self) -> None:
+        """Segment nothing on demand any more; what waits for its turn fails."""
+        self._worker.close()
 
     def close(self) -> None:
         """Remove the publishers."""

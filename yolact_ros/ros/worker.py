@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads: one segments the newest frames, the other publishes what the first hands over."""
+"""Threads: one segments the newest frames and what is asked for, the other publishes results."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from yolact_ros.errors import InputError
 from yolact_ros.ros.scheduler import BatchScheduler
 
 Frame = TypeVar("Frame")
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Worker(ABC, Generic[Item]):
@@ -51,6 +56,10 @@ class Worker(ABC, Generic[Item]):
             if self._running:
                 return
             self._running = True
+            self._begin()
+
+    def _begin(self) -> None:
+        """Start a thread that goes on where the one before ends; the condition is held."""
         # A daemon: a process that was told to end does not wait for a network that is stuck.
         self._thread = threading.Thread(
             target=self._run, args=(self._thread,), name=self._name, daemon=True
@@ -67,13 +76,14 @@ class Worker(ABC, Generic[Item]):
             Whether the thread has ended.
         """
         with self._changed:
+            thread = self._thread
             self._running = False
             self._drop()
             self._changed.notify_all()
-        if self._thread is None:
+        if thread is None:
             return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        thread.join(timeout)
+        return not thread.is_alive()
 
     def _goes_on(self) -> bool:
         """Return whether the current thread should go on; the condition is held."""
@@ -100,12 +110,42 @@ class Worker(ABC, Generic[Item]):
         """Drop what is waiting; the condition is held."""
 
 
-class BatchWorker(Worker[list[Frame]]):
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """A function that another thread wants to be run, and where its result goes."""
+
+    function: Callable[[], Any]
+    future: Future[Any]
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.function()
+        except Exception as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+    def refuse(self) -> None:
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(_closed_error())
+
+
+def _closed_error() -> InputError:
+    return InputError("the node was cleaned up before this was computed; configure it, ask again")
+
+
+class BatchWorker(Worker[list[Frame] | _Call]):
     """A thread that works on batches of the newest frame of each camera.
 
     A frame that arrives while a batch is in progress waits, and a newer frame of the same camera
     takes its place, so no frame ever waits behind another of its camera. `BatchScheduler` decides
     which frames form a batch, and when.
+
+    `call` runs a function in the thread at its next turn. If frames are due as well, calls and
+    batches take turns. While this worker is stopped, calls have a thread that ends with the last
+    of them; `start` and `stop` wait for the call in progress alone, never for those behind it.
 
     Args:
         cameras: The names of the cameras.
@@ -129,8 +169,13 @@ class BatchWorker(Worker[list[Frame]]):
         max_batch: int = 0,
         max_rate: float = 0.0,
     ) -> None:
-        super().__init__("yolact-worker", self._work_on, on_error)
+        super().__init__("yolact-worker", self._work_on, self._report)
         self._segment = work
+        self._on_batch_error = on_error
+        self._calls: deque[_Call] = deque()
+        self._called_last = False
+        self._attended = False  # whether a thread will look at the calls
+        self._closed = False
         self._on_dropped = on_dropped
         self._scheduler: BatchScheduler[Frame] = BatchScheduler(
             cameras, batch_wait=batch_wait, max_batch=max_batch, max_rate=max_rate
@@ -145,6 +190,36 @@ class BatchWorker(Worker[list[Frame]]):
                 self._scheduler.max_rate = max_rate
             self._changed.notify()
 
+    def call(self, function: Callable[[], Result]) -> Future[Result]:
+        """Run a function in the thread at its next turn, whether it is started or not.
+
+        Returns:
+            What it returns or raises; an `InputError` if this worker is closed first. A call that
+            is cancelled before its turn is not run.
+        """
+        call = _Call(function, Future())
+        with self._changed:
+            if self._closed:
+                call.refuse()
+                return call.future
+            self._calls.append(call)
+            self._changed.notify()
+            if not self._attended:
+                self._begin()
+        return call.future
+
+    def close(self) -> None:
+        """Run no more functions; those that wait fail."""
+        with self._changed:
+            self._closed = True
+            calls, self._calls = self._calls, deque()
+        for call in calls:
+            call.refuse()
+
+    def _begin(self) -> None:
+        self._attended = True
+        super()._begin()
+
     def offer(self, camera: str, frame: Frame) -> None:
         """Store a camera's newest frame in place of the waiting one; return at once."""
         with self._changed:
@@ -156,12 +231,19 @@ class BatchWorker(Worker[list[Frame]]):
         if replaced is not None:
             self._on_dropped(replaced, "replaced")
 
-    def _take(self) -> list[Frame] | None:
+    def _take(self) -> list[Frame] | _Call | None:
         with self._changed:
-            while self._goes_on():
+            while threading.current_thread() is self._thread:
                 now = time.monotonic()
-                due = self._scheduler.due(now)
+                due = self._scheduler.due(now) if self._running else math.inf
+                if self._calls and (due > now or not self._called_last):
+                    self._called_last = True
+                    return self._calls.popleft()
+                if not self._running:
+                    self._attended = False
+                    break
                 if due <= now:
+                    self._called_last = False
                     return self._scheduler.take(now)
                 self._changed.wait(None if math.isinf(due) else due - now)
             return None
@@ -169,9 +251,18 @@ class BatchWorker(Worker[list[Frame]]):
     def _drop(self) -> None:
         for frame in self._scheduler.clear():
             self._on_dropped(frame, "stopped")
+        self._attended = False  # the thread ends after what it is working on
+        if self._calls:
+            self._begin()
 
-    def _work_on(self, frames: list[Frame]) -> None:
-        if not self._segment(frames):
+    def _report(self, item: list[Frame] | _Call, error: Exception) -> None:
+        if not isinstance(item, _Call):  # a call's error goes to who called
+            self._on_batch_error(item, error)
+
+    def _work_on(self, item: list[Frame] | _Call) -> None:
+        if isinstance(item, _Call):
+            item.run()
+        elif not self._segment(item):
             with self._changed:
                 self._scheduler.return_turn()
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
 from yolact_ros.errors import InputError
+from yolact_ros.msg import ObjectArray
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.bounds import ImageError
 from yolact_ros.ros.conversion.camera_info import camera_of
 from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
+from yolact_ros.ros.conversion.objects import object_array
 from yolact_ros.ros.frame import Frame, error_line, since
 from yolact_ros.ros.logs import place_of
 from yolact_ros.ros.outputs import SPACE_TOPICS, Outputs, Result, SpaceResult
@@ -30,8 +33,12 @@ from yolact_ros.ros.space.worker import MeasuringWorker, Pending
 from yolact_ros.ros.stamps import nanoseconds, stamp_age
 from yolact_ros.space import Camera, objects
 from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
-from yolact_ros.structures import Objects
+from yolact_ros.structures import Instances, Objects
 
+_ASKED_SECONDS = 10.0
+"""For so long depth is subscribed to after somebody asked for objects."""
+_LOOK_EVERY = 0.003
+"""Seconds between two looks for the depth of an image that was asked for."""
 _ALIGN = (
     "let the driver align depth with colour: realsense2_camera align_depth.enable:=true, "
     "orbbec_camera, astra_camera and openni2_camera depth_registration:=true"
@@ -57,8 +64,7 @@ class _Calibration:
     """The newest calibration of a camera, and the model made of it when it was needed last."""
 
     message: CameraInfo | None = None
-    _read: CameraInfo | None = None
-    _camera: Camera | None = None
+    _known: tuple[CameraInfo, Camera] | None = None  # one object, as two threads measure
 
     def camera(self, message: CameraInfo, rectified: bool) -> Camera:
         """Return the model, the same for as long as the calibration is.
@@ -66,10 +72,10 @@ class _Calibration:
         Raises:
             InputError: It has no meaning.
         """
-        if self._camera is None or not _equal(message, self._read):
-            self._camera = camera_of(message, rectified)
-        self._read = message
-        return self._camera
+        known = self._known
+        if known is None or not _equal(message, known[0]):
+            self._known = known = (message, camera_of(message, rectified))
+        return known[1]
 
 
 class Measuring:
@@ -107,6 +113,7 @@ class Measuring:
         self._matchers: dict[str, DepthMatcher[Any]] = {
             camera.name: DepthMatcher(_max_skew(settings)) for camera in cameras
         }
+        self._asked_until = dict.fromkeys(self._matchers, -math.inf)
         self._calibrations = {camera.name: _Calibration() for camera in cameras}
         self._worker = MeasuringWorker(
             self.measure,
@@ -140,6 +147,14 @@ class Measuring:
         """Whether somebody subscribes to objects or points of the camera."""
         return bool(self._outputs[camera.name].wanted() & SPACE_TOPICS)
 
+    def asked(self, camera: CameraStream) -> bool:
+        """Whether somebody asked for objects of the camera a short time ago."""
+        return time.monotonic() < self._asked_until[camera.name]
+
+    def ask(self, camera: CameraStream) -> None:
+        """Want depth of a camera for some seconds, so that who asks often waits once."""
+        self._asked_until[camera.name] = time.monotonic() + _ASKED_SECONDS
+
     def receive_depth(self, camera: CameraStream, message: Any, arrived: float) -> None:
         """Take a depth image that came at a time of `time.perf_counter()`."""
         camera.counters.count("depth_received")
@@ -166,6 +181,37 @@ class Measuring:
         """Look out for the depth image of an image that came."""
         matcher = self._matchers[frame.camera.name]
         frame.depth = matcher.request(nanoseconds(frame.message.header.stamp), frame.arrived)
+
+    # What is asked for
+
+    def find_depth(self, frame: Frame, patience: float) -> CameraInfo | None:
+        """Look for the depth image of a frame; return the calibration if both are there.
+
+        Args:
+            frame: Gets its depth.
+            patience: How long to wait for it, s.
+        """
+        self.expect(frame)
+        assert frame.depth is not None
+        deadline = time.perf_counter() + patience
+        matcher = self._matchers[frame.camera.name]
+        while not matcher.is_settled(frame.depth) and time.perf_counter() < deadline:
+            time.sleep(_LOOK_EVERY)
+        found = frame.depth.match is not None
+        return self._calibrations[frame.camera.name].message if found else None
+
+    def measure_alone(self, frame: Frame, instances: Instances, info: CameraInfo) -> ObjectArray:
+        """Measure the instances of a frame whose depth was found, and publish nothing.
+
+        Raises:
+            InputError: Its depth, calibration or transform cannot be used.
+        """
+        header = frame.message.header
+        assert frame.depth is not None and frame.depth.match is not None
+        deadline = time.perf_counter() + self._settings.space_max_wait
+        pending = Pending(frame.camera, header, instances, None, frame.depth, deadline)
+        result = self._measured(pending, frame.depth.match, info, frozenset({"objects"}))
+        return object_array(instances, result.objects, result.header)
 
     # What goes out
 
@@ -328,10 +374,8 @@ def _max_skew(settings: Settings) -> int:
     return round(settings.space_max_skew * 1e9)
 
 
-def _equal(one: CameraInfo, other: CameraInfo | None) -> bool:
+def _equal(one: CameraInfo, other: CameraInfo) -> bool:
     """Whether two calibrations are the same, whatever their stamps."""
-    if other is None:
-        return False
     names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
     return all(getattr(one, name) == getattr(other, name) for name in names) and all(
         list(getattr(one, name)) == list(getattr(other, name)) for name in ("d", "k", "p")

@@ -27,6 +27,9 @@ class DepthReceiver(Protocol):
     def wanted(self, camera: CameraStream) -> bool:
         """Whether somebody subscribes to objects or points of the camera."""
 
+    def asked(self, camera: CameraStream) -> bool:
+        """Whether somebody asked for objects of the camera a short time ago."""
+
     def receive_depth(self, camera: CameraStream, message: Any, arrived: float) -> None:
         """Take a depth image that came at a time of `time.perf_counter()`."""
 
@@ -37,7 +40,7 @@ class DepthReceiver(Protocol):
         """Forget the camera's depth images."""
 
 
-class _Source(MatchedSubscription):
+class Source(MatchedSubscription):
     """A subscription whose messages go to a function."""
 
     def __init__(
@@ -97,19 +100,20 @@ class DepthSources:
         self._cameras = cameras
         self._compressed = transport == "compressedDepth"
         self._receiver = receiver
-        self._lock = threading.Lock()  # `close` is called by a transition, all else by the executor
+        self._lock = threading.Lock()  # transitions, the executor and services call
         self._closed = False
-        self._open: dict[str, tuple[_Source, _Source]] = {}
+        self._open: dict[str, tuple[Source, Source]] = {}
         self._calibrated: set[str] = set()
         for camera in cameras:  # so that overrides are refused now, not when objects are wanted
             for name, queue in ((self._depth_name(camera), RING), (_info_name(camera), 1)):
                 overridden_qos(node, SUBSCRIPTION, name, following_qos(depth=queue))
 
     def match(self) -> None:
-        """Look at subscribers and publishers; call it once a second in the executor's thread."""
+        """Look at subscribers and publishers; call it once a second, and when somebody asks."""
         with self._lock:
             for camera in self._cameras:
-                if self._closed or not self._receiver.wanted(camera):
+                needed = self._receiver.wanted(camera) or self._receiver.asked(camera)
+                if self._closed or not needed:
                     self._shut(camera)
                 elif camera.name in self._open:
                     for source in self._open[camera.name]:
@@ -120,7 +124,7 @@ class DepthSources:
     def state(self, camera: CameraStream) -> DepthState | None:
         """Return what the diagnostics tell of a camera's depth; None: it is not needed."""
         sources = self._open.get(camera.name)
-        if sources is None:
+        if sources is None or not self._receiver.wanted(camera):
             return None
         depth, info = sources
         return DepthState(
@@ -130,6 +134,11 @@ class DepthSources:
             info_sources=info.sources,
             calibrated=camera.name in self._calibrated,
         )
+
+    def publishers(self, camera: CameraStream) -> int:
+        """Return how many publishers of depth were found; 0 if it is not needed."""
+        sources = self._open.get(camera.name)
+        return 0 if sources is None else sources[0].publisher_count
 
     def close(self) -> None:
         """End the subscriptions; may be called in any thread."""
@@ -144,8 +153,8 @@ class DepthSources:
         self._calibrated.discard(camera.name)
         self._receiver.forget(camera)
 
-    def _subscribe(self, camera: CameraStream) -> tuple[_Source, _Source]:
-        depth = _Source(
+    def _subscribe(self, camera: CameraStream) -> tuple[Source, Source]:
+        depth = Source(
             self._node,
             camera,
             message_type=CompressedImage if self._compressed else Image,
@@ -155,7 +164,7 @@ class DepthSources:
             queue=RING,  # not the newest counts, but that of an image's moment
             lost="depth_lost",
         )
-        info = _Source(
+        info = Source(
             self._node,
             camera,
             message_type=CameraInfo,
