@@ -17,7 +17,8 @@ from .settings import TrackerSettings
 from .tracks import Indices, Tracks
 
 _MAX_TRACKS = 1000  # however many detections come while no time passes
-_CUT_LIKENESS = 0.3  # below it, the picture shows something else
+# Likeness of images one after another was 0.97 or more, that of two scenes 0.47 at most.
+_CUT_LIKENESS = 0.5  # below it, the picture shows something else
 _DOUBTFUL_LIKENESS = 0.7  # below it, it does if most of what was seen is not found again
 _MIN_FOUND = 0.5
 
