@@ -45,8 +45,8 @@ class MatchedSubscription(ABC):
     publishers, but loses none of their messages, and a transient local one hears only such
     publishers, but also what they published before. Call `match` about once a second, in the
     executor's thread, to follow publishers that come and go; it is called as well when one came
-    that is not heard. The old subscription stays until the next call, so that nothing is missed.
-    QoS overrides of the node win: publishers that are then not heard are logged.
+    that is not heard. The old subscription stays until the new one hears, so that nothing is
+    missed. QoS overrides of the node win: publishers that are then not heard are logged.
 
     Attributes:
         topic: Full name of the topic that is read, as the middleware knows it.
@@ -92,7 +92,8 @@ class MatchedSubscription(ABC):
         self.sources = ""
         self.unheard = ""
         self._subscription: Subscription | None = None
-        self._previous: Subscription | None = None  # until the new one has been found by everybody
+        self._previous: Subscription | None = None  # until the new one hears what it hears
+        self._is_heard = self._is_previous_heard = False  # whether messages came by either
 
     @property
     def type_name(self) -> str:
@@ -112,10 +113,13 @@ class MatchedSubscription(ABC):
         with self._lock:
             if self._closed:
                 return
-            self._unsubscribe(self._previous)
-            self._previous = None
-            if self._subscription is None or (found and asked != self._asked):
-                self._asked = asked
+            changed = bool(found) and asked != self._asked
+            if changed or self._is_heard or not self._is_previous_heard:
+                self._unsubscribe(self._previous)
+                self._previous = None
+            self._is_previous_heard = False
+            if self._subscription is None or changed:
+                self._asked, self._is_heard = asked, False
                 self._previous, self._subscription = self._subscription, self._subscribe()
                 self.topic = self._subscription.topic_name
         self.publisher_count = len(found)
@@ -144,14 +148,18 @@ class MatchedSubscription(ABC):
             self._node,
             self._type,
             self._name,
-            self._take,
+            partial(self._take, self._asked),
             self._asked,
             message_lost=partial(self._report_lost, self._asked),
             incompatible_qos=lambda status: self.match(),
         )
 
-    def _take(self, message: Any, info: Mapping[str, Any] | None) -> None:
+    def _take(self, asked: QoSProfile, message: Any, info: Mapping[str, Any] | None) -> None:
         """Hand a message on unless it came before, by the previous subscription or this one."""
+        if asked is self._asked:
+            self._is_heard = True
+        else:
+            self._is_previous_heard = True
         sent = (info or {}).get("source_timestamp", 0)
         key = (sent, (info or {}).get("publication_sequence_number") or 0)
         if sent and key in self._recent:
