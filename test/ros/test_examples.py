@@ -59,7 +59,7 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
         return [messages[max(common)] for messages in found] if common else None
 
     truth, grasp, obstacle = peer.until(
-        lambda: together(truths, grasps, obstacles),
+        lambda: widths and together(truths, grasps, obstacles),
         60.0,
         what=f"truth, grasp and obstacle of one image; {listener.output}",
     )
