@@ -263,7 +263,9 @@ def test_a_camera_of_another_size_is_refused():
         objects(instances_of([mask]), np.ones((HEIGHT, WIDTH), np.float32), camera)
 
 
-@pytest.mark.parametrize("up", [(0, 0, 0), (0, 1), (math.nan, 0, 1), "up", (1e30, 0, 0), None])
+@pytest.mark.parametrize(
+    "up", [(0, 0, 0), (0, 1), (math.nan, 0, 1), "up", (1e30, 0, 0), (0, 0, 10**400), None]
+)
 def test_a_direction_without_meaning_is_refused(up):
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[:50, :50] = True

@@ -71,6 +71,8 @@ def test_no_objects_move():
         ([0, 0, float("nan"), 1], [0, 0, 0]),
         ([0, 0, 0, 1], [0, float("inf"), 0]),
         ([0, 0, 1], [0, 0, 0]),
+        ([0, 0, 0, 10**400], [0, 0, 0]),
+        ([0, 0, 0, 1], ["far", 0, 0]),
     ],
 )
 def test_what_is_no_motion_is_refused(quaternion, translation):

@@ -115,7 +115,7 @@ def objects(
 def _unit(up: Sequence[float] | npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     try:
         direction = np.asarray(up, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         direction = np.zeros(0)
     length = float(np.linalg.norm(direction))
     if direction.shape != (3,) or not 1e-6 < length < 1e6:

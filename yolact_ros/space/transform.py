@@ -40,7 +40,11 @@ class Transform:
         Raises:
             InputError: A number is not finite, or the quaternion's length is not 1.
         """
-        q, t = np.array(quaternion, np.float64), np.array(translation, np.float64)
+        try:
+            q, t = np.array(quaternion, np.float64), np.array(translation, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            got = f"{quaternion!r} and {translation!r}"
+            raise InputError(f"transform: expected 4 and 3 numbers, got {got}") from None
         length = float(np.linalg.norm(q))
         if q.shape != (4,) or t.shape != (3,) or not abs(length - 1) < _LARGEST_ERROR:
             raise InputError(f"transform: expected a unit quaternion, got {quaternion!r}")
