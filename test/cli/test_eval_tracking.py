@@ -7,12 +7,15 @@ import sys
 import pytest
 
 from yolact_ros.cli.main import main
+from yolact_ros.evaluation.tracking import report
 from yolact_ros.evaluation.tracking.report import TrackingSettings, scene_count
 from yolact_ros.scenes import SEEDS
 
 
 @pytest.mark.slow
-def test_it_prints_tables_and_writes_them(tmp_path, capsys):
+def test_it_prints_tables_and_writes_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "_LANE_SECONDS", 3)
+    monkeypatch.setattr(report, "_DEMO_SECONDS", 1)
     words = ["--scenes", "1", "--demo-scenes", "1", "--cuts", "2", "--seed", "10950"]
     folder = tmp_path / "out"
     options = ["--device", "cpu", "--quiet", "--out", str(folder)]

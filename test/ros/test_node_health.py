@@ -18,7 +18,7 @@ from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.counters import COUNTERS, OUTCOMES
 from yolact_ros.ros.diagnostics import values_of
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.alone]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.paired]
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -176,6 +176,7 @@ def test_faults_are_told_apart_by_the_diagnostics_alone(start, consumer, peer, w
     assert node.lines("ending with exit code 1: .*illegal memory access")
 
 
+@pytest.mark.alone  # measures how soon it answers
 def test_a_node_that_loads_answers_and_says_what_it_does(
     start, consumer, peer, weights, tmp_path, say
 ):

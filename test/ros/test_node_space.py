@@ -162,7 +162,7 @@ def test_nine_kinds_of_depth_are_told_apart_and_none_delays_the_results(
 
     def median_age():
         ages.clear()
-        peer.until(lambda: len(ages) >= 15, what="instances")
+        peer.until(lambda: len(ages) >= 9, what="instances")
         return float(np.median(ages))
 
     camera.hears("segmenting", OK)
