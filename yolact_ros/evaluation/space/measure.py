@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,7 +179,7 @@ def measure_frame(
     *,
     scenes: str,
     seed: int,
-    samples: int = SAMPLES,
+    samples: Sequence[int] = (SAMPLES,),
 ) -> list[Measurement]:
     """Measure the things of a frame that are not too small.
 
@@ -186,14 +187,15 @@ def measure_frame(
         frame: The frame and its truth.
         masks: Masks by their name.
         sensor: Name of the depth camera, one of `DEPTH_MODELS`.
-        scenes, seed, samples: See `Measurement`; the seed decides on the noise, too.
+        scenes, seed: See `Measurement`; the seed decides on the noise, too.
+        samples: How many pixels of a mask are looked at, one measurement after the other.
     """
     k = frame.intrinsics
     camera = Camera(k.width, k.height, k.fx, k.fy, k.cx, k.cy)
     depth = DEPTH_MODELS[sensor].measure(frame.true_depth, np.random.default_rng([seed, 7]))
     measured = []
-    for name, one in masks.items():
-        errors = _errors(frame, one, depth, camera, samples)
+    for (name, one), count in itertools.product(masks.items(), samples):
+        errors = _errors(frame, one, depth, camera, count)
         for index, thing in enumerate(frame.objects):
             if thing.area < MIN_AREA_SHARE * frame.instance_map.size:
                 continue
@@ -207,7 +209,7 @@ def measure_frame(
                     visible=thing.visible_fraction,
                     masks=name,
                     sensor=sensor,
-                    samples=samples,
+                    samples=count,
                     iou=one.shown.get(index, (-1, 0.0))[1],
                     errors=errors.get(index),
                 )

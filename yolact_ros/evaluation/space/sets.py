@@ -86,10 +86,10 @@ def measure_sets(
         if scenes in (NEAR, FAR):
             [found] = segmenter([frame.image], channel_order="rgb")
             masks = {TRUE: Masks.true(frame), NETWORK: Masks.found(frame, found)}
-            for samples in SAMPLE_COUNTS if scenes == NEAR else ():
+            if scenes == NEAR:
                 true = {TRUE: masks[TRUE]}
                 measured += measure_frame(
-                    frame, true, "real", scenes=SAMPLED, seed=seed, samples=samples
+                    frame, true, "real", scenes=SAMPLED, seed=seed, samples=SAMPLE_COUNTS
                 )
         else:
             masks = _spoilt(frame, scenes)
