@@ -10,14 +10,12 @@ when somebody subscribes, then answers commands to film until the connection end
 from __future__ import annotations
 
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from typing import Any
 
+from yolact_ros.ros.bench.helper_program import connect, helper_node
 from yolact_ros.ros.loop import to_and_fro
 
 _NICE = -10
@@ -26,21 +24,13 @@ _STEP = 0.05
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the camera until its connection ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit())
-    [descriptor] = sys.argv[1:] if args is None else args
-    connection = Connection(int(descriptor))
-    settings = connection.recv()
+    connection, settings = connect(args)
     raise_priority()
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
     from sensor_msgs.msg import CompressedImage, Image
 
     from yolact_ros.ros.parameters.qos import volatile_qos
 
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node(f"bench_camera_{settings['name']}")
-    try:
+    with helper_node(f"bench_camera_{settings['name']}") as node:
         publisher = node.create_publisher(
             CompressedImage if settings["transport"] == "compressed" else Image,
             settings["topic"],
@@ -53,11 +43,6 @@ def main(args: Sequence[str] | None = None) -> None:
         period = 1 / settings["rate_hz"]
         while True:
             connection.send(film(publisher.publish, messages, period=period, **connection.recv()))
-    except EOFError:
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def film(

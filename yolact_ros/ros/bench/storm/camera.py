@@ -10,8 +10,6 @@ commands, each a dictionary with one key, until the connection ends: {"change": 
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -25,6 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from yolact_ros.ros.bench.camera import make_messages
+from yolact_ros.ros.bench.helper_program import connect, helper_node
 from yolact_ros.ros.bench.storm.rubbish import rubbish
 from yolact_ros.ros.loop import to_and_fro
 from yolact_ros.ros.parameters.qos import volatile_qos
@@ -35,20 +34,9 @@ _OTHER = {"raw": "compressed", "compressed": "raw"}
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the camera until its connection ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit())
-    [descriptor] = sys.argv[1:] if args is None else args
-    connection = Connection(int(descriptor))
-    settings = connection.recv()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node(f"storm_camera_{settings['name']}")
-    try:
+    connection, settings = connect(args)
+    with helper_node(f"storm_camera_{settings['name']}") as node:
         _run(StormCamera(node, settings), connection)
-    except EOFError:
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _run(camera: StormCamera, connection: Connection) -> None:

@@ -9,19 +9,16 @@ output}}, then commands {"stall": seconds} until the connection ends.
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 
 import rclpy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from yolact_ros.msg import ObjectArray
+from yolact_ros.ros.bench.helper_program import connect, helper_node
 from yolact_ros.ros.bench.viewer import TOPICS
 from yolact_ros.ros.parameters.qos import volatile_qos
 
@@ -38,14 +35,8 @@ _STEP = 0.05
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the subscriber until its connection ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit())
-    [descriptor] = sys.argv[1:] if args is None else args
-    connection = Connection(int(descriptor))
-    settings = connection.recv()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("storm_subscriber")
-    try:
+    connection, settings = connect(args)
+    with helper_node("storm_subscriber") as node:
         for topic, output in settings["topics"].items():
             qos = volatile_qos(depth=2, reliable=output != "points")
             node.create_subscription(TYPES[output], topic, lambda message: None, qos)
@@ -53,11 +44,6 @@ def main(args: Sequence[str] | None = None) -> None:
             rclpy.spin_once(node, timeout_sec=_STEP)
             if connection.poll():
                 time.sleep(connection.recv()["stall"])
-    except EOFError:
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":
