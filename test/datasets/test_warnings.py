@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.datasets.coco import dataset_from_content
+from yolact_ros.datasets.pictures import look_at_all
 from yolact_ros.datasets.problems import Problem
 from yolact_ros.datasets.warnings import find_warnings
 
@@ -31,7 +32,9 @@ def warnings_of(folder: Path, *annotations: dict[str, Any], **fields: Any) -> li
             *(usual | annotation | {"id": 3 + i} for i, annotation in enumerate(annotations)),
         ],
     } | fields
-    return find_warnings(dataset_from_content(content, folder / "x.json", folder))
+    dataset = dataset_from_content(content, folder / "x.json", folder)
+    names = {image.id: image.file_name for image in dataset.images}
+    return find_warnings(dataset, look_at_all(names, folder)[0])
 
 
 @pytest.fixture

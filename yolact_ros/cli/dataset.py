@@ -94,9 +94,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     from .dataset_page import write_page
     from .dataset_text import headline, problem_lines, statistics_lines, verdict
 
-    problems, sound = examine(read_content(arguments.annotations), arguments.images)
+    content = read_content(arguments.annotations)
+    problems, sound, pictures = examine(content, arguments.images)
     dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
-    problems += find_warnings(dataset)
+    problems += find_warnings(dataset, pictures)
     statistics = statistics_of(dataset)
     for line in problem_lines(problems, arguments.show):
         print(line)

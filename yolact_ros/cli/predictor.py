@@ -55,7 +55,8 @@ class Predictor:
         else:
             overlay = self._predict_image(source.read_image(), {"file_name": str(source.name)})
             if overlay is not None:
-                cv2.imwrite(str(self._output_path(source)), overlay)
+                suffix = None if cv2.haveImageWriter(source.name.name) else ".png"
+                cv2.imwrite(str(self._output_path(source, suffix)), overlay)
 
     def _predict_video(self, source: Source) -> None:
         writer: cv2.VideoWriter | None = None

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from yolact_ros.datasets.pictures import PICTURE_SUFFIXES, read_picture
 from yolact_ros.errors import InputError
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 
 
@@ -36,15 +36,12 @@ class Source:
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
     def read_image(self) -> npt.NDArray[np.uint8]:
-        """Read the image, (H, W, 3) uint8 BGR, rotated upright as its EXIF data says.
+        """Read the image, (H, W, 3) uint8 BGR, turned upright as its EXIF data says.
 
         Raises:
-            InputError: OpenCV cannot read it.
+            InputError: It cannot be read.
         """
-        image: npt.NDArray[np.uint8] | None = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise InputError(f"expected an image that OpenCV can read, got {self.path}")
-        return image
+        return read_picture(self.path, channel_order="bgr")
 
 
 def find_sources(paths: list[Path]) -> list[Source]:
@@ -59,12 +56,12 @@ def find_sources(paths: list[Path]) -> list[Source]:
             sources += [
                 Source(file, file.relative_to(path))
                 for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and file.is_file()
+                if file.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and file.is_file()
             ]
-        elif path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        elif path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
             sources.append(Source(path, Path(path.name)))
         elif path.is_file():
-            known = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+            known = ", ".join(sorted(PICTURE_SUFFIXES | VIDEO_SUFFIXES))
             raise InputError(f"expected a file that ends in {known}, got {path}")
         else:
             raise InputError(f"expected an image, a video or a folder, found none at {path}")

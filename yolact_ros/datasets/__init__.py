@@ -2,8 +2,9 @@
 """Labelled pictures in COCO's format: a JSON file and a folder go in, a `CocoDataset` comes out.
 
 Read `coco` first: the containers and `read_dataset`. It relies on `problems` (errors in the content
-of the file; details in `annotation_checks` and `image_checks`) and on `segmentation` (polygons, run
-lengths and masks). On top of a `CocoDataset`: `warnings` finds what is suspicious, `statistics`
-counts, `split` divides, `choose` picks images to look at, `truth` converts annotations to
-`Instances`. Nothing here needs torch.
+of the file; details in `annotation_checks`), on `segmentation` (polygons, run lengths and masks)
+and on `pictures`, the one reader of picture files (`exif`: their orientation, `samples`: more than
+8 bits). On top of a `CocoDataset`: `warnings` finds what is suspicious, `statistics` counts,
+`split` divides, `choose` picks images to look at, `truth` converts annotations to `Instances`.
+Nothing here needs torch.
 """

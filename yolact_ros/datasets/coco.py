@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from yolact_ros.errors import InputError
 
+from .pictures import read_picture
 from .problems import DatasetError, examine, read_content
 from .segmentation import Extent, Segmentation, extent_of, run_lengths_of
 
@@ -110,7 +110,10 @@ class CocoDataset:
         return {"images": images, "annotations": annotations, "categories": categories}
 
     def read_image(self, image: CocoImage) -> npt.NDArray[np.uint8]:
-        """Read the pixels of an image as stored: as in COCO, EXIF orientation is not applied.
+        """Read the pixels that an image's annotations are of; see `pictures.read_picture`.
+
+        They are turned as the EXIF data of the file says, unless the image's size fits nothing but
+        the pixels as stored.
 
         Returns:
             (H, W, 3) uint8 RGB.
@@ -119,16 +122,13 @@ class CocoDataset:
             InputError: The file cannot be read or its size differs from the annotations.
         """
         path = self.image_folder / image.file_name
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels is None:
-            raise InputError(f"{path}: expected an image, got something that cannot be read")
+        pixels = read_picture(path, labelled=(image.width, image.height))
         if pixels.shape[:2] != (image.height, image.width):
             raise InputError(
                 f"{path}: expected {image.width}x{image.height} pixels as in "
                 f"{self.annotation_file}, got {pixels.shape[1]}x{pixels.shape[0]}"
             )
-        rgb: npt.NDArray[np.uint8] = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-        return rgb
+        return pixels
 
 
 def read_dataset(annotations: Path, images: Path) -> CocoDataset:

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 from yolact_ros.errors import InputError
 
 from .annotation_checks import box_fault, mismatch, segmentation_fault
-from .image_checks import file_fault
+from .pictures import PictureHeader, Size, look_at_all
 
 _SHOWN = 5
 _LISTS = {"images": "image", "annotations": "annotation", "categories": "category"}
@@ -96,10 +95,12 @@ class Examination(NamedTuple):
         problems: All errors; see `warnings` for the rest.
         sound: The content without the categories, images and annotations that have errors. Images
             whose file is missing or wrong stay.
+        pictures: What the files say, by image id, of all that can be read.
     """
 
     problems: list[Problem]
     sound: dict[str, Any]
+    pictures: dict[int, PictureHeader]
 
 
 def examine(content: Mapping[str, Any], image_folder: Path | None) -> Examination:
@@ -114,8 +115,10 @@ def examine(content: Mapping[str, Any], image_folder: Path | None) -> Examinatio
     categories = examiner.check_categories()
     images = examiner.check_images()
     annotations = examiner.check_annotations(images, categories)
+    pictures: dict[int, PictureHeader] = {}
     if image_folder is not None:
-        examiner.problems += _check_files(images.values(), image_folder)
+        problems, pictures = _check_files(images.values(), image_folder)
+        examiner.problems += problems
     sound = {
         "images": [image.entry for image in images.values() if image.sound],
         "categories": [entry for entry in categories.values() if entry],
@@ -125,7 +128,7 @@ def examine(content: Mapping[str, Any], image_folder: Path | None) -> Examinatio
             if images[entry["image_id"]].sound and categories[entry["category_id"]]
         ],
     }
-    return Examination(examiner.problems, sound)
+    return Examination(examiner.problems, sound, pictures)
 
 
 class _ImageEntry(NamedTuple):
@@ -259,16 +262,31 @@ def _annotation_faults(
         yield "boxes", fault
 
 
-def _check_files(images: Iterable[_ImageEntry], folder: Path) -> list[Problem]:
+def _check_files(
+    images: Collection[_ImageEntry], folder: Path
+) -> tuple[list[Problem], dict[int, PictureHeader]]:
     if not folder.is_dir():
         text = f"expected a folder of images, got {'a file' if folder.exists() else 'no such one'}"
-        return [Problem("image files", str(folder), text)]
+        return [Problem("image files", str(folder), text)], {}
+    names = {image.id: image.file_name for image in images if image.file_name}
+    pictures, faults = look_at_all(names, folder)
+    problems = []
+    for image in images:
+        text = faults.get(image.id)
+        if image.id in pictures and image.width:
+            path, size = folder / image.file_name, (image.width, image.height)
+            text = _size_fault(pictures[image.id], size, path)
+        if text:
+            where = f"image {image.id} ({image.file_name})"
+            problems.append(Problem("image files", where, text))
+    return problems, pictures
 
-    def check(image: _ImageEntry) -> Problem | None:
-        text = image.file_name and file_fault(folder / image.file_name, image.width, image.height)
-        where = f"image {image.id} ({image.file_name})"
-        return Problem("image files", where, text) if text else None
 
-    # Only a little of each file is read: most of the time goes into waiting for the disk.
-    with ThreadPoolExecutor(8) as pool:
-        return [problem for problem in pool.map(check, images) if problem]
+def _size_fault(picture: PictureHeader, labelled: Size, path: Path) -> str | None:
+    if labelled in (picture.size, picture.stored):
+        return None
+    expected, got, stored = (
+        f"{width}x{height}" for width, height in (labelled, picture.size, picture.stored)
+    )
+    turned = f", turned as its EXIF orientation {picture.orientation} says: {stored} as stored"
+    return f"expected {expected} pixels, got {got} in {path}" + turned * (got != stored)

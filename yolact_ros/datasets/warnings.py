@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from .coco import CocoDataset, CocoImage, CocoObject
-from .image_checks import is_cut_off
+from .pictures import PictureHeader
 from .problems import Problem
 from .segmentation import Extent, extent_of
 
 TINY_AREA = 16
 """Objects with fewer pixels are called tiny."""
+
+LARGE_SIDE = 4 * 700
+"""Pictures with a longer side, four times that of the largest preset's input, are called large."""
 
 _BORDER = 1.0  # pixels: annotation tools round to either side of it
 _LEAST_BOX_IOU = 0.5
@@ -26,19 +30,26 @@ Finding = tuple[str, str, str]
 """Kind, place and text of a warning."""
 
 
-def find_warnings(dataset: CocoDataset) -> list[Problem]:
+def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -> list[Problem]:
     """Look for what is suspicious; image files of equal size are read in full.
 
     Args:
         dataset: Some of its image files may be missing.
+        pictures: What the others say, by image id; see `problems.examine`.
 
     Returns:
         Problems that are not fatal.
     """
+    findings = (
+        _of_classes(dataset),
+        _of_images(dataset),
+        _of_annotations(dataset),
+        _of_pictures(dataset, pictures),
+        _of_orientations(dataset, pictures),
+        _of_files(dataset),
+    )
     return [
-        Problem(kind, where, text, fatal=False)
-        for part in (_of_classes, _of_images, _of_annotations, _of_files)
-        for kind, where, text in part(dataset)
+        Problem(kind, where, text, fatal=False) for part in findings for kind, where, text in part
     ]
 
 
@@ -105,19 +116,64 @@ def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]
         yield "tiny objects", f"expected {TINY_AREA} pixels or more, got {thing.area:g}"
 
 
+def _of_pictures(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -> Iterator[Finding]:
+    for image in dataset.images:
+        picture = pictures.get(image.id)  # None: an error, which `examine` reports
+        if picture is not None and picture.cut_off:
+            # OpenCV fills the missing part with grey and reports nothing.
+            text = "expected the end of a JPEG file, got none"
+            yield "pictures that may be cut off", _place(image), text
+        if max(image.width, image.height) > LARGE_SIDE:
+            yield (
+                "large pictures",
+                _place(image),
+                f"expected sides of at most {LARGE_SIDE} pixels, got {image.width}x{image.height}: "
+                "small things vanish when it is shrunk to the network's input; cut it into tiles",
+            )
+
+
+def _of_orientations(
+    dataset: CocoDataset, pictures: Mapping[int, PictureHeader]
+) -> Iterator[Finding]:
+    as_stored, either_way = 0, 0
+    for image in dataset.images:
+        picture = pictures.get(image.id)
+        if picture is None or picture.orientation == 1:
+            continue
+        orientation = f"orientation {picture.orientation}"
+        if picture.orientation_for((image.width, image.height)) == 1:
+            as_stored += 1
+            yield (
+                "pictures not turned as their EXIF says",
+                _place(image),
+                f"the labels' size fits the stored pixels alone, so {orientation} is not applied; "
+                "viewers and `yolact-ros predict` turn the picture",
+            )
+        else:
+            unsure = picture.size == picture.stored
+            either_way += unsure
+            yield (
+                "pictures turned as their EXIF says",
+                _place(image),
+                f"{orientation} is applied: expected labels drawn on the upright picture"
+                + ", which its size does not tell" * unsure,
+            )
+    if as_stored and either_way:
+        yield (
+            "pictures turned as their EXIF says",
+            "",
+            f"labels of {as_stored} images were drawn on the stored pixels; if those of the "
+            f"{either_way} whose size does not tell were, too, remove their orientation: "
+            "exiftool -Orientation= FILES",
+        )
+
+
 def _of_files(dataset: CocoDataset) -> Iterator[Finding]:
     by_size = defaultdict(list)  # only files of equal size can have the same content
     for image in dataset.images:
         path = dataset.image_folder / image.file_name
-        try:
-            # OpenCV fills the missing part with grey and reports nothing.
-            cut_off = path.suffix.lower() in (".jpg", ".jpeg") and is_cut_off(path, "JPEG")
+        with suppress(OSError):  # an error, which `examine` reports
             by_size[path.stat().st_size].append((image, path))
-        except OSError:
-            continue  # an error, which `examine` reports
-        if cut_off:
-            text = "expected the end of a JPEG file, got none"
-            yield "pictures that may be cut off", _place(image), text
     for alike in by_size.values():
         first: dict[str, CocoImage] = {}
         for image, path in alike if len(alike) > 1 else ():

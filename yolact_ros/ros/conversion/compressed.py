@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage
 
+from yolact_ros.datasets.exif import without_orientation
 from yolact_ros.ros.conversion.bounds import ImageError, check_size
 from yolact_ros.ros.conversion.encodings import (
     BAYER,
@@ -20,12 +21,7 @@ from yolact_ros.ros.conversion.encodings import (
     depth_error,
 )
 from yolact_ros.ros.conversion.images import ImageArray, samples_to_array
-from yolact_ros.ros.conversion.pictures import (
-    PictureError,
-    PictureHeader,
-    read_header,
-    upright_tiff,
-)
+from yolact_ros.ros.conversion.pictures import PictureError, PictureHeader, read_header
 from yolact_ros.ros.conversion.samples import SampleBits
 
 # The pixels as they are stored: camera_info and depth belong to those, whatever EXIF says.
@@ -121,7 +117,7 @@ def _decoded(data: bytes, header: PictureHeader, gray: bool) -> npt.NDArray[Any]
     """Return (H, W, C) uint8, uint16 or float32."""
     file = data[: header.end]
     if header.codec == "TIFF":
-        file = upright_tiff(file)
+        file = without_orientation(file)
     if header.one_scan:
         # Without its last marker, a decoder that wants more data than there is gives up, and does
         # not go on with grey.

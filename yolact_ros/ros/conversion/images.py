@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from yolact_ros.datasets.samples import float_to_uint8
 from yolact_ros.ros.conversion.bounds import ImageError, check_size
 from yolact_ros.ros.conversion.encodings import (
     BAYER,
@@ -27,7 +28,7 @@ from yolact_ros.ros.conversion.encodings import (
     Encoding,
     encoding_named,
 )
-from yolact_ros.ros.conversion.samples import SampleBits, float_to_uint8
+from yolact_ros.ros.conversion.samples import SampleBits
 
 
 class ImageArray(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,7 +26,7 @@ _JPEG_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _SOI, _EOI, _SOS, _DNL = 0xD8, 0xD9, 0xDA, 0xDC
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xCA)
 _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)  # lossless and hierarchical
-_TIFF_TAGS = {256: "width", 257: "height", 274: "turned", 322: "tile"}
+_TIFF_TAGS = {256: "width", 257: "height", 322: "tile"}
 
 
 class PictureError(ValueError):
@@ -172,7 +171,7 @@ def _three_bytes(data: bytes, at: int) -> int:
 
 
 def _tiff(data: bytes) -> PictureHeader:
-    fields = {name: value for name, value, _ in _tiff_fields(data)}
+    fields = _tiff_fields(data)
     if not {"width", "height"} <= fields.keys():
         raise PictureError("no header")
     if "tile" in fields:
@@ -181,8 +180,9 @@ def _tiff(data: bytes) -> PictureHeader:
     return PictureHeader("TIFF", fields["height"], fields["width"], frames=frames, end=len(data))
 
 
-def _tiff_fields(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Name, value and place of the value for the fields of interest of the first page."""
+def _tiff_fields(data: bytes) -> dict[str, int]:
+    """The fields of interest of the first page, and where the "next" one is, by name."""
+    fields = {}
     order = "<" if data[0] == ord("I") else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
@@ -190,18 +190,9 @@ def _tiff_fields(data: bytes) -> Iterator[tuple[str, int, int]]:
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in _TIFF_TAGS:
             (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)
-            yield _TIFF_TAGS[tag], value, entry + 8
-    (following,) = struct.unpack_from(order + "I", data, at + 2 + 12 * count)
-    yield "next", following, at + 2 + 12 * count
-
-
-def upright_tiff(data: bytes) -> bytes:
-    """Return a TIFF without its orientation, which decoders apply whether asked to or not."""
-    for name, _, at in _tiff_fields(data):
-        if name == "turned":
-            one = struct.pack("<H" if data[0] == ord("I") else ">H", 1)
-            return data[:at] + one + data[at + 2 :]
-    return data
+            fields[_TIFF_TAGS[tag]] = value
+    (fields["next"],) = struct.unpack_from(order + "I", data, at + 2 + 12 * count)
+    return fields
 
 
 def _bmp(data: bytes) -> PictureHeader:

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples of 16 bits, and floats, to 8 bits."""
+"""A camera's samples of 16 bits to 8 bits."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_WIDTHS = (8, 10, 12, 14, 16)
+from yolact_ros.datasets.samples import fewest_bits
+
 _HARDLY = 16 - 3
 """Bits within which samples use an eighth of their range or less."""
-_ROWS_AT_ONCE = 64  # bounds the memory of converting floats
 
 
 class SampleBits:
@@ -47,7 +45,7 @@ class SampleBits:
         if self._needed == 16 and self.setting in (0, 16):
             return 16  # all of the range has been used
         largest = int(samples.max())
-        fitting = next(width for width in _WIDTHS if largest < 1 << width)
+        fitting = fewest_bits(largest)
         self._needed = max(self._needed, fitting)
         bits = self.setting or self._needed
         if largest >= 1 << bits:
@@ -66,21 +64,3 @@ class SampleBits:
                 "one is larger; set image_depth_bits to how many the camera has"
             )
         return bits
-
-
-def float_to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Read floats as 0 (black) to 1 (white), or to 255 if more than half of them are above 1.
-
-    What lies outside is saturated, and what is not a number is black.
-
-    Args:
-        values: (H, W, C) of a floating type, in either byte order.
-    """
-    white = 255.0 if 2 * np.count_nonzero(values > 1) > values.size else 1.0
-    result = np.empty(values.shape, np.uint8)
-    for begin in range(0, len(values), _ROWS_AT_ONCE):
-        rows = slice(begin, begin + _ROWS_AT_ONCE)
-        with np.errstate(all="ignore"):
-            scaled = np.nan_to_num(values[rows], nan=0.0) * (255.0 / white)
-        np.rint(scaled.clip(0, 255), out=result[rows], casting="unsafe")
-    return result
