@@ -18,6 +18,7 @@ PACKAGES = (
     "lightning",
     "onnxruntime",
     "triton",
+    "faster-coco-eval",
     "pycocotools",
     "numpy",
     "opencv-python-headless",

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO's average precision and recall, computed by pycocotools."""
+"""COCO's average precision and recall, computed by faster-coco-eval; pycocotools checks it."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from faster_coco_eval import COCO, COCOeval_faster
 
 from yolact_ros.errors import InputError, expect_one_of
 
@@ -122,15 +119,11 @@ def coco_evaluation(
     known = {image["id"] for image in ground_truth["images"]}
     if unknown := {result["image_id"] for result in results} - known:
         raise InputError(f"results: expected ids of known images, got {sorted(unknown)[:5]}")
-    # pycocotools reports on the standard output.
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = _load_truth(ground_truth)
-        evaluation = COCOeval(truth, _load_results(truth, results, iou_kind), iou_kind)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    names = {category["id"]: category["name"] for category in ground_truth["categories"]}
-    class_names = tuple(names[category] for category in evaluation.params.catIds)
+    categories = sorted(ground_truth["categories"], key=lambda category: category["id"])
+    class_names = tuple(category["name"] for category in categories)
+    truth, found = _numbered(ground_truth, results, iou_kind)
+    evaluation = COCOeval_faster(truth, truth.loadRes(found), iou_kind)
+    evaluation.run()
     # (IoU, recall, class, area range, max instances)
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     recall = evaluation.eval["recall"][:, :, 0, -1]  # (IoU, class)
@@ -149,37 +142,49 @@ def coco_evaluation(
     return metrics, curves
 
 
-def _load_truth(ground_truth: Mapping[str, Any]) -> COCO:
-    # Copies, as pycocotools writes into them; and numbered anew, as it takes an object of id 0 for
-    # never found.
-    annotations = [
-        {**annotation, "id": number}
-        for number, annotation in enumerate(ground_truth["annotations"], start=1)
-    ]
+def _numbered(
+    ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], iou_kind: str
+) -> tuple[COCO, list[dict[str, Any]]]:
+    """Return truth and results as the library takes them, which writes into both.
+
+    Everything is numbered anew, in the same order: an object of id 0 would count as never found,
+    and an id is an integer of 64 bits there.
+    """
+    images = {id_: number for number, id_ in enumerate(_ids(ground_truth["images"]))}
+    categories = {id_: number for number, id_ in enumerate(_ids(ground_truth["categories"]), 1)}
+
+    def renumbered(entry: Mapping[str, Any]) -> dict[str, Any]:
+        place = {"image_id": images[entry["image_id"]]}
+        return {**entry, **place, "category_id": categories[entry["category_id"]]}
+
     truth = COCO()
     truth.dataset = {
-        "info": {},
-        "images": list(ground_truth["images"]),
-        "categories": list(ground_truth["categories"]),
-        "annotations": annotations,
+        "images": [{**image, "id": images[image["id"]]} for image in ground_truth["images"]],
+        "categories": [
+            {**category, "id": categories[category["id"]]}
+            for category in ground_truth["categories"]
+        ],
+        "annotations": [
+            {**renumbered(annotation), "id": number}
+            for number, annotation in enumerate(ground_truth["annotations"], start=1)
+        ],
     }
     truth.createIndex()
-    return truth
-
-
-def _load_results(truth: COCO, results: Sequence[Mapping[str, Any]], iou_kind: str) -> COCO:
-    # pycocotools takes an instance's area, and so its size class, from the box where there is one:
+    # The library takes an instance's area, and so its size class, from the box where there is one:
     # each kind gets its own geometry only.
     other = "segmentation" if iou_kind == "bbox" else "bbox"
-    own = [{key: value for key, value in result.items() if key != other} for result in results]
+    found = [
+        renumbered({key: value for key, value in result.items() if key != other})
+        for result in results
+        if result["category_id"] in categories
+    ]
     if iou_kind == "bbox":
-        own = [{**result, "score": result.get("box_score", result["score"])} for result in own]
-    if own:
-        return truth.loadRes(own)
-    empty = COCO()  # loadRes refuses an empty list
-    empty.dataset = {**truth.dataset, "annotations": []}
-    empty.createIndex()
-    return empty
+        found = [{**one, "score": one.get("box_score", one["score"])} for one in found]
+    return truth, found
+
+
+def _ids(entries: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted(entry["id"] for entry in entries)
 
 
 def _per_class(class_names: Sequence[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
