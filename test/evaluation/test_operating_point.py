@@ -80,7 +80,7 @@ def test_the_sums_of_a_data_set():
     assert point.mean_iou == pytest.approx(0.8)
     assert point.recall == point.precision == pytest.approx(1 / 3)
     nothing = OperatingPoint.of(match_dataset(dataset(), [], score=0.3), 0.3)
-    assert (nothing.recall, nothing.precision, nothing.mean_iou) == (1, 1, 0)
+    assert (nothing.recall, nothing.precision, nothing.mean_iou) == (None, None, 0)
 
 
 def test_the_better_score_chooses_first_and_chooses_the_better_overlap():

@@ -162,10 +162,9 @@ class Part(NamedTuple):
 
 def run_split(arguments: argparse.Namespace) -> int:
     """Run `dataset split`."""
-    import json
-
     from yolact_ros.datasets.problems import DatasetError, examine, read_content
     from yolact_ros.datasets.split import split_content
+    from yolact_ros.datasets.writing import write_content
 
     from .dataset_text import split_lines
 
@@ -184,7 +183,7 @@ def run_split(arguments: argparse.Namespace) -> int:
     parts = split_content(content, shares, seed=arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
-        path.write_text(json.dumps(parts[name]))
+        write_content(path, parts[name], "dataset split")
     for line in split_lines(parts):
         print(line)
     print(f"written: {', '.join(map(str, files.values()))}")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
 
 _REQUIRED = ("--annotations", "--images", "--out")
+_OPERATING_SCORE = 0.3
 
 
 def register(commands: Any) -> None:
@@ -66,8 +67,8 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--operating-score",
         type=fraction,
-        default=0.3,
-        help="Score threshold of confusion matrix and pictures, at least --score-threshold.",
+        help="Score threshold of confusion matrix and pictures, at least --score-threshold; unless "
+        "given, 0.3, or --score-threshold where that is more.",
     )
     parser.add_argument(
         "--pictures", type=natural, default=12, help="Images shown in the report, the worst first."
@@ -83,10 +84,13 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     missing = [name for name in _REQUIRED if getattr(arguments, name.removeprefix("--")) is None]
     if missing:
         parser.error(f"the following arguments are required: {', '.join(missing)}")
-    if arguments.operating_score < arguments.score_threshold:
+    operating_score = arguments.operating_score
+    if operating_score is None:
+        operating_score = max(_OPERATING_SCORE, arguments.score_threshold)
+    if operating_score < arguments.score_threshold:
         raise InputError(
             f"--operating-score: expected --score-threshold ({arguments.score_threshold:g}) or "
-            f"more, got {arguments.operating_score:g}"
+            f"more, got {operating_score:g}"
         )
     with training_packages():
         from yolact_ros.evaluation.report import write_report
@@ -95,6 +99,8 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from yolact_ros.evaluation.summary import describe_run
 
     dataset = read_dataset(arguments.annotations, arguments.images)
+    if dataset.remark:
+        print(f"yolact-ros: {dataset.remark}", file=sys.stderr)
     if arguments.limit:
         dataset = dataclasses.replace(dataset, images=dataset.images[: arguments.limit])
     segmenter = build_segmenter(arguments)
@@ -103,7 +109,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     evaluation = evaluate(
         segmenter,
         dataset,
-        operating_score=arguments.operating_score,
+        operating_score=operating_score,
         batch_size=arguments.batch_size,
         multiply_mask_scores=segmenter.options.rescoring == "published",
         progress=not arguments.quiet,
@@ -167,12 +173,18 @@ def describe(evaluation: Evaluation) -> str:
     total = sorted(evaluation.segmented.milliseconds["total"])
     lines += [
         "mask AP per class: " + ", ".join(f"{name} {_figure(ap).strip()}" for name, ap in classes),
-        f"at score {point.score:g}: recall {point.recall:.3f}, precision {point.precision:.3f}, "
-        f"mean mask IoU {point.mean_iou:.3f}",
+        f"at score {point.score:g}: recall {_figure(point.recall).strip()}, precision "
+        f"{_figure(point.precision).strip()}, mean mask IoU {point.mean_iou:.3f}",
         f"median time per image: {total[len(total) // 2]:.1f} ms",
     ]
+    if lack := evaluation.dataset.lack_of_objects:
+        lines.append(
+            f"nothing to find: {lack}; {point.false_positives} instances with score "
+            f"{point.score:g} or more are false positives"
+        )
     return "\n".join(lines)
 
 
-def _figure(value: float) -> str:
-    return f"{'-':>7}" if value < 0 else f"{value:7.3f}"
+def _figure(value: float | None) -> str:
+    """Print a figure; "-" where there is nothing to measure, which COCO's figures write as -1."""
+    return f"{'-':>7}" if value is None or value < 0 else f"{value:7.3f}"

@@ -5,6 +5,7 @@ Read `coco` first: the containers and `read_dataset`. It relies on `problems` (e
 of the file; details in `annotation_checks`), on `segmentation` (polygons, run lengths and masks)
 and on `pictures`, the one reader of picture files (`exif`: their orientation, `samples`: more than
 8 bits). On top of a `CocoDataset`: `warnings` finds what is suspicious, `statistics` counts,
-`split` divides, `choose` picks images to look at, `truth` converts annotations to `Instances`.
+`split` divides, `choose` picks images to look at, `truth` converts annotations to `Instances`,
+`writing` writes files.
 Nothing here needs torch.
 """

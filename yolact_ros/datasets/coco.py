@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class CocoDataset:
         class_names: Name of each class id.
         category_ids: Category id of each class id in the file, ascending.
         images: In the order of the file.
+        turned: Number of images whose pixels are turned as the EXIF data of their file says, as far
+            as the files were looked at.
     """
 
     annotation_file: Path
@@ -75,6 +77,7 @@ class CocoDataset:
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
     images: tuple[CocoImage, ...]
+    turned: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -108,6 +111,29 @@ class CocoDataset:
             for category_id, name in zip(self.category_ids, self.class_names, strict=True)
         ]
         return {"images": images, "annotations": annotations, "categories": categories}
+
+    @property
+    def lack_of_objects(self) -> str:
+        """Why there is nothing to learn from or to find; empty where there is."""
+        if any(not thing.crowd for image in self.images for thing in image.objects):
+            return ""
+        crowds = sum(len(image.objects) for image in self.images)
+        if not crowds:
+            return "expected objects, got images without annotations"
+        return (
+            f"expected objects, got {crowds} crowd regions alone (iscrowd 1), as CVAT writes "
+            "masks: set iscrowd to 0 where each is a single object"
+        )
+
+    @property
+    def remark(self) -> str:
+        """What is done to the pictures that one might not expect; empty for nothing."""
+        if not self.turned:
+            return ""
+        return (
+            f"{self.annotation_file}: {self.turned} of {len(self)} pictures are turned as their "
+            "EXIF orientation says; `yolact-ros dataset check` names them"
+        )
 
     def read_image(self, image: CocoImage) -> npt.NDArray[np.uint8]:
         """Read the pixels that an image's annotations are of; see `pictures.read_picture`.
@@ -154,10 +180,15 @@ def read_dataset(annotations: Path, images: Path) -> CocoDataset:
         (120, 160, 3)
     """
     content = read_content(annotations)
-    problems = examine(content, images).problems
+    problems, _, pictures = examine(content, images)
     if problems:
         raise DatasetError(annotations, problems)
-    return dataset_from_content(content, annotations, images)
+    dataset = dataset_from_content(content, annotations, images)
+    turned = (
+        pictures[image.id].orientation_for((image.width, image.height)) != 1
+        for image in dataset.images
+    )
+    return replace(dataset, turned=sum(turned))
 
 
 def dataset_from_content(

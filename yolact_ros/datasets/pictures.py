@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one reader of picture files: what `dataset check` accepts, all other commands can read.
 
-docs/pictures.md says which files are read, and how.
+docs/images.md says which files are read, and how.
 """
 
 from __future__ import annotations

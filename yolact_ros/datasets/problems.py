@@ -162,7 +162,8 @@ class _Examiner:
     def _entries(self, plural: str) -> Iterator[dict[str, Any]]:
         """Yield the entries of a list that are objects with an id of their own."""
         singular = _LISTS[plural]
-        if not self._content[plural]:
+        # without annotations, all that is found is wrong: that can be measured
+        if not self._content[plural] and plural != "annotations":
             self._add(plural, plural, "expected at least one, got none")
         seen: set[int] = set()
         for index, entry in enumerate(self._content[plural]):

@@ -38,7 +38,7 @@ def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -
         pictures: What the others say, by image id; see `problems.examine`.
 
     Returns:
-        Problems that are not fatal.
+        Problems that are not fatal, but for one: where there are crowds alone.
     """
     findings = (
         _of_classes(dataset),
@@ -48,9 +48,13 @@ def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -
         _of_orientations(dataset, pictures),
         _of_files(dataset),
     )
-    return [
+    problems = [
         Problem(kind, where, text, fatal=False) for part in findings for kind, where, text in part
     ]
+    if lack := dataset.lack_of_objects:
+        crowds = any(image.objects for image in dataset.images)
+        problems.insert(0, Problem("no objects", "", f"{lack}; train refuses it", fatal=crowds))
+    return problems
 
 
 def _of_classes(dataset: CocoDataset) -> Iterator[Finding]:

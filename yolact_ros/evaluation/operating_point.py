@@ -130,16 +130,16 @@ class OperatingPoint:
         )
 
     @property
-    def recall(self) -> float:
-        """Share of the objects that are right, 0 to 1; 1 without objects."""
+    def recall(self) -> float | None:
+        """Share of the objects that are right, 0 to 1; None without objects."""
         objects = self.right + self.confused + self.false_negatives
-        return self.right / objects if objects else 1.0
+        return self.right / objects if objects else None
 
     @property
-    def precision(self) -> float:
-        """Share of the instances that are right, 0 to 1; 1 without instances."""
+    def precision(self) -> float | None:
+        """Share of the instances that are right, 0 to 1; None without instances."""
         instances = self.right + self.confused + self.false_positives
-        return self.right / instances if instances else 1.0
+        return self.right / instances if instances else None
 
 
 def match_dataset(

@@ -76,8 +76,8 @@ def _head(summary: Mapping[str, Any]) -> Html:
         (_metric(summary["mask"]["ap"]), "mask AP"),
         (_metric(summary["mask"]["ap50"]), "mask AP50"),
         (_metric(summary["box"]["ap"]), "box AP"),
-        (f"{point['recall']:.1%}", f"of objects found {at_score}"),
-        (f"{point['precision']:.1%}", f"of instances correct {at_score}"),
+        (_share(point["recall"]), f"of objects found {at_score}"),
+        (_share(point["precision"]), f"of instances correct {at_score}"),
         (f"{speed['images_per_second']:.1f}", "images per second"),
     ]
     crowds = f" and {counts['crowds']} crowd regions" if counts["crowds"] else ""
@@ -89,6 +89,11 @@ def _head(summary: Mapping[str, Any]) -> Html:
 
 
 def _notices(counts: Mapping[str, Any]) -> Iterable[Html]:
+    if not counts["objects"]:
+        what = "crowd regions alone" if counts["crowds"] else "images without annotations"
+        yield paragraph(
+            f"Nothing to find: {what}. What is found outside of them is wrong.", "notice"
+        )
     if counts["unknown_classes"]:
         names = ", ".join(counts["unknown_classes"])
         yield paragraph(f"The network does not know {names}: counted as never found.", "notice")
@@ -225,6 +230,10 @@ def _listing(values: Mapping[str, Any]) -> str:
         for key, value in values.items()
     }
     return " · ".join(f"{key} {value}" for key, value in shown.items() if value != "")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
 
 
 def _metric(value: float) -> str:

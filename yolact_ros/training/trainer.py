@@ -110,6 +110,11 @@ def train(options: TrainingOptions, command: str) -> Trained:
 def _read_data(options: TrainingOptions) -> _Data:
     training = read_dataset(options.train, options.train_images)
     validation = read_dataset(options.val, options.val_images)
+    for name, dataset in (("train", training), ("val", validation)):
+        if lack := dataset.lack_of_objects:
+            raise InputError(f"{name}: {dataset.annotation_file}: {lack}")
+        if dataset.remark:
+            _say(dataset.remark)
     if unknown := [name for name in validation.class_names if name not in training.class_names]:
         raise InputError(
             f"{validation.annotation_file}: expected classes among those of "
