@@ -192,6 +192,7 @@ def test_split_writes_parts_that_can_be_read(
         names += [image.file_name for image in dataset.images]
     assert sorted(names) == sorted(path.name for path in (made / "images").iterdir())
     first = (tmp_path / "parts" / "train.json").read_bytes()
+    assert json.loads(first)["info"] == content_of(made)["info"]
     assert main([*command, "--parts", "train=2", "val=1", "--seed", "4"]) == 1
     assert "train.json: expected no such file yet, got one" in capsys.readouterr().err
     assert (tmp_path / "parts" / "train.json").read_bytes() == first

@@ -155,6 +155,13 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
     more = ["--val", str(other / "annotations.json"), "--val-images", str(other / "images")]
     assert main(arguments(scenes, tmp_path / "run", *more)) == 1
     assert "(dumbbell, mushroom, ball), got besides wheel" in capfd.readouterr().err
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = 1
+    (other / "annotations.json").write_text(json.dumps(content))
+    assert main(arguments(scenes, tmp_path / "run", *more)) == 1
+    crowds = f"expected objects, got {len(content['annotations'])} crowd regions alone"
+    said = f"yolact-ros: val: {other / 'annotations.json'}: {crowds}"
+    assert capfd.readouterr().err.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,7 @@ BROKEN = {
     "images are no list": (("images",), {}, "images: expected a list, got {}"),
     "no list of annotations": (
         ("annotations",), MISSING, "annotations: expected a list, got nothing"),
-    "no annotation at all": (
-        ("annotations",), [], "annotations: expected at least one, got none"),
+    "no image at all": (("images",), [], "images: expected at least one, got none"),
     "no categories": (("categories",), [], "categories: expected at least one, got none"),
     "annotation is no object": (FIRST, 3, "annotations[0]: expected an object, got 3"),
     "annotation without id": (

@@ -138,6 +138,32 @@ def test_precision_over_recall(kind):
         curves.at(0.51)
 
 
+@KINDS
+def test_without_truth_there_are_no_figures(kind):
+    ground_truth = truth((0, 1, 10, 10))
+    ground_truth["annotations"][0]["iscrowd"] = 1
+    for nothing in (ground_truth, truth()):
+        metrics, curves = coco_evaluation(nothing, [result(0, 2, 200, 100, 0.9)], kind)
+        assert metrics.ap == metrics.ar_100 == metrics.ap_large == -1
+        assert metrics.ap_per_class == {"left": -1, "right": -1}
+        assert (curves.precision == -1).all()
+
+
+@KINDS
+def test_ids_may_be_any_integers(kind):
+    ground_truth = truth((0, 1, 10, 10), (1, 2, 90, 90), images=2)
+    results = [result(0, 1, 10, 10, 0.9), result(1, 2, 90, 90, 0.8), result(0, 3, 0, 0, 0.7)]
+    for entries in (ground_truth["images"], ground_truth["categories"]):
+        for entry in entries:
+            entry["id"] = entry["id"] * 2**70 - 5
+    for entry in (*ground_truth["annotations"], *results):
+        for key in ("image_id", "category_id"):
+            entry[key] = entry[key] * 2**70 - 5
+    assert coco_metrics(ground_truth, results, kind).ap_per_class == pytest.approx(
+        {"left": 1, "right": 1}
+    )
+
+
 def test_boxes_are_ranked_by_their_own_score():
     results = [
         result(0, 1, 10, 10, 0.5) | {"box_score": 0.9},

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
+from yolact_ros.cli.eval import describe
 from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.evaluation import report
 from yolact_ros.evaluation.coco import METRICS, coco_metrics
@@ -189,6 +190,28 @@ def test_nothing_is_there(dataset, tmp_path):
     assert "all objects were found exactly" in page.read_text("utf-8")
     written = json.loads((tmp_path / "empty" / "metrics.json").read_text())
     assert {written["mask"][name] for name in METRICS} == {-1}
+
+
+def test_what_is_found_where_nothing_is_is_wrong(dataset, tmp_path, monkeypatch):
+    for name in ("confusion_plot", "precision_recall_plot"):  # take most of the time
+        monkeypatch.setattr(report, name, lambda *_: b"")
+    _, second, third = dataset.images
+    crowds = replace(second, objects=tuple(thing for thing in second.objects if thing.crowd))
+    for image, results, lack in (
+        (third, RESULTS[4:], "images without annotations"),
+        (crowds, RESULTS[2:4], "1 crowd region alone (iscrowd 1)"),
+    ):
+        segmented = SegmentedDataset(results, {"total": [7.0]}, (), {})
+        evaluation = evaluate_results(replace(dataset, images=(image,)), segmented)
+        said = describe(evaluation)
+        assert f"nothing to find: expected objects, got {lack}" in said
+        assert said.endswith("false positives at score 0.3: 1")
+        assert "recall -, precision 0.000" in said and "-1.000" not in said
+        page = Page(write_report(evaluation, RUN, tmp_path / "out").read_text("utf-8"))
+        assert page.tags.count("figure") == 1
+        assert "Nothing to find: " in " ".join(page.texts)
+        point = json.loads((tmp_path / "out" / "metrics.json").read_text())["operating_point"]
+        assert (point["recall"], point["precision"], point["false_positives"]) == (None, 0, 1)
 
 
 def test_words_for_what_is_wrong(dataset):

@@ -178,10 +178,8 @@ def describe(evaluation: Evaluation) -> str:
         f"median time per image: {total[len(total) // 2]:.1f} ms",
     ]
     if lack := evaluation.dataset.lack_of_objects:
-        lines.append(
-            f"nothing to find: {lack}; {point.false_positives} instances with score "
-            f"{point.score:g} or more are false positives"
-        )
+        wrong = f"false positives at score {point.score:g}: {point.false_positives}"
+        lines.append(f"nothing to find: {lack}; {wrong}")
     return "\n".join(lines)
 
 

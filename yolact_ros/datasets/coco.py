@@ -121,8 +121,8 @@ class CocoDataset:
         if not crowds:
             return "expected objects, got images without annotations"
         return (
-            f"expected objects, got {crowds} crowd regions alone (iscrowd 1), as CVAT writes "
-            "masks: set iscrowd to 0 where each is a single object"
+            f"expected objects, got {crowds} crowd region{'s' * (crowds > 1)} alone (iscrowd 1), "
+            "as CVAT writes masks: set iscrowd to 0 where each is a single object"
         )
 
     @property

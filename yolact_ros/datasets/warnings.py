@@ -166,9 +166,9 @@ def _of_orientations(
         yield (
             "pictures turned as their EXIF says",
             "",
-            f"labels of {as_stored} images were drawn on the stored pixels; if those of the "
-            f"{either_way} whose size does not tell were, too, remove their orientation: "
-            "exiftool -Orientation= FILES",
+            f"the labels of {as_stored} image{'s' * (as_stored > 1)} were drawn on the stored "
+            f"pixels; if those of the {either_way} whose size does not tell were, too, remove "
+            "their orientation: exiftool -Orientation= FILES",
         )
 
 
