@@ -422,6 +422,21 @@ class Objects:
             points=np.zeros(0, np.int64),
         )
 
+    def centres_by_instance(self, count: int) -> npt.NDArray[np.float64]:
+        """Return the (N, 3) centres of the `count` instances; NaN where there is no object.
+
+        Raises:
+            ValueError: There is an object of a later instance.
+        """
+        if len(self) and self.instances[-1] > count:
+            raise ValueError(
+                f"objects: expected those of {count} instances, got one of instance "
+                f"{self.instances[-1]}"
+            )
+        centres = np.full((count, 3), np.nan)
+        centres[self.instances - 1] = self.centres
+        return centres
+
     def __len__(self) -> int:
         return len(self.instances)
 

@@ -112,12 +112,16 @@ def test_other_outputs_agree(start, peer, weights, segmenter):
     ):
         assert detection.results[0].hypothesis.class_id == str(item.class_id)
         assert detection.results[0].hypothesis.score == item.score
-        assert detection.bbox == item.bbox and detection.id == ""
+        assert detection.bbox == item.bbox and detection.id == (
+            str(item.track_id) if item.track_id else ""
+        )
+    track_ids = np.array([item.track_id for item in got["instances"][0].instances])
+    assert sorted(track_ids[track_ids > 0]) == list(range(1, np.count_nonzero(track_ids) + 1)) != []
     classes = np.frombuffer(got["class_map"][0].data, np.uint8).reshape(480, 640)
     np.testing.assert_array_equal(classes, found.class_map())
     overlay = got["overlay"][0]
     assert overlay.encoding == "bgr8"
-    expected = draw_overlay(picture[..., ::-1], found, OverlayStyle(boxes=False))
+    expected = draw_overlay(picture[..., ::-1], found, OverlayStyle(boxes=False), track_ids)
     np.testing.assert_array_equal(np.frombuffer(overlay.data, np.uint8), expected.reshape(-1))
     assert got["overlay/compressed"][0].data.tobytes() == encode_jpeg(expected, 70)
 

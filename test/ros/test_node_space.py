@@ -2,6 +2,7 @@
 """Objects in space from a real node over DDS, and what /diagnostics says of bad depth."""
 
 import importlib.util
+import math
 import os
 from array import array
 
@@ -376,6 +377,11 @@ def test_a_target_frame_without_tf2_ros_is_refused(start, weights):
     assert "Traceback" not in node.output
 
 
+def _speed(item):
+    linear = item.velocity.twist.linear
+    return math.hypot(linear.x, linear.y, linear.z)
+
+
 def test_all_outputs_agree_with_the_core(start, peer, camera, scene, weights):
     node = start("yolact_node", space__up="[0.0,-0.8,-0.6]", **weights)
     kinds = {
@@ -419,22 +425,32 @@ def test_all_outputs_agree_with_the_core(start, peer, camera, scene, weights):
     ):
         result = results.instances[item.instance - 1]
         assert (item.class_id, item.class_name) == (result.class_id, result.class_name)
-        assert (item.score, item.track_id) == (result.score, 0)
+        assert (item.score, item.track_id) == (result.score, result.track_id)
         position, size = item.pose.pose.position, item.size
         np.testing.assert_allclose((position.x, position.y, position.z), expected.centres[i])
         np.testing.assert_allclose((size.x, size.y, size.z), expected.sizes[i])
         np.testing.assert_allclose(item.pose.covariance, expected.covariances[i].reshape(-1))
         assert item.depth_coverage == expected.coverages[i] and item.points == expected.points[i]
-        assert np.isnan(item.velocity.twist.linear.x) and np.isnan(item.velocity.covariance).all()
         [hypothesis] = detection.results
         assert hypothesis.hypothesis.class_id == str(item.class_id)
         assert hypothesis.pose.pose == item.pose.pose == detection.bbox.center
-        assert detection.bbox.size == item.size and detection.id == ""
+        assert detection.bbox.size == item.size
+        assert detection.id == (str(item.track_id) if item.track_id else "")
     assert measured.header.frame_id == detections.header.frame_id == FRAME
     boxes = [each for each in got["markers"][0].markers if each.type == Marker.CUBE]
     names = [each for each in got["markers"][0].markers if each.text]
     assert got["markers"][0].markers[0].action == Marker.DELETEALL
     assert len(boxes) == len(names) == len(expected)
+
+    # Nothing moves: every thing keeps its number, and after some images it is known to be at rest.
+    def resting():
+        items = [item for item in got["objects"][-1].objects if item.track_id]
+        speeds = np.array([_speed(item) for item in items])
+        return len(speeds) and np.isfinite(speeds).all() and speeds.max() < 0.02
+
+    peer.until(resting, what="velocities")
+    numbers = [{item.track_id for item in each.objects} - {0} for each in got["objects"]]
+    assert len(numbers) > 3 and all(each == numbers[0] != set() for each in numbers)
     values = np.frombuffer(confidences.data, np.uint8).reshape(scene.depth.shape)
     np.testing.assert_array_equal(values, found.confidence_map())
 

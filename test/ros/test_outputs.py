@@ -120,6 +120,8 @@ def space_result(result):
         image_header=result.header,
         instances=result.instances,
         objects=objects,
+        track_ids=None,
+        moving=None,
         depth=np.full((4, 5), 0.8, np.float32),
         camera=Camera(width=5, height=4, fx=5.0, fy=5.0, cx=2.0, cy=1.5),
         image=result.image,

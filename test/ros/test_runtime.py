@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a message to its results, with a segmenter, outputs and threads that the test controls."""
 
+import dataclasses
 import time
 from array import array
 from concurrent.futures import Future
@@ -93,12 +94,16 @@ class FakeMeasuring:
 
     def __init__(self):
         self.expected, self.offered, self.settings = [], [], None
+        self.distance = 1.0
 
     def expect(self, frame):
         self.expected.append(frame)
 
     def offer(self, frame, result, wanted):
         self.offered.append((frame, result, wanted))
+
+    def rough_centres(self, frame, instances):
+        return np.full((len(instances), 3), [0, 0, self.distance])
 
     def apply(self, settings):
         self.settings = settings
@@ -277,13 +282,75 @@ def test_every_stage_from_arrival_to_sending_is_timed():
     assert list(times) == [
         *("upload", "network", "batch", "hand-over"),
         *("transport", "executor", "arrival", "wait", "convert"),
-        *("message", "publish", "processing", "total", "age"),
+        *("track", "message", "publish", "processing", "total", "age"),
     ]
     assert times["transport"] == pytest.approx(4) and 5 <= times["executor"] < 1000
     assert (times["upload"], times["message"], times["publish"]) == (3.0, 1.0, 2.0)
     assert times["wait"] >= 50
     assert times["total"] == pytest.approx(times["wait"] + times["processing"], abs=1)
     assert times["age"] >= times["arrival"] + times["wait"]
+
+
+def _tracks(setup, camera=0, **changed):
+    """Send an image, and return the numbers in what was published for it."""
+    setup.send(camera=camera, **changed)
+    result, _ = setup.all_outputs[setup.cameras[camera].name].published[-1]
+    return None if result.track_ids is None else result.track_ids.tolist()
+
+
+def test_things_keep_their_numbers_and_each_camera_has_its_own():
+    setup = Setup(("front", "rear"))
+    stamps = [Time(sec=100, nanosec=number * 66_000_000) for number in range(4)]
+    assert [_tracks(setup, stamp=stamp) for stamp in stamps] == [[1]] * 4
+    assert _tracks(setup, 1, stamp=stamps[0]) == [1]
+    assert _tracks(setup, stamp=Time(sec=99)) == [2]
+    assert setup.counters.snapshot().times["track"][0] > 0
+    setup.measuring.distance = 2.0  # in the same place of the image, but farther away
+    assert _tracks(setup, stamp=Time(sec=99, nanosec=1)) == [3]
+
+
+def test_a_camera_without_stamps_is_tracked_by_arrival():
+    setup = Setup()
+    assert [_tracks(setup, stamp=Time()) for _ in range(3)] == [[1]] * 3
+    setup.runtime.apply({"track.buffer": 0.01})
+    time.sleep(0.02)
+    assert _tracks(setup, stamp=Time()) == [2]
+
+
+@pytest.mark.parametrize("topic", ["instance_map", "class_map", "confidence_map", "points"])
+def test_nothing_is_tracked_for_what_does_not_show_it(topic):
+    setup = Setup()
+    setup.outputs.topics = frozenset({topic})
+    assert _tracks(setup) is None and "track" not in setup.counters.snapshot().times
+    setup.outputs.topics = frozenset({topic, "detections"})
+    assert _tracks(setup) == [1]
+    setup.runtime.apply({"track": False})
+    assert _tracks(setup) is None
+
+
+def test_what_a_thing_is_called_is_voted_and_instances_say_what_was_found():
+    setup = Setup()
+    for number, name in enumerate(("ball", "ball", "mug")):
+
+        def called(images, channel_order, name=name):
+            found = one_instance(images[0].shape[:2])
+            ids = np.full(2, PRESET.class_names.index(name))
+            boxes = np.tile(np.float32([0, 0, 2, 2]), (2, 1))
+            names = (name, name)
+            return [dataclasses.replace(found, class_ids=ids, class_names=names, boxes=boxes)]
+
+        setup.segmenter.stand_in = called
+        setup.send(stamp=Time(sec=100, nanosec=number))
+    result, _ = setup.outputs.published[-1]
+    assert (result.instances.class_names, result.voted.class_names) == (("mug",), ("ball",))
+    assert result.track_ids.tolist() == [1]
+
+
+def test_the_parameters_of_tracking_are_used_from_the_next_image_on():
+    setup = Setup(**{"track.start_score": 0.95})
+    assert _tracks(setup) == [0]
+    setup.runtime.apply({"track.start_score": 0.8})
+    assert _tracks(setup) == [1]
 
 
 def test_depth_is_expected_from_the_callback_on_and_waited_for_after_publishing():

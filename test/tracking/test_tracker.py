@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things keep their numbers, whatever passes before them, and whatever comes in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,9 @@ from hypothesis import strategies as st
 
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances, Objects, PackedMask
-from yolact_ros.tracking import Tracker, TrackerSettings, thumbnail
+from yolact_ros.tracking import SpaceTracker, Tracker, TrackerSettings, thumbnail
 
-PERIOD = 66_666_667  # nanoseconds, of 15 Hz
+PERIOD = 1 / 15  # seconds
 NAMES = ("ball", "can", "mug")
 
 
@@ -65,7 +67,7 @@ def test_what_was_hidden_longer_than_the_buffer_is_new():
         tracker = Tracker()
         mug = seen((100, 100, 50, 50, 2, 0.9))
         tracker.update(mug, 0)
-        assert tracker.update(mug, round(seconds * 1e9)).track_ids.tolist() == [number]
+        assert tracker.update(mug, seconds).track_ids.tolist() == [number]
 
 
 def test_two_of_a_kind_that_pass_each_other_keep_their_numbers():
@@ -117,33 +119,70 @@ def test_far_away_in_space_is_another_thing():
     box = (100, 100, 50, 50, 2, 0.9)
     for depth, number in ((1.05, 1), (1.6, 2)):
         tracker = Tracker()
-        tracker.update(seen(box), 0, located((0, 0, 1.0)))
-        tracked = tracker.update(seen(box), PERIOD, located((0, 0, depth)))
+        tracker.update(seen(box), 0, np.array([[0, 0, 1.0]]))
+        tracker.update(seen(box), PERIOD / 2, np.full((1, 3), np.nan))
+        tracked = tracker.update(seen(box), PERIOD, np.array([[0, 0, depth]]))
         assert tracked.track_ids.tolist() == [number]
 
 
 def test_velocity_and_size_are_measured_and_held_while_it_is_hidden():
-    tracker = Tracker()
+    tracker, in_space = Tracker(), SpaceTracker()
     speed = np.array([0.2, 0.0, -0.1])
-    first = tracker.update(seen((100, 100, 60, 50, 2, 0.9)), 0, located((0, 0, 1.0)))
-    assert np.isnan(first.velocities).all() and np.isnan(first.velocity_covariances).all()
+    tracked = tracker.update(seen((100, 100, 60, 50, 2, 0.9)), 0)
+    first = in_space.update(tracked, located((0, 0, 1.0)))
+    assert np.isnan(first.velocities).all() and np.isnan(first.covariances).all()
     for frame in range(1, 30):
-        centre = (0, 0, 1.0) + speed * frame * PERIOD * 1e-9
-        found = seen((100 + 5 * frame, 100, 60, 50, 2, 0.9))
-        tracked = tracker.update(found, frame * PERIOD, located(centre))
-    np.testing.assert_allclose(tracked.velocities[0], speed, atol=0.01)
-    assert (np.linalg.eigvalsh(tracked.velocity_covariances[0]) > 0).all()
-    np.testing.assert_allclose(tracked.sizes, 0.1)
+        tracked = tracker.update(seen((100 + 5 * frame, 100, 60, 50, 2, 0.9)), frame * PERIOD)
+        moving = in_space.update(tracked, located((0, 0, 1.0) + speed * frame * PERIOD))
+    np.testing.assert_allclose(moving.velocities[0], speed, atol=0.01)
+    assert (np.linalg.eigvalsh(moving.covariances[0]) > 0).all()
+    np.testing.assert_allclose(moving.sizes, 0.1)
     for part in range(1, 6):  # its left part vanishes: the middle of the rest moves to the right
         frame = 29 + part
-        centre = np.array([0.02 * part, 0, 1.0]) + speed * frame * PERIOD * 1e-9
-        found = seen((245 + 10 * part, 100, 60 - 10 * part, 50, 2, 0.9))
-        objects = located(centre)
+        objects = located(np.array([0.02 * part, 0, 1.0]) + speed * frame * PERIOD)
         objects.sizes[:] = 0.1 - 0.015 * part
-        tracked = tracker.update(found, frame * PERIOD, objects)
+        found = seen((245 + 10 * part, 100, 60 - 10 * part, 50, 2, 0.9))
+        tracked = tracker.update(found, frame * PERIOD)
+        moving = in_space.update(tracked, objects)
     assert tracked.track_ids.tolist() == [1]
-    np.testing.assert_allclose(tracked.velocities[0], speed, atol=0.05)  # 0.5 m/s as measured
-    np.testing.assert_allclose(tracked.sizes, 0.1)
+    np.testing.assert_allclose(moving.velocities[0], speed, atol=0.05)  # 0.5 m/s as measured
+    np.testing.assert_allclose(moving.sizes, 0.1)
+
+
+def test_images_that_were_left_out_or_not_tracked_cost_no_velocity():
+    """Objects are measured of some images alone, and of some of their instances."""
+    tracker, in_space = Tracker(), SpaceTracker()
+    for frame in range(40):
+        x = 0.3 * frame * PERIOD
+        weak = (400, 300, 40, 40, 0, 0.2)
+        tracked = tracker.update(seen((100, 100, 60, 50, 2, 0.9), weak), frame * PERIOD)
+        if frame % 3 == 0:
+            moving = in_space.update(tracked, located((x, 0, 1.0), (0, 0, 1.0)))
+    np.testing.assert_allclose(moving.velocities[0], (0.3, 0, 0), atol=0.01)
+    assert np.isnan(moving.velocities[1]).all() and tracked.track_ids.tolist() == [1, 0]
+
+
+def test_a_held_size_follows_the_axes_of_the_box():
+    tracker, in_space = Tracker(), SpaceTracker()
+    objects = located((0, 0, 1.0))
+    objects.sizes[:] = 0.3, 0.2, 0.1
+    in_space.update(tracker.update(seen((100, 100, 60, 50, 2, 0.9)), 0), objects)
+    hidden = tracker.update(seen((100, 100, 30, 50, 2, 0.9)), PERIOD)
+    assert hidden.shares.tolist() == [0.5]
+    turned = located((0, 0, 1.0))
+    turned.orientations[:] = 0, 0, np.sqrt(0.5), np.sqrt(0.5)  # a quarter turn about z
+    np.testing.assert_allclose(in_space.update(hidden, turned).sizes, [[0.2, 0.3, 0.1]])
+
+
+def test_velocities_begin_anew_after_a_jump_back_of_time():
+    in_space = SpaceTracker()
+    tracker = Tracker()
+    for stamp in (10.0, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 10.7):
+        tracked = tracker.update(seen((100, 100, 50, 50, 2, 0.9)), stamp)
+        moving = in_space.update(tracked, located((0, 0, 1.0)))
+    assert np.isfinite(moving.velocities).all()
+    tracked = dataclasses.replace(tracked, stamp=1.0)
+    assert np.isnan(in_space.update(tracked, located((0, 0, 1.0))).velocities).all()
 
 
 @pytest.mark.parametrize(
@@ -176,8 +215,15 @@ def test_cameras_know_nothing_of_each_other():
 
 
 def test_objects_of_other_instances_and_wrong_settings_are_refused():
+    tracker, mug = Tracker(), seen((100, 100, 50, 50, 2, 0.9))
+    with pytest.raises(InputError, match=r"centres: expected \(1, 3\), .* got \(2, 3\)"):
+        tracker.update(mug, 0, np.zeros((2, 3)))
+    with pytest.raises(InputError, match="stamp: expected a finite number of seconds, got nan"):
+        tracker.update(mug, np.nan)
     with pytest.raises(InputError, match="those of the 1 instances, got one of instance 3"):
-        Tracker().update(seen((100, 100, 50, 50, 2, 0.9)), 0, located((0, 0, 1), first=3))
+        SpaceTracker().update(tracker.update(mug, 0), located((0, 0, 1), first=3))
+    with pytest.raises(ValueError, match="those of 1 instances, got one of instance 3"):
+        located((0, 0, 1), first=3).centres_by_instance(1)
     with pytest.raises(InputError, match="buffer: expected a number of 0 or more, got -1"):
         TrackerSettings(buffer=-1)
 
@@ -197,7 +243,7 @@ IMAGES = st.lists(
             ),
             max_size=6,
         ),
-        st.one_of(st.integers(0, 2**40), st.integers(-(2**63), 2**63 - 1)),
+        st.one_of(st.floats(0, 100), st.floats(allow_nan=False, allow_infinity=False)),
         st.sampled_from([(48, 48), (50, 48)]),
     ),
     max_size=8,
@@ -207,7 +253,7 @@ IMAGES = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(images=IMAGES)
 def test_anything_may_come_in(images):
-    tracker = Tracker()
+    tracker, in_space = Tracker(), SpaceTracker()
     for things, stamp, size in images:
         masks = []
         for _, _, _, (x, y, width, height), _ in things:
@@ -223,19 +269,22 @@ def test_anything_may_come_in(images):
         rows = [row for row, thing in enumerate(things, start=1) if thing[4]]
         objects = located(*[(row, 0, 1) for row in rows])
         objects.instances[:] = rows
-        tracked = tracker.update(
-            instances, stamp, objects, thumbnail(np.zeros((*size, 3), np.uint8))
-        )
+        centres = objects.centres_by_instance(len(things))
+        picture = thumbnail(np.zeros((*size, 3), np.uint8))
+        tracked = tracker.update(instances, stamp, centres, picture)
+        moving = in_space.update(tracked, objects)
         ids = tracked.track_ids[tracked.track_ids > 0]
         assert len(ids) == len(set(ids.tolist()))
-        assert len(tracked.class_names) == len(tracked.velocities) == len(things)
+        assert len(tracked.class_names) == len(tracked.shares) == len(things)
+        assert len(moving.velocities) == len(moving.sizes) == len(rows)
 
 
 def test_memory_is_bounded_though_no_time_passes():
     rng = np.random.default_rng(0)
-    tracker = Tracker()
+    tracker, in_space = Tracker(), SpaceTracker()
     for stamp in [0] * 60 + list(range(60)):
         corners = rng.integers(0, 400, (40, 2)).tolist()
         noise = seen(*((x, y, 9, 9, 0, 0.9) for x, y in corners))
-        tracker.update(noise, stamp)
+        in_space.update(tracker.update(noise, stamp), located(*[(0, 0, 1)] * 40))
     assert len(tracker._tracks) <= 1000
+    assert len(in_space._things.unseen) == len(in_space._things.row_of) <= 1040

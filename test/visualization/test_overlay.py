@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from yolact_ros.structures import Instances, PackedMask
-from yolact_ros.visualization import OverlayStyle, class_color, draw_overlay, paint_overlay
+from yolact_ros.visualization import (
+    OverlayStyle,
+    class_color,
+    draw_overlay,
+    paint_overlay,
+    track_color,
+)
 
 FILL_ONLY = OverlayStyle(opacity=1.0, contours=False, boxes=False, labels=False)
 
@@ -30,6 +36,20 @@ def test_solid_fill_colours_the_mask_and_nothing_else():
     assert (drawn[mask] == (blue, green, red)).all()
     assert (drawn[~mask] == 77).all()
     assert (image == 77).all()
+
+
+def test_a_track_gives_the_colour_and_stands_in_the_label():
+    image, mask, instances = scene()
+    drawn = draw_overlay(image, instances, FILL_ONLY, np.array([12]))
+    assert (drawn[mask] == track_color(12)[::-1]).all() and track_color(12) != class_color(3)
+    untracked = draw_overlay(image, instances, FILL_ONLY, np.array([0]))
+    assert (untracked[mask] == 150).all()
+    labels = OverlayStyle(0, False, False, True)
+    image, _, instances = scene((240, 320))
+    plain = draw_overlay(image, instances, labels)
+    longer = draw_overlay(image, instances, labels, np.array([12]))
+    widths = [np.ptp(np.nonzero((each != image).any(axis=(0, 2)))) for each in (plain, longer)]
+    assert widths[1] > widths[0]
 
 
 @pytest.mark.parametrize("opacity", [0.1, 0.45, 0.9])

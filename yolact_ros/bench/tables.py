@@ -13,7 +13,7 @@ CALL_STAGES = ("arrival", *STAGES, "overlay", "message", "publish")
 """Stages of a call in order, with the messages around it."""
 NODE_STAGES = (
     *("transport", "executor", "arrival", "wait", "convert", *STAGES, "batch", "hand-over"),
-    *("overlay", "overlay encode", "message", "publish", "processing", "total", "age"),
+    *("track", "overlay", "overlay encode", "message", "publish", "processing", "total", "age"),
 )
 """Stages of a frame in order, as the node tells them."""
 COUNTS = {

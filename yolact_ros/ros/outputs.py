@@ -30,6 +30,7 @@ from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.publishers import Publishers
 from yolact_ros.space import Camera, organised_points, sparse_points
 from yolact_ros.structures import Instances, Objects
+from yolact_ros.tracking import Moving, Tracked
 from yolact_ros.visualization import OverlayStyle
 
 
@@ -43,6 +44,7 @@ class Result:
         image: The image itself.
         style: How the overlay is drawn.
         jpeg_quality: Of the compressed overlay, 1 to 100.
+        tracked: Which things they are; None: nobody wants to know.
     """
 
     header: Header
@@ -50,11 +52,22 @@ class Result:
     image: ImageArray
     style: OverlayStyle
     jpeg_quality: int
+    tracked: Tracked | None = None
+
+    @property
+    def track_ids(self) -> npt.NDArray[np.int64] | None:
+        """(N,) the track of each instance, 0 for none; None: nobody wants to know."""
+        return None if self.tracked is None else self.tracked.track_ids
+
+    @property
+    def voted(self) -> Instances:
+        """The instances, with the classes that were voted for."""
+        return self.instances if self.tracked is None else self.tracked.voted(self.instances)
 
     @cached_property
     def overlay(self) -> Image:
         """The message of `~/overlay`, drawn when it is needed first."""
-        return messages.overlay(self.image, self.instances, self.style, self.header)
+        return messages.overlay(self.image, self.voted, self.style, self.header, self.track_ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +77,10 @@ class SpaceResult:
     Attributes:
         header: Stamp of the image, frame of the objects.
         image_header: The image's header.
-        instances: The instances, without empty masks.
+        instances: The instances, without empty masks, with the classes that were voted for.
         objects: The objects, as far as somebody wants them.
+        track_ids: (N,) the track of each instance, 0 for none; None: nobody wants to know.
+        moving: How the objects move; None: it is not known.
         depth: (H, W) float32 metres.
         camera: The camera.
         image: The image, if somebody wants points.
@@ -76,6 +91,8 @@ class SpaceResult:
     image_header: Header
     instances: Instances
     objects: Objects
+    track_ids: npt.NDArray[np.int64] | None
+    moving: Moving | None
     depth: npt.NDArray[np.float32]
     camera: Camera
     image: ImageArray | None
@@ -91,6 +108,7 @@ class _Output:
     stage: str = "message"
     reliable: bool = True
     drawn: bool = False
+    tracked: bool = True
 
 
 def _points(result: SpaceResult) -> PointCloud2:
@@ -105,31 +123,34 @@ _OUTPUTS = (
         "instances",
         InstanceArray,
         5,
-        lambda result: messages.instance_array(result.instances, result.header),
+        lambda result: messages.instance_array(result.instances, result.header, result.track_ids),
     ),
     _Output(
         "detections",
         Detection2DArray,
         5,
-        lambda result: messages.detection_array(result.instances, result.header),
+        lambda result: messages.detection_array(result.instances, result.header, result.track_ids),
     ),
     _Output(
         "instance_map",
         Image,
         5,
         lambda result: messages.instance_map(result.instances, result.header),
+        tracked=False,
     ),
     _Output(
         "class_map",
         Image,
         5,
         lambda result: messages.class_map(result.instances, result.header),
+        tracked=False,
     ),
     _Output(
         "confidence_map",
         Image,
         5,
         lambda result: messages.confidence_map(result.instances, result.header),
+        tracked=False,
     ),
     # Behind all others: nobody who acts on them waits for pictures.
     _Output("overlay", Image, 1, lambda result: result.overlay, stage="overlay", drawn=True),
@@ -148,7 +169,9 @@ _SPACE_OUTPUTS = (
         "objects",
         ObjectArray,
         5,
-        lambda result: space_messages.object_array(result.instances, result.objects, result.header),
+        lambda result: space_messages.object_array(
+            result.instances, result.objects, result.header, result.track_ids, result.moving
+        ),
         stage="objects message",
     ),
     _Output(
@@ -156,7 +179,7 @@ _SPACE_OUTPUTS = (
         Detection3DArray,
         5,
         lambda result: space_messages.detection_3d_array(
-            result.instances, result.objects, result.header
+            result.instances, result.objects, result.header, result.track_ids
         ),
         stage="objects message",
     ),
@@ -164,14 +187,21 @@ _SPACE_OUTPUTS = (
         "markers",
         MarkerArray,
         5,
-        lambda result: space_messages.marker_array(result.instances, result.objects, result.header),
+        lambda result: space_messages.marker_array(
+            result.instances, result.objects, result.header, result.track_ids
+        ),
         stage="objects message",
     ),
-    _Output("points", PointCloud2, 1, _points, stage="points", reliable=False),
+    _Output("points", PointCloud2, 1, _points, stage="points", reliable=False, tracked=False),
 )
 
 SPACE_TOPICS = frozenset(output.topic for output in _SPACE_OUTPUTS)
 """The outputs that need depth: the first three objects, the last one points."""
+
+TRACKED_TOPICS = frozenset(
+    output.topic for output in (*_OUTPUTS, *_SPACE_OUTPUTS) if output.tracked
+)
+"""The outputs that show which thing is which."""
 
 
 class Outputs:

@@ -27,11 +27,13 @@ from yolact_ros.ros.health import Activity
 from yolact_ros.ros.loading import largest_batch, segmenter_options
 from yolact_ros.ros.logs import ThrottledLog, place_of
 from yolact_ros.ros.newest import NewestFrames
-from yolact_ros.ros.outputs import SPACE_TOPICS, ClassList, Outputs, Result
+from yolact_ros.ros.outputs import SPACE_TOPICS, TRACKED_TOPICS, ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.measuring import Measuring
+from yolact_ros.ros.stamps import nanoseconds
 from yolact_ros.ros.worker import BatchWorker, HandOver
 from yolact_ros.structures import Instances
+from yolact_ros.tracking import Tracker, TrackerSettings, thumbnail
 from yolact_ros.visualization import OverlayStyle
 
 _SIZES_KEPT = 64
@@ -53,8 +55,9 @@ class Runtime:
 
     Stages timed per frame: "transport" (sent by the camera to received by DDS here), "executor"
     (received by DDS to callback), "arrival" (stamp to callback), "wait" (callback to batch taken),
-    "convert" (message to array), those of `Outputs.publish`, "processing" (batch taken to all
-    messages sent), "total" (callback to all messages sent) and "age" (stamp to all messages sent).
+    "convert" (message to array), "track" (which thing is which), those of `Outputs.publish`,
+    "processing" (batch taken to all messages sent), "total" (callback to all messages sent) and
+    "age" (stamp to all messages sent).
     Per batch: those of the segmenter, "batch" (taken to segmented) and "hand-over" (segmented to
     taken up by the publisher's thread).
 
@@ -101,6 +104,7 @@ class Runtime:
         self._size: tuple[Any, ...] = (0,)
         self._seen: deque[tuple[Any, ...]] = deque(maxlen=_SIZES_KEPT)
         self._outputs = outputs
+        self._trackers = {name: Tracker(_tracker_settings(settings)) for name in outputs}
         self._class_list = class_list
         self._counters = counters
         self._clock = clock
@@ -229,6 +233,8 @@ class Runtime:
 
     def _publish(self, frame: Frame, result: Result, outputs: Outputs) -> None:
         wanted = outputs.wanted()
+        if self.settings.track and wanted & TRACKED_TOPICS:
+            result = self._track(frame, result)
         if not wanted:
             frame.end("unwanted")
         elif (times := outputs.publish(result, wanted)) is not None:
@@ -237,6 +243,20 @@ class Runtime:
                 self.measuring.offer(frame, result, wanted)
         else:
             frame.end("stopped")
+
+    def _track(self, frame: Frame, result: Result) -> Result:
+        """Find out which thing is which."""
+        begin = time.perf_counter()
+        # a camera that stamps nothing has images in the order in which they come
+        stamp = nanoseconds(result.header.stamp) * 1e-9 or frame.arrived
+        tracked = self._trackers[frame.camera.name].update(
+            result.instances,
+            stamp,
+            self.measuring.rough_centres(frame, result.instances),
+            thumbnail(result.image.pixels),
+        )
+        frame.times["track"] = since(begin)
+        return dataclasses.replace(result, tracked=tracked)
 
     def _record(self, frame: Frame, publishing: Mapping[str, float]) -> None:
         times = {**frame.times, **publishing}
@@ -323,6 +343,8 @@ class Runtime:
         self._segment_batch.segmenter.options = segmenter_options(settings)
         self.settings = settings
         self.measuring.apply(settings)
+        for tracker in self._trackers.values():
+            tracker.settings = _tracker_settings(settings)
         self._worker.configure(**_scheduling(settings))
         if "score_threshold" in changed:
             self._announce()
@@ -359,6 +381,15 @@ class Runtime:
 def _scheduling(settings: Settings) -> dict[str, Any]:
     """The parameters that decide which frames make a batch, and when."""
     return {name: getattr(settings, name) for name in ("batch_wait", "max_batch", "max_rate")}
+
+
+def _tracker_settings(settings: Settings) -> TrackerSettings:
+    return TrackerSettings(
+        buffer=settings.track_buffer,
+        high_score=settings.track_high_score,
+        start_score=settings.track_start_score,
+        duplicate_iou=settings.track_duplicate_iou,
+    )
 
 
 def _style(settings: Settings) -> OverlayStyle:

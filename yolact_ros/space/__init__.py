@@ -7,11 +7,13 @@ camera's frame, with a covariance. `organised_points` and `sparse_points` give t
 depths are believed, `support` finds the plane that things stand on, `overlaps` says whose a pixel
 is that two masks have, `samples` takes points of each mask, `surface` decides which of them are the
 object with the `clusters` in their depth, `boxes` and `covariance` measure it. `points` stands by
-itself; `transform` brings objects into another frame. Nothing needs more than NumPy and OpenCV.
+itself; `transform` brings objects into another frame; `nearby` is for who needs a rough answer at
+once. Nothing needs more than NumPy and OpenCV.
 """
 
 from .camera import Camera
 from .depth import depth_in_metres
+from .nearby import rough_centres
 from .objects import SAMPLES, objects
 from .points import organised_points, sparse_points
 from .transform import Transform
@@ -23,5 +25,6 @@ __all__ = [
     "depth_in_metres",
     "objects",
     "organised_points",
+    "rough_centres",
     "sparse_points",
 ]

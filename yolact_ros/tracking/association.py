@@ -57,9 +57,9 @@ def associate(
 
 
 def _near_in_space(tracks: Tracks, found: Detections, settings: TrackerSettings) -> Flags:
-    """(T, K) whether a track may be where a detection is; True without depth."""
-    apart = tracks.space.position[:, None] - found.positions
-    reach = settings.space_reach + settings.space_reach_speed * tracks.unseen
+    """(T, K) whether a track may be where a detection is; True where one of both is not known."""
+    apart = tracks.places[:, None] - found.places
+    reach = settings.space_reach + settings.space_reach_speed * tracks.place_ages
     near: Flags = np.einsum("tka,tka->tk", apart, apart) <= (reach**2)[:, None]
     near |= ~(tracks.located[:, None] & found.located)
     return near

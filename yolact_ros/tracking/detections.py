@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yolact_ros.errors import InputError
-from yolact_ros.structures import Instances, Objects
+from yolact_ros.structures import Instances
 
 from .overlap import first_of_each, mask_areas
 from .settings import TrackerSettings
@@ -29,10 +29,8 @@ class Detections:
         scores: (K,).
         class_ids: (K,) int64.
         areas: (K,) numbers of pixels of the masks, at least 1.
-        located: (K,) bool, whether there is an object in space.
-        positions: (K, 3) its centre in metres; 0 without one.
-        variances: (K, 3) of its centre, along each axis; 1 without one.
-        extents: (K, 3) its edges in metres; NaN without one.
+        located: (K,) bool, whether it is known where each is in space.
+        places: (K, 3) its centre in metres; 0 where it is not known.
     """
 
     rows: npt.NDArray[np.int64]
@@ -43,47 +41,34 @@ class Detections:
     class_ids: npt.NDArray[np.int64]
     areas: Array
     located: npt.NDArray[np.bool_]
-    positions: Array
-    variances: Array
-    extents: Array
+    places: Array
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @classmethod
     def of(
-        cls, instances: Instances, objects: Objects | None, settings: TrackerSettings
+        cls, instances: Instances, centres: Array | None, settings: TrackerSettings
     ) -> Detections:
         """Leave out low scores, boxes that are not finite, and what another instance shows.
 
         Raises:
-            InputError: The objects are of other instances.
+            InputError: `centres` is not of these instances.
         """
+        count = len(instances)
+        if centres is None:
+            centres = np.full((count, 3), np.nan)
+        if centres.shape != (count, 3):
+            raise InputError(
+                f"centres: expected ({count}, 3), one of each instance, got {centres.shape}"
+            )
         areas = mask_areas(instances.packed_masks)
         rows = first_of_each(instances.packed_masks, areas, settings.duplicate_iou)
         usable = instances.scores[rows] >= settings.low_score
         usable &= np.isfinite(instances.boxes[rows]).all(axis=1)
         rows = rows[usable]
         boxes = instances.boxes[rows].astype(np.float64)
-        count = len(rows)
-        located = np.zeros(count, np.bool_)
-        positions, variances = np.zeros((count, 3)), np.ones((count, 3))
-        extents = np.full((count, 3), np.nan)
-        if objects is not None and len(objects.instances):
-            if objects.instances[-1] > len(instances):
-                raise InputError(
-                    f"objects: expected those of the {len(instances)} instances, "
-                    f"got one of instance {objects.instances[-1]}"
-                )
-            object_of = np.full(len(instances), -1)
-            object_of[objects.instances - 1] = np.arange(len(objects.instances))
-            measured = object_of[rows]
-            located = measured >= 0
-            measured = measured[located]
-            positions[located] = objects.centres[measured]
-            axes = np.arange(3)
-            variances[located] = objects.covariances[measured][:, axes, axes]
-            extents[located] = objects.sizes[measured]
+        located = np.isfinite(centres[rows]).all(axis=1)
         return cls(
             rows=rows,
             boxes=boxes,
@@ -93,7 +78,5 @@ class Detections:
             class_ids=instances.class_ids[rows],
             areas=np.maximum(areas[rows], 1).astype(np.float64),
             located=located,
-            positions=positions,
-            variances=variances,
-            extents=extents,
+            places=np.where(located[:, None], centres[rows], 0.0),
         )

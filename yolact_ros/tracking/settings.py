@@ -24,8 +24,8 @@ class TrackerSettings:
         recent: Seconds for which a thing that is not seen is matched like those that are.
         reach: How far from where it is expected a thing is found again, in sizes of its box.
         reach_speed: How much farther for each second that it was not seen, in pixels.
-        space_reach: How far from where it is expected in space a thing may be, in metres.
-        space_reach_speed: How much farther for each second that it was not seen, in metres.
+        space_reach: How far from where it was in space a thing may be, in metres.
+        space_reach_speed: How much farther for each second since then, in metres.
 
     Raises:
         InputError: A value is not a finite number of 0 or more.

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from yolact_ros.structures import Instances, Objects
+from yolact_ros.errors import InputError
+from yolact_ros.structures import Instances
 
 from .association import associate
 from .detections import Array, Detections
@@ -33,28 +35,32 @@ class Tracked:
         class_ids: (N,) int64 class that the votes of all images chose; of what is not tracked, the
             network's.
         class_names: Names of these classes.
-        velocities: (N, 3) float64 velocity in space in m/s, in the frame of the objects' centres;
-            NaN where it is not known.
-        velocity_covariances: (N, 3, 3) float64 their covariances in m^2/s^2, NaN alike.
-        sizes: (N, 3) float64 edges of the box in space in metres, as they were when the thing was
-            last seen as a whole; NaN where they are not known.
+        shares: (N,) float64 share of the thing that is seen, 0 to 1, as far as it was ever seen;
+            1 of what is not tracked.
+        stamp: When the image was taken, in seconds.
         cut: Whether the image shows another scene than the one before, so that all is new.
     """
 
     track_ids: npt.NDArray[np.int64]
     class_ids: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
-    velocities: Array
-    velocity_covariances: Array
-    sizes: Array
+    shares: Array
+    stamp: float
     cut: bool
+
+    def voted(self, instances: Instances) -> Instances:
+        """The same instances with the classes that were voted for."""
+        return replace(instances, class_ids=self.class_ids, class_names=self.class_names)
 
 
 class Tracker:
     """Recognises things from image to image; each camera needs its own.
 
+    Attributes:
+        settings: How it judges, from the next image on.
+
     Args:
-        settings: How it judges.
+        settings: The same.
 
     Example:
         >>> from yolact_ros.tracking import Tracker
@@ -68,19 +74,19 @@ class Tracker:
         ...     class_names=("mug",),
         ...     packed_masks=(mask,),
         ... )
-        >>> tracker.update(mug, stamp=0).track_ids
+        >>> tracker.update(mug, stamp=0.0).track_ids
         array([1])
-        >>> tracker.update(mug[[]], stamp=100_000_000).track_ids  # hidden for a while
+        >>> tracker.update(mug[[]], stamp=0.1).track_ids  # hidden for a while
         array([], dtype=int64)
-        >>> tracker.update(mug, stamp=200_000_000).track_ids
+        >>> tracker.update(mug, stamp=0.2).track_ids
         array([1])
     """
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
-        self._settings = settings or TrackerSettings()
+        self.settings = settings or TrackerSettings()
         self._next_id = 1
         self._names: dict[int, str] = {}
-        self._stamp = 0
+        self._stamp = 0.0
         self._image_size: tuple[int, int] | None = None
         self._thumbnail: npt.NDArray[np.float32] | None = None
         self._tracks = _no_tracks()
@@ -88,8 +94,8 @@ class Tracker:
     def update(
         self,
         instances: Instances,
-        stamp: int,
-        objects: Objects | None = None,
+        stamp: float,
+        centres: Array | None = None,
         thumbnail: npt.NDArray[np.float32] | None = None,
     ) -> Tracked:
         """Take the next image into account.
@@ -98,32 +104,31 @@ class Tracker:
 
         Args:
             instances: What was found in the image, best score first.
-            stamp: When it was taken, in nanoseconds.
-            objects: What was measured of the instances, if there is depth. Their centres may be in
-                any frame that is the same for all images: in that of a camera that moves, things
-                at rest have a velocity.
+            stamp: When it was taken, in seconds.
+            centres: (N, 3) where each instance is in space, in metres, in the camera's frame or in
+                any that is the same for all images; NaN where it is not known. None: nowhere.
             thumbnail: The image as `yolact_ros.tracking.thumbnail` shrinks it; without it, no cut
                 is seen.
 
         Raises:
-            InputError: `objects` is not of these instances.
+            InputError: `centres` is not of these instances, or `stamp` is not finite.
         """
-        found = Detections.of(instances, objects, self._settings)
-        seconds = self._pass_time(int(stamp), instances.image_size)
+        found = Detections.of(instances, centres, self.settings)
+        seconds = self._pass_time(float(stamp), instances.image_size)
         tracks = self._tracks
         before = tracks.unseen <= 0
         if seconds > 0:
             tracks.predict(seconds)
-            kept = tracks.unseen <= self._settings.buffer
+            kept = tracks.unseen <= self.settings.buffer
             if not kept.all():
                 tracks, before = tracks[kept], before[kept]
-        chosen = associate(tracks, found, before, self._settings)
+        chosen = associate(tracks, found, before, self.settings)
         cut = self._is_cut(thumbnail, chosen[before])
         if cut:
             tracks, chosen = _no_tracks(), chosen[:0]
         rows = np.flatnonzero(chosen >= 0)
         tracks.correct(rows, found, chosen[rows])
-        free = found.scores >= self._settings.start_score
+        free = found.scores >= self.settings.start_score
         free[chosen[rows]] = False
         new = np.flatnonzero(free)
         if len(new):
@@ -134,13 +139,15 @@ class Tracker:
         self._tracks = tracks[_newest(tracks)] if len(tracks) > _MAX_TRACKS else tracks
         return self._describe(instances, tracks, found, chosen, cut)
 
-    def _pass_time(self, stamp: int, image_size: tuple[int, int]) -> float:
-        """Seconds since the last image; forgets all things if there is no telling."""
-        seconds = (stamp - self._stamp) * 1e-9
-        if seconds < 0 or image_size != self._image_size:
+    def _pass_time(self, stamp: float, image_size: tuple[int, int]) -> float:
+        """Seconds since the last image, at most the buffer; forgets all if there is no telling."""
+        if not math.isfinite(stamp):
+            raise InputError(f"stamp: expected a finite number of seconds, got {stamp}")
+        seconds = stamp - self._stamp
+        if not 0 <= seconds <= self.settings.buffer or image_size != self._image_size:
             self._tracks, self._thumbnail = _no_tracks(), None
         self._stamp, self._image_size = stamp, image_size
-        return seconds
+        return min(seconds, self.settings.buffer)
 
     def _is_cut(self, thumbnail: npt.NDArray[np.float32] | None, chosen: Indices) -> bool:
         """Whether another scene is seen, by the picture and by what is found again."""
@@ -155,20 +162,14 @@ class Tracker:
     def _describe(
         self, instances: Instances, tracks: Tracks, found: Detections, chosen: Indices, cut: bool
     ) -> Tracked:
-        count = len(instances)
-        ids, class_ids = np.zeros(count, np.int64), instances.class_ids.copy()
-        velocities, sizes = np.full((2, count, 3), np.nan)
-        covariances = np.full((count, 3, 3), np.nan)
+        ids, class_ids = np.zeros(len(instances), np.int64), instances.class_ids.copy()
+        shares = np.ones(len(instances))
         seen = np.flatnonzero(chosen >= 0)
         at = found.rows[chosen[seen]]
         ids[at], class_ids[at] = tracks.ids[seen], tracks.class_ids[seen]
-        sizes[at] = tracks.extents[seen]
-        known = tracks.velocity_known[seen]
-        seen, at = seen[known], at[known]
-        velocities[at] = tracks.space.velocity[seen]
-        covariances[at] = tracks.space.velocity_variance[seen][:, :, None] * np.eye(3)
+        shares[at] = tracks.shares[seen]
         names = tuple(self._names[one] for one in class_ids.tolist())
-        return Tracked(ids, class_ids, names, velocities, covariances, sizes, cut)
+        return Tracked(ids, class_ids, names, shares, self._stamp, cut)
 
 
 def _no_tracks() -> Tracks:

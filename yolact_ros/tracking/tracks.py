@@ -19,12 +19,6 @@ _CENTRE, _SPEED, _ACCELERATION = 0.04, 1.5, 1.0
 _FADING = 1.0  # per second: how fast the velocity of what is not seen is given up
 _SIZE_GAIN = 0.5  # share of a new size that is taken over
 
-# In space, in metres and seconds.
-_SPACE_CENTRE, _SPACE_SPEED, _SPACE_ACCELERATION = 0.002, 0.3, 0.08
-_SPACE_SHIFT = 0.3  # by which the centre of a surface is off, if almost all of it is hidden
-_KNOWN_SPEED = 0.1  # standard deviation up to which a velocity is known
-
-_WHOLE = 0.9  # share of the greatest area from which on nothing of it seems to be hidden
 _PARTLY = 0.8  # share below which the middle of what is seen says little of the thing
 _SHRINKING = 0.5  # per second: how fast the greatest area follows one that stays less
 
@@ -41,9 +35,10 @@ class Tracks:
         areas: (T,) number of pixels of the whole, as far as it was seen.
         sizes: (T, 2) width and height of the box in pixels.
         image: Motion of the box's centre in the image, (T, 2).
-        located: (T,) bool, whether it was ever measured in space.
-        space: Motion of its centre in space, (T, 3).
-        extents: (T, 3) edges of the box in space in metres; NaN if not known.
+        shares: (T,) share of the whole that was seen when it was seen last, 0 to 1.
+        located: (T,) bool, whether it was ever known where it is in space.
+        places: (T, 3) where it was then in metres; 0 if it was never known.
+        place_ages: (T,) seconds since then.
     """
 
     ids: Indices
@@ -53,9 +48,10 @@ class Tracks:
     areas: Array
     sizes: Array
     image: Motion
+    shares: Array
     located: npt.NDArray[np.bool_]
-    space: Motion
-    extents: Array
+    places: Array
+    place_ages: Array
 
     @classmethod
     def new(cls, found: Detections, chosen: Indices, first_id: int) -> Tracks:
@@ -70,9 +66,10 @@ class Tracks:
             areas=found.areas[chosen],
             sizes=sizes,
             image=Motion.at(found.centres[chosen], (_CENTRE * sizes) ** 2, (_SPEED * sizes) ** 2),
+            shares=np.ones(len(chosen)),
             located=found.located[chosen],
-            space=_motion_in_space(found, chosen),
-            extents=found.extents[chosen],
+            places=found.places[chosen],
+            place_ages=np.zeros(len(chosen)),
         )
 
     def __len__(self) -> int:
@@ -88,9 +85,10 @@ class Tracks:
             areas=self.areas[kept],
             sizes=self.sizes[kept],
             image=self.image[kept],
+            shares=self.shares[kept],
             located=self.located[kept],
-            space=self.space[kept],
-            extents=self.extents[kept],
+            places=self.places[kept],
+            place_ages=self.place_ages[kept],
         )
 
     def __add__(self, other: Tracks) -> Tracks:
@@ -103,9 +101,10 @@ class Tracks:
             areas=np.concatenate([self.areas, other.areas]),
             sizes=np.concatenate([self.sizes, other.sizes]),
             image=self.image + other.image,
+            shares=np.concatenate([self.shares, other.shares]),
             located=np.concatenate([self.located, other.located]),
-            space=self.space + other.space,
-            extents=np.concatenate([self.extents, other.extents]),
+            places=np.concatenate([self.places, other.places]),
+            place_ages=np.concatenate([self.place_ages, other.place_ages]),
         )
 
     @property
@@ -119,26 +118,16 @@ class Tracks:
         """(T,) sizes of the boxes, in pixels."""
         return np.sqrt(self.sizes[:, 0] * self.sizes[:, 1])
 
-    @property
-    def velocity_known(self) -> npt.NDArray[np.bool_]:
-        """(T,) whether the velocity in space is known."""
-        return self.located & (self.space.velocity_variance.max(axis=1) < _KNOWN_SPEED**2)
-
     def predict(self, seconds: float) -> None:
         """Let time pass: more than 0 seconds."""
         lost = self.unseen > 0
         self.image.predict(seconds, (_ACCELERATION * self.spans[:, None]) ** 2)
-        self.space.predict(seconds, np.array(_SPACE_ACCELERATION**2))
-        kept = np.exp(-_FADING * seconds)
-        self.image.velocity[lost] *= kept
-        self.space.velocity[lost] *= kept
+        self.image.velocity[lost] *= np.exp(-_FADING * seconds)
         self.unseen += seconds
+        self.place_ages += seconds
 
     def correct(self, rows: Indices, found: Detections, chosen: Indices) -> None:
         """Take detections of some things into account.
-
-        While what is seen of a thing gets less, its velocity and its size in space are held: the
-        middle of the rest moves, although the thing may not.
 
         Args:
             rows: (M,) which things, none twice.
@@ -149,30 +138,16 @@ class Tracks:
         share = np.minimum(areas / self.areas[rows], 1.0)
         follow = np.where(share < 1, 1 - np.exp(-_SHRINKING * self.unseen[rows]), 1.0)
         self.areas[rows] += follow * (areas - self.areas[rows])
+        self.shares[rows] = share
         self.sizes[rows] += _SIZE_GAIN * (sizes - self.sizes[rows])
         doubt: Array = np.where(share < _PARTLY, 2.0, 1.0)[:, None]
         self.image.correct(rows, found.centres[chosen], np.square(_CENTRE * doubt * sizes))
-        self._correct_space(rows, found, chosen, share)
         self.unseen[rows] = 0
+        located = found.located[chosen]
+        self.located[rows[located]] = True
+        self.places[rows[located]] = found.places[chosen[located]]
+        self.place_ages[rows[located]] = 0
         self._vote(rows, found, chosen, share)
-
-    def _correct_space(
-        self, rows: Indices, found: Detections, chosen: Indices, share: Array
-    ) -> None:
-        measured = found.located[chosen]
-        rows, chosen, share = rows[measured], chosen[measured], share[measured]
-        first = ~self.located[rows]
-        if first.any():
-            self.space[rows[first]] = _motion_in_space(found, chosen[first])
-            self.extents[rows[first]] = found.extents[chosen[first]]
-            self.located[rows[first]] = True
-            rows, chosen, share = rows[~first], chosen[~first], share[~first]
-        hidden = np.where(share < _WHOLE, 1 - share, 0.0)[:, None]
-        variance = np.maximum(found.variances[chosen], _SPACE_CENTRE**2)
-        self.space.correct(rows, found.positions[chosen], variance + (_SPACE_SHIFT * hidden) ** 2)
-        whole = share >= _WHOLE
-        rows, chosen = rows[whole], chosen[whole]
-        self.extents[rows] += _SIZE_GAIN * (found.extents[chosen] - self.extents[rows])
 
     def _vote(self, rows: Indices, found: Detections, chosen: Indices, share: Array) -> None:
         weights = (found.scores[chosen] * share).tolist()
@@ -182,8 +157,3 @@ class Tracks:
             votes[class_id] = votes.get(class_id, 0.0) + weight
             if votes[class_id] > votes[int(self.class_ids[row])]:
                 self.class_ids[row] = class_id
-
-
-def _motion_in_space(found: Detections, chosen: Indices) -> Motion:
-    variances = np.maximum(found.variances[chosen], _SPACE_CENTRE**2)
-    return Motion.at(found.positions[chosen], variances, np.array(_SPACE_SPEED**2))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances, PackedMask
 
-from .palette import class_color
+from .palette import class_color, track_color
 
 Color = tuple[int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -47,7 +47,10 @@ TRUTH_STYLE = OverlayStyle(boxes=False, scores=False)
 
 
 def draw_overlay(
-    image: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
+    image: npt.NDArray[np.uint8],
+    instances: Instances,
+    style: OverlayStyle | None = None,
+    track_ids: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Draw instances onto a copy of their image, better scores on top.
 
@@ -55,6 +58,8 @@ def draw_overlay(
         image: (H, W, 3) uint8 BGR.
         instances: Instances of that image.
         style: Elements to draw; None: all of them.
+        track_ids: (N,) the number of each, which gives its colour and stands in its label; 0, if it
+            is not tracked. None: the class gives the colour.
 
     Returns:
         (H, W, 3) uint8 BGR, contiguous.
@@ -81,12 +86,15 @@ def draw_overlay(
         (True, False)
     """
     canvas = np.array(image, order="C")
-    paint_overlay(canvas, instances, style)
+    paint_overlay(canvas, instances, style, track_ids)
     return canvas
 
 
 def paint_overlay(
-    canvas: npt.NDArray[np.uint8], instances: Instances, style: OverlayStyle | None = None
+    canvas: npt.NDArray[np.uint8],
+    instances: Instances,
+    style: OverlayStyle | None = None,
+    track_ids: npt.NDArray[np.int64] | None = None,
 ) -> None:
     """Draw like `draw_overlay`, but onto the image itself, which must be contiguous."""
     if canvas.shape[:2] != instances.image_size:
@@ -96,7 +104,10 @@ def paint_overlay(
     style = style or OverlayStyle()
     side = min(canvas.shape[:2])
     worst_first = range(len(instances) - 1, -1, -1)
-    colors = [_bgr(class_color(int(class_id))) for class_id in instances.class_ids]
+    colors = [
+        _bgr(class_color(class_id) if track_ids is None else track_color(int(track_ids[i])))
+        for i, class_id in enumerate(instances.class_ids.tolist())
+    ]
     corners = [[round(float(value)) for value in box] for box in instances.boxes]
     # In layers: neither a mask nor a box line may cross the label of another instance.
     for i in worst_first:
@@ -105,6 +116,8 @@ def paint_overlay(
         cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colors[i], max(1, round(side / 360)))
     for i in worst_first if style.labels else ():
         text = instances.class_names[i]
+        if track_ids is not None and track_ids[i]:
+            text += f" #{track_ids[i]}"
         if style.scores:
             text += f" {instances.scores[i]:.2f}"
         _draw_label(canvas, text, corners[i][0], corners[i][1], colors[i])

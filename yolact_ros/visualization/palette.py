@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One colour per class, the same in every run."""
+"""One colour per class or track, the same in every run."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def class_color(class_id: int) -> tuple[int, int, int]:
     value = (1.0, 0.82)[class_id % 2]
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def track_color(track_id: int) -> tuple[int, int, int]:
+    """Return the RGB colour of a track, each channel 0 to 255; grey for 0, which is none."""
+    return class_color(track_id) if track_id else (150, 150, 150)

@@ -26,7 +26,7 @@ def shot(number, *things):
         ),
     )
     return Shot(
-        stamp=number * 66_666_667,
+        stamp=number / 15,
         things=tuple(
             Thing(identity, 0, box, share, np.zeros(3), True, 0.0)
             for (identity, _, share), box in zip(things, boxes, strict=True)

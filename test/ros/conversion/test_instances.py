@@ -60,6 +60,14 @@ def test_instance_array(instances, masks):
         np.testing.assert_array_equal(full_mask(instance.mask, 6, 9), mask)
 
 
+def test_tracks_are_numbers_in_both_messages(instances):
+    track_ids = np.array([2**31, 0])
+    message = wire(messages.instance_array(instances, HEADER, track_ids))
+    assert [instance.track_id for instance in message.instances] == [2**31, 0]
+    detections = wire(messages.detection_array(instances, HEADER, track_ids)).detections
+    assert [detection.id for detection in detections] == ["2147483648", ""]
+
+
 def test_mask_scores_are_published_where_there_are_any(instances):
     scored = Instances(
         **{**vars(instances), "mask_scores": np.array([0.25, 0.75], dtype=np.float32)}

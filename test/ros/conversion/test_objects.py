@@ -11,6 +11,8 @@ from yolact_ros.ros.conversion.objects import (
     object_array,
 )
 from yolact_ros.structures import Instances, Objects, PackedMask
+from yolact_ros.tracking import Moving
+from yolact_ros.visualization import track_color
 
 HEADER = Header(frame_id="map")
 
@@ -84,6 +86,33 @@ def test_markers(instances, objects):
         assert box.lifetime.sec == name.lifetime.sec == MARKER_SECONDS
         assert 0 < box.color.a < 1 and name.color.a == 1 and name.scale.z > 0
     assert (boxes[0].scale.x, boxes[0].scale.y, boxes[0].scale.z) == (0.3, 0.2, 0.1)
+
+
+def test_tracks_and_velocities(instances, objects):
+    track_ids = np.array([7, 0, 0])
+    moving = Moving(
+        velocities=np.array([[0.1, 0.2, 0.3], [np.nan] * 3]),
+        covariances=np.stack([np.arange(9.0).reshape(3, 3), np.full((3, 3), np.nan)]),
+        sizes=objects.sizes,
+    )
+    mug, ring = object_array(instances, objects, HEADER, track_ids, moving).objects
+    assert (mug.track_id, ring.track_id) == (7, 0)
+    linear, angular = mug.velocity.twist.linear, mug.velocity.twist.angular
+    assert (linear.x, linear.y, linear.z) == (0.1, 0.2, 0.3) and np.isnan(angular.z)
+    covariance = mug.velocity.covariance.reshape(6, 6)
+    assert covariance[:3, :3].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert np.isnan(covariance[3:]).all() and np.isnan(covariance[:, 3:]).all()
+    assert np.isnan(ring.velocity.twist.linear.x) and np.isnan(ring.velocity.covariance).all()
+    detections = detection_3d_array(instances, objects, HEADER, track_ids).detections
+    assert [detection.id for detection in detections] == ["7", ""]
+    markers = marker_array(instances, objects, HEADER, track_ids).markers[1:]
+    assert [(each.ns, each.id) for each in markers] == [
+        *(("boxes", 7), ("names", 7), ("boxes", -3), ("names", -3)),
+    ]
+    assert [each.text for each in markers if each.text] == ["mug #7 0.90", "ring 0.75"]
+    red, green, blue = track_color(7)
+    color = markers[0].color
+    assert [round(255 * each) for each in (color.r, color.g, color.b)] == [red, green, blue]
 
 
 def test_no_objects_are_empty_messages(instances):

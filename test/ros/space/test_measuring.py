@@ -20,6 +20,7 @@ from yolact_ros.ros.space.measuring import Measuring
 from yolact_ros.ros.space.transforms import TransformError
 from yolact_ros.space import Transform
 from yolact_ros.structures import Instances, PackedMask
+from yolact_ros.tracking import Tracked
 from yolact_ros.visualization import OverlayStyle
 from yolact_testing.logs import Recorder
 
@@ -50,12 +51,13 @@ class FakeTransforms:
     def __init__(self):
         self.error = None
         self.asked = []
+        self.place = [0, 0, 1]
 
     def lookup(self, frame, stamp, patience):
         self.asked.append((frame, stamp))
         if self.error:
             raise self.error
-        return Transform.from_quaternion([-0.5, 0.5, -0.5, 0.5], [0, 0, 1])
+        return Transform.from_quaternion([-0.5, 0.5, -0.5, 0.5], self.place)
 
 
 class Setup:
@@ -76,6 +78,7 @@ class Setup:
         self.measuring._worker = SimpleNamespace(
             offer=lambda pending: self.measuring.measure(pending), look_again=lambda: None
         )
+        self.share = None  # of the box that is seen; None: it is not tracked
         self.mask = np.zeros((HEIGHT, WIDTH), bool)
         self.mask[10:30, 20:50] = True
         self.depth = np.where(self.mask, np.float32(0.8), np.float32(3.0))
@@ -96,8 +99,8 @@ class Setup:
         self.measuring.expect(frame)
         return frame
 
-    def result(self, frame):
-        instances = Instances(
+    def found(self):
+        return Instances(
             image_size=(HEIGHT, WIDTH),
             boxes=np.array([[20, 10, 50, 30]], np.float32),
             scores=np.ones(1, np.float32),
@@ -105,9 +108,22 @@ class Setup:
             class_names=("box",),
             packed_masks=(PackedMask.from_array(self.mask),),
         )
+
+    def result(self, frame):
+        instances = self.found()
         image = ImageArray(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "bgr")
-        result = Result(frame.message.header, instances, image, OverlayStyle(), jpeg_quality=85)
+        result = Result(
+            frame.message.header, instances, image, OverlayStyle(), 85, self.tracked(frame)
+        )
         self.measuring.offer(frame, result, self.outputs.topics)
+
+    def tracked(self, frame):
+        if self.share is None:
+            return None
+        stamp = frame.message.header.stamp.sec + frame.message.header.stamp.nanosec * 1e-9
+        return Tracked(
+            np.array([5]), np.array([1]), ("crate",), np.array([self.share]), stamp, False
+        )
 
     def serve(self, **depth):
         self.info()
@@ -180,6 +196,55 @@ def test_the_target_frame_is_looked_up_at_the_image_s_stamp_and_its_z_is_up():
     np.testing.assert_allclose(result.objects.centres, [[0.8, -0.04, 1.053]], atol=0.01)
     axes = Transform.from_quaternion(result.objects.orientations[0], [0, 0, 0]).rotation
     np.testing.assert_allclose(axes[:, 2], [0, 0, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_tracked_object_has_a_velocity_in_the_frame_of_the_objects(turned):
+    """The camera comes nearer by 0.5 m/s; in the target frame its motion is taken out."""
+    transforms = FakeTransforms() if turned else None
+    setup = Setup(transforms)
+    setup.share = 1.0
+    for number in range(30):
+        stamp, way = Time(sec=100, nanosec=number * 33_000_000), 0.5 * number * 0.033
+        if turned:
+            transforms.place = [way, 0, 1]
+        setup.info()
+        setup.send_depth(setup.depth - np.float32(way), stamp=stamp)
+        setup.result(setup.send(stamp=stamp))
+    (first, _), *_, (last, _) = setup.outputs.published
+    assert first.track_ids.tolist() == last.track_ids.tolist() == [5]
+    assert last.instances.class_names == ("crate",)
+    assert np.isnan(first.moving.velocities).all()
+    expected = [[0, 0, 0]] if turned else [[0, 0, -0.5]]
+    np.testing.assert_allclose(last.moving.velocities, expected, atol=0.04)
+
+
+def test_the_size_of_a_tracked_object_is_held_while_less_of_it_is_seen():
+    setup = Setup()
+    setup.share = 1.0
+    setup.serve()
+    setup.share = 0.5
+    setup.mask[:, 35:] = False
+    setup.result(setup.send())
+    (whole, _), (half, _) = setup.outputs.published
+    assert whole.objects.sizes[0, 0] > 0.35
+    np.testing.assert_array_equal(half.objects.sizes, whole.objects.sizes)
+
+
+def test_rough_centres_are_known_as_soon_as_depth_is_there():
+    setup = Setup()
+    instances = setup.found()
+    frame = setup.send()
+    assert setup.measuring.rough_centres(frame, instances) is None
+    setup.send_depth()
+    assert setup.measuring.rough_centres(frame, instances) is None  # no calibration
+    setup.info()
+    [centre] = setup.measuring.rough_centres(frame, instances)
+    np.testing.assert_allclose(centre, [0.04, -0.053, 0.8], atol=0.02)
+    setup.info(width=640)  # which is told when the objects are measured
+    assert setup.measuring.rough_centres(frame, instances) is None and not setup.logger.lines
+    frame.depth = None
+    assert setup.measuring.rough_centres(frame, instances) is None
 
 
 def test_a_missing_transform_costs_the_objects_one_line():

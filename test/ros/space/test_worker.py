@@ -12,7 +12,7 @@ FRONT, REAR = SimpleNamespace(name="front"), SimpleNamespace(name="rear")
 
 def pending(camera=FRONT, match=None, wait=100.0):
     depth = SimpleNamespace(match=match)
-    return Pending(camera, None, None, None, depth, time.perf_counter() + wait)
+    return Pending(camera, None, None, None, None, depth, time.perf_counter() + wait)
 
 
 class Bench:

@@ -62,20 +62,20 @@ class Shot:
     """One frame: its truth, and what a tracker gets.
 
     Attributes:
-        stamp: Nanoseconds.
+        stamp: When it was taken, in seconds.
         things: What is true.
         detected: What is detected, by the name of the detections.
         thumbnail: Of the image.
     """
 
-    stamp: int
+    stamp: float
     things: tuple[Thing, ...]
     detected: dict[str, Detected]
     thumbnail: npt.NDArray[np.float32]
 
 
 def film(
-    scene: Scene, segmenter: InstanceSegmenter, *, frames: int, start: int = 0
+    scene: Scene, segmenter: InstanceSegmenter, *, frames: int, start: float = 0.0
 ) -> Iterator[Shot]:
     """Film a scene from its time 0 on.
 
@@ -83,7 +83,7 @@ def film(
         scene: The scene, whose `depth_model` is not used: depth is that of the model "real".
         segmenter: The network.
         frames: Number of frames.
-        start: Stamp of the first frame in nanoseconds.
+        start: Stamp of the first frame in seconds.
     """
     scene = replace(scene, depth_model=DEPTH_MODELS["real"])
     visits = _Visits(scene)
@@ -98,7 +98,7 @@ def film(
             for name, instances in ((TRUE, true_instances(frame)), (NETWORK, found))
         }
         yield Shot(
-            stamp=start + number * 1_000_000_000 // RATE,
+            stamp=start + number / RATE,
             things=tuple(visits.thing(item, time) for item in frame.objects),
             detected=detected,
             thumbnail=thumbnail(frame.image),

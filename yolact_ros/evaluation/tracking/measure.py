@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from yolact_ros.tracking import Tracker
+from yolact_ros.tracking import SpaceTracker, Tracked, Tracker
 from yolact_ros.tracking.overlap import box_iou
 
 from .bytetrack import ByteTrack
-from .film import RATE, Shot, Thing
+from .film import RATE, Detected, Shot, Thing
 
 MIN_IOU = 0.5
 """IoU of boxes from which on a track is of a thing."""
@@ -89,7 +89,7 @@ class Run:
 
 def track(run: Run, shots: Iterable[Shot], detections: str, tracker: Tracker | ByteTrack) -> None:
     """Add a scene to a run, with a tracker that may know earlier scenes."""
-    accumulator = motmetrics.MOTAccumulator(auto_id=True)
+    accumulator, in_space = motmetrics.MOTAccumulator(auto_id=True), SpaceTracker()
     last_id: dict[int, int] = {}
     hidden: dict[int, float] = {}
     for shot in shots:
@@ -99,8 +99,10 @@ def track(run: Run, shots: Iterable[Shot], detections: str, tracker: Tracker | B
         if isinstance(tracker, ByteTrack):
             ids = tracker.update(given.instances)
         else:
-            tracked = tracker.update(given.instances, shot.stamp, given.objects, shot.thumbnail)
-            ids, velocities = tracked.track_ids, tracked.velocities
+            tracked = _recognise(tracker, shot.stamp, given, shot.thumbnail)
+            ids = tracked.track_ids
+            moving = in_space.update(tracked, given.objects)
+            velocities[given.objects.instances - 1] = moving.velocities
             run.cuts += tracked.cut
         run.milliseconds.append(1000 * (time.perf_counter() - begin))
         shown = np.flatnonzero(ids)
@@ -131,6 +133,13 @@ def track(run: Run, shots: Iterable[Shot], detections: str, tracker: Tracker | B
     run.accumulators.append(accumulator)
 
 
+def _recognise(
+    tracker: Tracker, stamp: float, given: Detected, thumbnail: npt.NDArray[np.float32]
+) -> Tracked:
+    centres = given.objects.centres_by_instance(len(given.instances))
+    return tracker.update(given.instances, stamp, centres, thumbnail)
+
+
 def _compare(
     things: Sequence[Thing], boxes: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
 ) -> tuple[list[Thing], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -159,13 +168,13 @@ def _pairs(distances: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
 
 def track_over_cuts(run: Run, scenes: Iterable[Sequence[Shot]], detections: str) -> None:
     """Let one tracker see scenes one after another, and count what it takes along."""
-    tracker, known, stamp = Tracker(), set[int](), 0
+    tracker, known, stamp = Tracker(), set[int](), 0.0
     for shots in scenes:
         now: set[int] = set()
         for shot in shots:
             given = shot.detected[detections]
-            stamp += 1_000_000_000 // RATE
-            tracked = tracker.update(given.instances, stamp, given.objects, shot.thumbnail)
+            stamp += 1 / RATE
+            tracked = _recognise(tracker, stamp, given, shot.thumbnail)
             run.cuts += tracked.cut
             ids = [number for number in tracked.track_ids.tolist() if number]
             run.kept_over_cuts += sum(number in known for number in ids)

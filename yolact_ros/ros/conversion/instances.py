@@ -26,13 +26,18 @@ from yolact_ros.ros.conversion.images import ImageArray, append_bytes, array_to_
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle, encode_jpeg, paint_overlay
 
+TrackIds = npt.NDArray[np.int64]
 
-def instance_array(instances: Instances, header: Header) -> InstanceArray:
+
+def instance_array(
+    instances: Instances, header: Header, track_ids: TrackIds | None = None
+) -> InstanceArray:
     """Make the message of `~/instances`.
 
     Args:
         instances: Without empty masks, best score first.
         header: The image's header.
+        track_ids: (N,) the track of each, 0 for none; None: none of them has one.
     """
     height, width = instances.image_size
     mask_scores = instances.mask_scores
@@ -43,6 +48,7 @@ def instance_array(instances: Instances, header: Header) -> InstanceArray:
             class_name=instances.class_names[i],
             score=float(instances.scores[i]),
             mask_score=math.nan if mask_scores is None else float(mask_scores[i]),
+            track_id=0 if track_ids is None else int(track_ids[i]),
             box=instances.boxes[i],
             mask=instances.packed_masks[i],
         )
@@ -51,10 +57,15 @@ def instance_array(instances: Instances, header: Header) -> InstanceArray:
     return message
 
 
-def detection_array(instances: Instances, header: Header) -> Detection2DArray:
+def detection_array(
+    instances: Instances, header: Header, track_ids: TrackIds | None = None
+) -> Detection2DArray:
     """Make the message of `~/detections`; arguments as for `instance_array`."""
     message = Detection2DArray(header=header)
     message.detections = [_detection(instances, i, header) for i in range(len(instances))]
+    if track_ids is not None:
+        for detection, track_id in zip(message.detections, track_ids.tolist(), strict=True):
+            detection.id = id_text(track_id)
     return message
 
 
@@ -66,13 +77,25 @@ def instance_message(
     mask_score: float,
     box: npt.NDArray[Any],
     mask: PackedMask,
+    track_id: int = 0,
 ) -> Instance:
     """Make a yolact_ros/Instance; the box is x1, y1, x2, y2 in pixels."""
     # Its constructor makes all its parts, even those that it is given: they are filled in instead.
-    message = Instance(class_id=class_id, class_name=class_name, score=score, mask_score=mask_score)
+    message = Instance(
+        class_id=class_id,
+        class_name=class_name,
+        score=score,
+        mask_score=mask_score,
+        track_id=track_id,
+    )
     _fill_box(message.bbox, box)
     _fill_mask(message.mask, mask)
     return message
+
+
+def id_text(track_id: int) -> str:
+    """The `id` of a vision_msgs detection: the number of its track, or nothing."""
+    return str(track_id) if track_id else ""
 
 
 def _fill_mask(message: Mask, mask: PackedMask) -> None:
@@ -131,13 +154,20 @@ def confidence_map(instances: Instances, header: Header) -> Image:
     return array_to_image(instances.confidence_map(), "8UC1", header)
 
 
-def overlay(image: ImageArray, instances: Instances, style: OverlayStyle, header: Header) -> Image:
+def overlay(
+    image: ImageArray,
+    instances: Instances,
+    style: OverlayStyle,
+    header: Header,
+    track_ids: TrackIds | None = None,
+) -> Image:
     """Make the message of `~/overlay`, drawn in the message's own memory."""
     pixels = image.pixels
     if image.channel_order == "rgb":
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
     message = array_to_image(pixels, "bgr8", header)
-    paint_overlay(np.frombuffer(message.data, np.uint8).reshape(pixels.shape), instances, style)
+    canvas = np.frombuffer(message.data, np.uint8).reshape(pixels.shape)
+    paint_overlay(canvas, instances, style, track_ids)
     return message
 
 

@@ -268,6 +268,48 @@ class Settings:
         at_run_time=True,
     )
 
+    track: bool = parameter(
+        True,
+        "Give things a number that stays from image to image, as long as somebody subscribes to "
+        "what shows it.",
+        at_run_time=True,
+    )
+    track_buffer: float = parameter(
+        3.0,
+        "How long a thing that is not seen keeps its number, in seconds; images farther apart than "
+        "that have nothing to do with each other.",
+        name="track.buffer",
+        minimum=0.0,
+        maximum=600.0,
+        at_run_time=True,
+    )
+    track_start_score: float = parameter(
+        0.5,
+        "Minimum score for a thing to get a number; it keeps it with lower scores.",
+        name="track.start_score",
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+    )
+    track_high_score: float = parameter(
+        0.4,
+        "Score from which on an instance may be a thing that was lost; what scores less, down to "
+        "score_threshold, is only looked at where something was in the image before.",
+        name="track.high_score",
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+    )
+    track_duplicate_iou: float = parameter(
+        0.6,
+        "Mask IoU above which two instances, whatever their classes, show the same thing; the one "
+        "of lower score gets no number.",
+        name="track.duplicate_iou",
+        minimum=0.0,
+        maximum=1.0,
+        at_run_time=True,
+    )
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
         """Make the settings from checked values by parameter name."""

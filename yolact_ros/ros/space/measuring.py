@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -31,9 +32,10 @@ from yolact_ros.ros.space.matching import DepthMatcher, Match
 from yolact_ros.ros.space.transforms import TransformError, Transforms
 from yolact_ros.ros.space.worker import MeasuringWorker, Pending
 from yolact_ros.ros.stamps import nanoseconds, stamp_age
-from yolact_ros.space import Camera, objects
+from yolact_ros.space import Camera, objects, rough_centres
 from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
 from yolact_ros.structures import Instances, Objects
+from yolact_ros.tracking import SpaceTracker
 
 _ASKED_SECONDS = 10.0
 """For so long depth is subscribed to after somebody asked for objects."""
@@ -115,6 +117,8 @@ class Measuring:
         }
         self._asked_until = dict.fromkeys(self._matchers, -math.inf)
         self._calibrations = {camera.name: _Calibration() for camera in cameras}
+        self._read: dict[str, tuple[Any, npt.NDArray[np.float32]]] = {}  # the last depth image
+        self._trackers = {camera.name: SpaceTracker(settings.track_buffer) for camera in cameras}
         self._worker = MeasuringWorker(
             self.measure,
             is_settled=self._is_settled,
@@ -127,6 +131,8 @@ class Measuring:
         self._settings = settings
         for matcher in self._matchers.values():
             matcher.max_skew = _max_skew(settings)
+        for tracker in self._trackers.values():
+            tracker.buffer = settings.track_buffer
 
     def start(self) -> None:
         """Begin to measure."""
@@ -175,6 +181,7 @@ class Measuring:
     def forget(self, camera: CameraStream) -> None:
         """Forget the camera's depth images and calibration."""
         self._matchers[camera.name].clear()
+        self._read.pop(camera.name, None)
         self._calibrations[camera.name].message = None
 
     def expect(self, frame: Frame) -> None:
@@ -209,9 +216,28 @@ class Measuring:
         header = frame.message.header
         assert frame.depth is not None and frame.depth.match is not None
         deadline = time.perf_counter() + self._settings.space_max_wait
-        pending = Pending(frame.camera, header, instances, None, frame.depth, deadline)
+        pending = Pending(frame.camera, header, instances, None, None, frame.depth, deadline)
         result = self._measured(pending, frame.depth.match, info, frozenset({"objects"}))
         return object_array(instances, result.objects, result.header)
+
+    # What a tracker wants to know before that
+
+    def rough_centres(self, frame: Frame, instances: Instances) -> npt.NDArray[np.float64] | None:
+        """Return about where instances are in the camera's frame, (N, 3) metres.
+
+        None: nobody wants objects, or their depth has not come yet.
+        """
+        match = frame.depth.match if frame.depth is not None else None
+        info = self._calibrations[frame.camera.name].message
+        if match is None or info is None or isinstance(match.message, CompressedImage):
+            return None
+        try:
+            depth = self._depth(frame.camera, match.message, frame.message.header, instances)
+            calibration = self._calibrations[frame.camera.name]
+            camera = calibration.camera(info, self._settings.space_rectified)
+            return rough_centres(instances, depth, camera)
+        except InputError:
+            return None  # which is counted and told when they are measured
 
     # What goes out
 
@@ -222,7 +248,8 @@ class Measuring:
         pending = Pending(
             camera=frame.camera,
             header=result.header,
-            instances=result.instances,
+            instances=result.voted,
+            tracked=result.tracked,
             image=result.image if "points" in wanted else None,
             depth=frame.depth,
             deadline=time.perf_counter() + self._settings.space_max_wait,
@@ -263,7 +290,7 @@ class Measuring:
         self, pending: Pending, match: Match[Any], info: CameraInfo, wanted: frozenset[str]
     ) -> SpaceResult:
         instances, header = pending.instances, pending.header
-        depth = self._depth(match.message, header, instances.image_size)
+        depth = self._depth(pending.camera, match.message, header, instances)
         calibration = self._calibrations[pending.camera.name]
         try:
             camera = calibration.camera(info, self._settings.space_rectified)
@@ -271,7 +298,7 @@ class Measuring:
         except InputError as error:
             # What came may differ from frame to frame, what was expected does not.
             raise _UnusableError("uncalibrated", *_text_and_kind(error)) from None
-        measured, frame_id = Objects.none(), header.frame_id
+        measured, moving, frame_id = Objects.none(), None, header.frame_id
         if wanted - {"points"}:
             up = self._settings.space_up if any(self._settings.space_up) else None
             if self._transforms is None:
@@ -284,11 +311,16 @@ class Measuring:
                     raise _UnusableError("untransformed", str(error)) from None
                 measured = transform.apply(objects(instances, depth, camera, transform.up))
                 frame_id = self._transforms.target_frame
+            if pending.tracked is not None:
+                moving = self._trackers[pending.camera.name].update(pending.tracked, measured)
+                measured = dataclasses.replace(measured, sizes=moving.sizes)
         return SpaceResult(
             header=Header(stamp=header.stamp, frame_id=frame_id),
             image_header=header,
             instances=instances,
             objects=measured,
+            track_ids=None if pending.tracked is None else pending.tracked.track_ids,
+            moving=moving,
             depth=depth,
             camera=camera,
             image=pending.image,
@@ -296,9 +328,18 @@ class Measuring:
         )
 
     def _depth(
-        self, message: Any, header: Header, image_size: tuple[int, int]
+        self, camera: CameraStream, message: Any, header: Header, instances: Instances
     ) -> npt.NDArray[np.float32]:
         """Return the depth of each pixel of the image, in metres."""
+        known = self._read.get(camera.name)
+        if known is None or known[0] is not message or known[1].shape != instances.image_size:
+            known = (message, self._read_depth(message, header, instances.image_size))
+            self._read[camera.name] = known  # one object, as two threads measure
+        return known[1]
+
+    def _read_depth(
+        self, message: Any, header: Header, image_size: tuple[int, int]
+    ) -> npt.NDArray[np.float32]:
         if message.header.frame_id != header.frame_id:
             raise _UnusableError(
                 "other_frame",

@@ -15,6 +15,7 @@ from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.worker import Worker
 from yolact_ros.structures import Instances
+from yolact_ros.tracking import Tracked
 
 MOST_WAITING = 8
 """Results of a camera that wait for their depth at once."""
@@ -28,6 +29,7 @@ class Pending:
         camera: The camera.
         header: The image's header.
         instances: What was found in it.
+        tracked: Which things they are; None: nobody wants to know.
         image: The image, if points are wanted.
         depth: Where its depth image is, or will be.
         deadline: `time.perf_counter()` after which it waits no more.
@@ -36,6 +38,7 @@ class Pending:
     camera: CameraStream
     header: Header
     instances: Instances
+    tracked: Tracked | None
     image: ImageArray | None
     depth: DepthRequest[Any]
     deadline: float
