@@ -29,9 +29,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from yolact_ros.ros.fastdds_profile import profile_variables
 from yolact_ros.ros.parameters.from_text import list_from_text, value_from_text
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, STRINGS
+from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, LISTS
 from yolact_ros.ros.parameters.suggestions import did_you_mean
-from yolact_ros.ros.parameters.table import PARAMETERS
+from yolact_ros.ros.parameters.table import PARAMETERS, camera_parameters
 from yolact_ros.ros.run import WRONG_START
 
 PACKAGE = "yolact_ros"
@@ -108,8 +108,8 @@ def parameters(context: LaunchContext) -> dict[str, Any]:
     """Return the node's parameters that were given."""
     given = {
         spec.name: value_from_text(text, spec.kind)
-        for spec in PARAMETERS
-        if (text := text_of(context, spec.name))
+        for spec in (*PARAMETERS, *camera_parameters(cameras_of(context)))
+        if (text := context.launch_configurations.get(spec.name, ""))
     }
     return {name: typed(value) for name, value in given.items()} | clock(context)
 
@@ -122,6 +122,8 @@ def typed(value: Any) -> Any:
         # launch_ros knows this spelling of the types alone
         if value and isinstance(value[0], float):
             return ParameterValue(value, value_type=List[float])  # noqa: UP006
+        if value and isinstance(value[0], int):
+            return ParameterValue(value, value_type=List[int])  # noqa: UP006
         return ParameterValue(value or [""], value_type=List[str])  # noqa: UP006
     return value
 
@@ -271,6 +273,7 @@ def is_launched() -> bool:
 def warn_of_unknown(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Warn of arguments that nobody declared: launch takes any, and does nothing with them."""
     known = [argument.name for argument in arguments()]
+    known += [spec.name for spec in camera_parameters(cameras_of(context))]
     given = [argument.partition(":=")[0] for argument in context.argv]
     for name in given if is_launched() else []:  # else they are arguments of the other file
         if name not in (*known, *OF_LAUNCH):
@@ -286,7 +289,7 @@ def arguments() -> list[DeclareLaunchArgument]:
         spec.name: (
             "",
             f"{spec.description} Allowed: {spec.constraint}"
-            + (", separated by commas." if spec.kind in (STRINGS, FLOATS) else "."),
+            + (", separated by commas." if spec.kind in LISTS else "."),
         )
         for spec in PARAMETERS
     }

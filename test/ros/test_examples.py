@@ -10,7 +10,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Float64
 from vision_msgs.msg import LabelInfo
-from yolact_ros.msg import ObjectArray
+from yolact_ros.msg import InstanceArray, ObjectArray
 
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.structures import BACKGROUND_CLASS
@@ -44,6 +44,10 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
     )
     feeder = start_command(
         [sys.executable, EXAMPLES / "costmap_feeder.py", "--ros-args", "-p", f"ignored:=[{others}]"]
+    )
+    labeller, masker = (
+        start_command([sys.executable, EXAMPLES / name, "--ros-args", "-p", f"class_name:={CLASS}"])
+        for name in ("label_image.py", "object_mask.py")
     )
 
     # Objects: the grasp and the obstacle are where the can is.
@@ -110,6 +114,23 @@ def test_grasps_obstacles_and_the_semantic_layers_topics(start, start_command, p
     z = np.frombuffer(cloud.data, "u1").reshape(-1, cloud.point_step)[:, 8:12].copy().view("<f4")
     assert np.isfinite(z[ids == list(known.values()).index(CLASS)]).mean() > 0.8
 
-    for example in (listener, feeder):
+    # Labels and the mask are of the same masks and tracks.
+    topics = [
+        peer.collect(InstanceArray, "yolact/instances"),
+        peer.collect(Image, "label_image/image"),
+        peer.collect(Image, "object_mask/segmentation"),
+    ]
+    found, labels, mask = peer.until(
+        lambda: together(*topics), 60.0, what=f"labels and mask; {labeller.output}, {masker.output}"
+    )
+    assert (labels.encoding, mask.encoding) == ("32SC1", "mono8")
+    labels = np.frombuffer(labels.data, "<i4").reshape(sides)
+    mask = np.frombuffer(mask.data, "u1").reshape(sides)
+    tracks = {item.track_id: item.class_name for item in found.instances if item.track_id}
+    assert set(labels.reshape(-1).tolist()) - {0} <= set(tracks) != set()
+    [can] = {number for number in set(labels[mask == 255].tolist()) if tracks.get(number) == CLASS}
+    assert (labels[mask == 255] == can).mean() > 0.9 and set(mask.reshape(-1)) == {0, 255}
+
+    for example in (listener, feeder, labeller, masker):
         code, _ = example.interrupt()
         assert code == 0 and "Traceback" not in example.output, example.output

@@ -12,7 +12,7 @@ import pytest
 from ament_index_python.packages import PackageNotFoundError
 
 from yolact_ros.ros.demo.camera import PARAMETERS as CAMERA_PARAMETERS
-from yolact_ros.ros.parameters.spec import FLOATS, STRING, STRINGS
+from yolact_ros.ros.parameters.spec import FLOATS, INTEGERS, LISTS, STRING
 from yolact_ros.ros.parameters.table import PARAMETERS
 from yolact_ros.ros.run import WRONG_START
 from yolact_testing import launch_stand_in
@@ -63,7 +63,7 @@ def test_nothing_is_passed_on_that_was_not_given(file):
 def test_every_default_reaches_the_node_with_its_type(file):
     written = {
         spec.name: ",".join(str(item) for item in spec.default)
-        if spec.kind in (STRINGS, FLOATS)
+        if spec.kind in LISTS
         else str(spec.default)
         for spec in PARAMETERS
     }
@@ -74,11 +74,12 @@ def test_every_default_reaches_the_node_with_its_type(file):
         if spec.name not in given:
             continue
         value = passed_on[spec.name]
-        if spec.kind in (STRING, FLOATS):
-            assert value.value_type is (str if spec.kind == STRING else file.List[float])
+        if spec.kind in (STRING, FLOATS, INTEGERS):
+            types = {STRING: str, FLOATS: file.List[float], INTEGERS: file.List[int]}
+            assert value.value_type is types[spec.kind]
             value = value.value
         assert spec.check(value) == spec.default
-        assert type(value) is (list if spec.kind == FLOATS else type(spec.default))
+        assert type(value) is (list if spec.kind in (FLOATS, INTEGERS) else type(spec.default))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import time
 from array import array
 from concurrent.futures import Future
 
+import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
@@ -22,6 +23,7 @@ from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.frame import Frame
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.parameters.table import PARAMETERS, Settings
+from yolact_ros.ros.region import WHOLE
 from yolact_ros.ros.runtime import Runtime
 from yolact_ros.structures import Instances, PackedMask
 from yolact_testing.growth import kept
@@ -353,6 +355,43 @@ def test_the_parameters_of_tracking_are_used_from_the_next_image_on():
     assert _tracks(setup) == [1]
 
 
+def test_each_camera_s_network_sees_its_region_alone(tmp_path):
+    picture = np.zeros((6, 8), np.uint8)
+    picture[:, 6:] = 255
+    cv2.imwrite(str(tmp_path / "gripper.png"), picture)
+    setup = Setup(("front", "rear"), roi=(2, 1, 4, 4))
+    setup.runtime.apply(
+        {"rear.roi": (1, 0, 6, 3), "rear.ignore_mask": str(tmp_path / "gripper.png")}
+    )
+    setup.serve([setup.receive(camera=number, size=(6, 8)) for number in (0, 1)])
+    sizes = sorted(pixels.shape[:2] for pixels, _ in setup.segmenter.images)
+    assert sizes == [(3, 6), (4, 4)]
+    [rear] = [pixels for pixels, _ in setup.segmenter.images if pixels.shape[1] == 6]
+    assert (rear[:, :5] == 0).all() and (rear[:, 5] == (124, 117, 104)).all()
+    for name, corner in (("front", (2, 1)), ("rear", (1, 0))):
+        [(result, _)] = setup.all_outputs[name].published
+        assert result.instances.image_size == result.image.pixels.shape[:2] == (6, 8)
+        [mask] = result.instances.packed_masks
+        assert (mask.x_offset, mask.y_offset) == corner
+        assert result.instances.boxes[0].tolist() == [*corner, *corner]
+
+
+def test_a_region_beyond_the_image_is_told_and_a_wrong_picture_refused(tmp_path):
+    setup = Setup(roi=(0, 0, 5, 4))
+    for _ in range(2):
+        setup.send()
+    text = "roi: expected x, y, width and height within the image's 4x4 pixels, got [0, 0, 5, 4]"
+    assert setup.counts == {"bad": 2} and setup.logger.lines == [f"frame skipped: {text}"]
+    assert setup.counters.snapshot().reasons["bad"] == text
+    (tmp_path / "page.png").write_text("<html>")
+    with pytest.raises(InputError, match=r"ignore_mask: expected a picture.* got .*page.png"):
+        setup.runtime.apply({"ignore_mask": str(tmp_path / "page.png"), "roi": (0, 0, 4, 4)})
+    assert setup.runtime.settings.roi == (0, 0, 5, 4)
+    setup.runtime.apply({"roi": (0, 0, 0, 0)})
+    setup.send()
+    assert setup.counts == {"bad": 2, "processed": 1}
+
+
 def test_depth_is_expected_from_the_callback_on_and_waited_for_after_publishing():
     setup = Setup()
     setup.send()
@@ -409,8 +448,8 @@ def test_an_image_on_demand_has_its_own_options_and_says_why_it_failed():
 
     def segment():
         frame = Frame(camera, Image(), 0.0)
-        image = ImageArray(np.zeros((4, 6, 3), np.uint8), "rgb")
-        return setup.runtime.segment_alone(frame, image, options).result()
+        view = WHOLE.view(ImageArray(np.zeros((4, 6, 3), np.uint8), "rgb"))
+        return setup.runtime.segment_alone(frame, view, options).result()
 
     found = segment()
     assert len(found) == 1 and found.image_size == (4, 6)  # without the empty mask

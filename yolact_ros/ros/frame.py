@@ -15,8 +15,9 @@ from sensor_msgs.msg import CompressedImage
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.bounds import ImageError
 from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import ImageArray, image_to_array
+from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.region import Region, View
 from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.stamps import StampAge, stamp_age
 
@@ -88,7 +89,9 @@ _ADVICE = {
 }
 
 
-def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> ImageArray | None:
+def read_frame(
+    frame: Frame, begun: float, settings: Settings, clock: Clock, region: Region
+) -> View | None:
     """Return the frame's pixels, or None if it is too old or malformed (counted and logged).
 
     Args:
@@ -96,6 +99,7 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
         begun: `time.perf_counter()` when its batch was taken.
         settings: The parameters.
         clock: The node's clock.
+        region: What the network sees of it.
     """
     begin = time.perf_counter()
     frame.begun = begun
@@ -107,7 +111,7 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
     sample_bits = frame.camera.sample_bits
     sample_bits.setting = settings.image_depth_bits
     try:
-        image = convert(frame.message, settings.max_image_pixels, sample_bits)
+        view = region.view(convert(frame.message, settings.max_image_pixels, sample_bits))
     except ImageError as error:
         _count_as_bad(frame, error.kind, str(error))
         return None
@@ -117,7 +121,7 @@ def read_frame(frame: Frame, begun: float, settings: Settings, clock: Clock) -> 
     if sample_bits.remark:
         frame.camera.log.warning("sample bits", sample_bits.remark, period=math.inf)
     frame.times["convert"] = since(begin)
-    return image
+    return view
 
 
 def since(begin: float) -> float:

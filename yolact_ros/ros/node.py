@@ -39,8 +39,8 @@ from yolact_ros.ros.parameters import reading
 from yolact_ros.ros.parameters.answers import TableParameters
 from yolact_ros.ros.parameters.command_line import help_text
 from yolact_ros.ros.parameters.qos import stray_overrides
-from yolact_ros.ros.parameters.spec import ParameterError
-from yolact_ros.ros.parameters.table import PARAMETERS, Settings
+from yolact_ros.ros.parameters.spec import ParameterError, ParameterSpec
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings, camera_parameters
 from yolact_ros.ros.publishers import Publishers
 from yolact_ros.ros.run import run_node
 from yolact_ros.ros.segment_service import SegmentService, Serving
@@ -124,8 +124,10 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         core_logger = logging.getLogger("yolact_ros")
         core_logger.setLevel(logging.INFO)
         core_logger.addHandler(self._log_handler)
-        self._specs = {spec.name: spec for spec in PARAMETERS}
         reading.declare(self, PARAMETERS)
+        with contextlib.suppress(ParameterError):  # which the transition will tell
+            self._declare_cameras(self._value("cameras"))
+        reading.warn_of_unknown(self, self.parameter_table)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._transitions = threading.Lock()
         self._closing = threading.Event()
@@ -192,7 +194,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
                 "behind by processes that were killed: `fastdds shm clean` gives them back"
             )
         try:
-            if not self._specs["autostart"].check(self.get_parameter("autostart").value):
+            if not self._value("autostart"):
                 self.get_logger().info("waiting to be configured (autostart is false)")
                 return
         except ParameterError as error:
@@ -221,7 +223,9 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         with self._lock:
             self._set_meanwhile = {}
         try:
-            self._load(Settings.from_values(reading.read(self, PARAMETERS)))
+            values = reading.read(self, PARAMETERS)
+            own = self._declare_cameras(values["cameras"])
+            self._load(Settings.from_values(values | reading.read(self, own)))
         except BaseException:
             self._release()
             raise
@@ -252,6 +256,14 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     @_transition("recovered from an error")
     def on_error(self) -> None:
         self._release()
+
+    def _declare_cameras(self, cameras: Sequence[str]) -> tuple[ParameterSpec, ...]:
+        """Declare what each camera has for itself, and return these rows of the table."""
+        own = camera_parameters(cameras)
+        new = tuple(spec for spec in own if not self.has_parameter(spec.name))
+        reading.declare(self, new)
+        self.parameter_table += new
+        return own
 
     def _make_diagnostics_publisher(self) -> Any:
         arguments: Any = (DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
@@ -383,9 +395,15 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         path = self._weights_path()
         return bool(path) and not os.access(path, os.R_OK)
 
+    def _value(self, name: str) -> Any:
+        """The checked value of a parameter."""
+        spec = self.spec(name)
+        assert spec is not None
+        return spec.check(self.get_parameter(name).value)
+
     def _weights_path(self) -> str:
         try:
-            return str(self._specs["weights"].check(self.get_parameter("weights").value))
+            return str(self._value("weights"))
         except ParameterError:
             return ""
 
@@ -460,7 +478,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         values = {}
         try:
             for parameter in parameters:
-                spec = self._specs.get(parameter.name)
+                spec = self.spec(parameter.name)
                 if spec is None:
                     continue
                 values[spec.name] = spec.check(parameter.value)

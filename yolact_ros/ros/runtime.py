@@ -17,7 +17,7 @@ from rclpy.clock import Clock
 
 from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter, SegmenterOptions
-from yolact_ros.ros.batch import Batch, BatchSegmenter, GpuLost
+from yolact_ros.ros.batch import BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
@@ -29,6 +29,7 @@ from yolact_ros.ros.logs import ThrottledLog, place_of
 from yolact_ros.ros.newest import NewestFrames
 from yolact_ros.ros.outputs import SPACE_TOPICS, TRACKED_TOPICS, ClassList, Outputs, Result
 from yolact_ros.ros.parameters.table import Settings
+from yolact_ros.ros.region import WHOLE, Region, View
 from yolact_ros.ros.space.measuring import Measuring
 from yolact_ros.ros.stamps import nanoseconds
 from yolact_ros.ros.worker import BatchWorker, HandOver
@@ -104,6 +105,7 @@ class Runtime:
         self._size: tuple[Any, ...] = (0,)
         self._seen: deque[tuple[Any, ...]] = deque(maxlen=_SIZES_KEPT)
         self._outputs = outputs
+        self._regions = {name: Region.of(settings, name) for name in outputs}
         self._trackers = {name: Tracker(_tracker_settings(settings)) for name in outputs}
         self._class_list = class_list
         self._counters = counters
@@ -146,16 +148,19 @@ class Runtime:
     def segment(self, frames: Sequence[Frame]) -> bool:
         """Segment a batch and hand the results over; return whether the network ran."""
         begun = time.perf_counter()
-        batch: list[tuple[Frame, ImageArray]] = []
+        batch: list[tuple[Frame, View]] = []
         for frame in frames:
             if not self._outputs[frame.camera.name].wanted():
                 frame.end("unwanted")
-            elif (image := read_frame(frame, begun, self.settings, self._clock)) is not None:
-                batch.append((frame, image))
+                continue
+            region = self.region(frame.camera)
+            view = read_frame(frame, begun, self.settings, self._clock, region)
+            if view is not None:
+                batch.append((frame, view))
         if not batch:
             return False
         # In one order: on a GPU, each order of sizes would be captured as a graph of its own.
-        batch.sort(key=lambda item: (item[1].pixels.shape, item[1].channel_order))
+        batch.sort(key=lambda item: (item[1].seen.pixels.shape, item[1].seen.channel_order))
         found = self._run_network(batch)
         self._counters.record("batch", since(begun))
         style, quality = _style(self.settings), self.settings.overlay_jpeg_quality
@@ -163,10 +168,14 @@ class Runtime:
             (
                 frame,
                 Result(
-                    frame.message.header, instances.without_empty_masks(), image, style, quality
+                    frame.message.header,
+                    instances.without_empty_masks(),
+                    view.image,
+                    style,
+                    quality,
                 ),
             )
-            for (frame, image), instances in zip(batch, found, strict=True)
+            for (frame, view), instances in zip(batch, found, strict=True)
             if instances is not None
         ]
         if results and not self._publisher.give(_Segmented(results, time.perf_counter())):
@@ -193,7 +202,7 @@ class Runtime:
         return options
 
     def segment_alone(
-        self, frame: Frame, image: ImageArray, options: SegmenterOptions
+        self, frame: Frame, view: View, options: SegmenterOptions
     ) -> Future[Instances]:
         """Segment an image at the worker's next turn, and publish nothing.
 
@@ -203,7 +212,7 @@ class Runtime:
 
         def segment() -> Instances:
             try:
-                [found] = self._run_network([(frame, image)], options)
+                [found] = self._run_network([(frame, view)], options)
             except GpuLost as error:
                 self._on_gpu_lost(str(error))
                 raise
@@ -214,13 +223,16 @@ class Runtime:
         return self._worker.call(segment)
 
     def _run_network(
-        self, batch: Batch, options: SegmenterOptions | None = None
+        self, batch: Sequence[tuple[Frame, View]], options: SegmenterOptions | None = None
     ) -> list[Instances | None]:
-        self._size = self._compiled_size([image for _, image in batch])
-        found = self._segment_batch(batch, options)
+        self._size = self._compiled_size([view.seen for _, view in batch])
+        found = self._segment_batch([(frame, view.seen) for frame, view in batch], options)
         if self._size not in self._seen:
             self._seen.append(self._size)
-        return found
+        return [
+            None if instances is None else view.in_image(instances)
+            for (_, view), instances in zip(batch, found, strict=True)
+        ]
 
     def publish(self, segmented: _Segmented) -> None:
         """Publish the results of a batch, as far as somebody subscribes to them."""
@@ -312,6 +324,10 @@ class Runtime:
         shapes = [image.pixels.shape for image in images] if self.settings.resize == "fit" else []
         return (len(images), *shapes)
 
+    def region(self, camera: CameraStream) -> Region:
+        """What the network sees of the camera's images."""
+        return self._regions.get(camera.name, WHOLE)
+
     def wanted(self, camera: CameraStream) -> bool:
         """Whether somebody subscribes to a result of the camera."""
         return bool(self._outputs[camera.name].wanted())
@@ -330,16 +346,18 @@ class Runtime:
         """Use checked values of parameters, by name, from the next image on.
 
         Raises:
-            InputError: `classes` has a name that the network does not know, or `max_batch` allows
-                batches that the compiled network has not been compiled for; nothing has changed.
+            InputError: `classes` has a name that the network does not know, a picture cannot be
+                read, or `max_batch` allows batches that the compiled network has not been compiled
+                for; nothing has changed.
         """
-        by_field = {name.replace(".", "_"): value for name, value in changed.items()}
-        settings = dataclasses.replace(self.settings, **by_field)
+        settings = self.settings.changed(changed)
         if settings.compile and largest_batch(settings, len(self._outputs)) > self._warm_batch:
             raise InputError(
                 f"max_batch: expected at most {self._warm_batch}, for which the network was "
                 f"compiled, got {settings.max_batch}; set it while the node is unconfigured"
             )
+        if any(name.endswith(("roi", "ignore_mask")) for name in changed):
+            self._regions = {name: Region.of(settings, name) for name in self._outputs}
         self._segment_batch.segmenter.options = segmenter_options(settings)
         self.settings = settings
         self.measuring.apply(settings)

@@ -128,10 +128,11 @@ class SegmentService:
         else:
             frame, info = self._newest(serving, serving.camera(request.camera))
             settings = runtime.settings
-        pixels = read_frame(frame, time.perf_counter(), settings, self._node.get_clock())
-        if pixels is None:
+        region = runtime.region(frame.camera)
+        view = read_frame(frame, time.perf_counter(), settings, self._node.get_clock(), region)
+        if view is None:
             raise InputError(frame.reason)
-        instances = _result_of(runtime.segment_alone(frame, pixels, options))
+        instances = _result_of(runtime.segment_alone(frame, view, options))
         header = frame.message.header
         objects, no_objects = ObjectArray(header=header), ""
         try:

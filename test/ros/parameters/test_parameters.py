@@ -13,12 +13,13 @@ from yolact_ros.ros.parameters.spec import (
     FLOAT,
     FLOATS,
     INTEGER,
+    INTEGERS,
     STRING,
     STRINGS,
     ParameterError,
     ParameterSpec,
 )
-from yolact_ros.ros.parameters.table import PARAMETERS, Settings
+from yolact_ros.ros.parameters.table import PARAMETERS, Settings, camera_parameters
 
 ROOT = Path(__file__).parents[3]
 SPECS = {spec.name: spec for spec in PARAMETERS}
@@ -59,10 +60,24 @@ def test_readme_has_the_table():
 
 
 def test_settings_have_a_field_for_each_parameter():
-    fields = [field.name for field in dataclasses.fields(Settings)]
+    fields = [field.name for field in dataclasses.fields(Settings) if field.metadata]
     assert fields == [name.replace(".", "_") for name in SPECS]
     settings = Settings.from_values({spec.name: spec.default for spec in PARAMETERS})
     assert settings.overlay_opacity == SPECS["overlay.opacity"].default
+
+
+def test_a_camera_has_its_own_region_or_that_of_all():
+    settings = Settings().changed({"roi": (1, 2, 3, 4), "ignore_mask": "/all.png"})
+    assert settings.roi_of("front") == (1, 2, 3, 4)
+    assert settings.ignore_mask_of("front") == ("ignore_mask", "/all.png")
+    own = settings.changed({"front.roi": (5, 6, 7, 8), "front.ignore_mask": "/front.png"})
+    own = own.changed({"rear.roi": (0, 0, 0, 0), "max_rate": 2.0})
+    assert (own.roi_of("front"), own.roi_of("rear")) == ((5, 6, 7, 8), (1, 2, 3, 4))
+    assert own.ignore_mask_of("front") == ("front.ignore_mask", "/front.png")
+    assert own.ignore_mask_of("rear") == ("ignore_mask", "/all.png")
+    assert [spec.name for spec in camera_parameters(["a", "b"])] == [
+        *("a.roi", "a.ignore_mask", "b.roi", "b.ignore_mask"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +100,7 @@ def test_settings_have_a_field_for_each_parameter():
         (STRINGS, ["a", "b"], ("a", "b")),
         (FLOATS, array("d", [0.5, 1]), (0.5, 1.0)),
         (FLOATS, [0, -1], (0.0, -1.0)),
+        (INTEGERS, array("q", [0, -1]), (0, -1)),
     ],
 )
 def test_values_are_taken(kind, value, checked):
@@ -113,6 +129,10 @@ def test_values_are_taken(kind, value, checked):
         (FLOATS, [True]),
         (FLOATS, ["0"]),
         (FLOATS, 1.0),
+        (INTEGERS, None),
+        (INTEGERS, [1.0]),
+        (INTEGERS, [True]),
+        (INTEGERS, "1,2"),
     ],
 )
 def test_values_of_another_type_are_refused(kind, value):
@@ -125,6 +145,9 @@ def test_values_of_another_type_are_refused(kind, value):
     [
         ("score_threshold", -0.1, r"a number from 0 to 1, got -0.1 \(float\)"),
         ("score_threshold", 2, r"a number from 0 to 1, got 2 \(integer\)"),
+        ("roi", [0, 0, 10], r"x, y, width and height, or four zeros, got \[0, 0, 10\]"),
+        ("roi", [0, 0, 10, 0], r"x, y, width and height, or four zeros, got \[0, 0, 10, 0\]"),
+        ("roi", [-1, 0, 10, 10], r"x, y, width and height, or four zeros, got \[-1, 0, 10, 10\]"),
         ("max_instances", 0, r"an integer from 1 to 1000, got 0 \(integer\)"),
         ("preset", "yolact", r"nothing, or one of .*yolact_base.*, got 'yolact' \(string\)"),
         ("preset", 550, r"nothing, or one of .*yolact_base.*, got 550 \(integer\)"),

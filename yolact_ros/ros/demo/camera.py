@@ -99,6 +99,7 @@ class DemoCamera(TableParameters, Node):
     def __init__(self) -> None:
         super().__init__("demo_camera")
         reading.declare(self, PARAMETERS)
+        reading.warn_of_unknown(self, PARAMETERS)
         settings = DemoCameraSettings(**reading.read(self, PARAMETERS))
         self._settings = settings
         self._log = ThrottledLog(self.get_logger())

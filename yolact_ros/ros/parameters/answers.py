@@ -27,7 +27,7 @@ class TableParameters(Node):
 
     def describe_parameter(self, name: str) -> ParameterDescriptor:
         """Describe a parameter with its range, which rclpy is not told."""
-        spec = self._spec(name)
+        spec = self.spec(name)
         return super().describe_parameter(name) if spec is None else spec.shown_descriptor()
 
     def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
@@ -38,7 +38,8 @@ class TableParameters(Node):
                 return SetParametersResult(successful=False, reason=reason)
         return super().set_parameters_atomically(list(parameter_list))
 
-    def _spec(self, name: str) -> ParameterSpec | None:
+    def spec(self, name: str) -> ParameterSpec | None:
+        """Return the row of the table with a name."""
         return next((spec for spec in self.parameter_table if spec.name == name), None)
 
     def _refusal(self, parameter: Parameter) -> str:
@@ -49,7 +50,7 @@ class TableParameters(Node):
             return f"{name}: this node has no such parameter{did_you_mean(name, known)}"
         if parameter.type_ == Parameter.Type.NOT_SET:
             return f"{name}: expected a value; a parameter of this node cannot be deleted"
-        spec = self._spec(name)
+        spec = self.spec(name)
         if spec is not None and spec.only_at_start:
             return f"{name}: expected a value at the start only; start the node again to change it"
         return ""

@@ -8,7 +8,15 @@ from typing import Any
 
 import yaml
 
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, INTEGER, STRING, STRINGS
+from yolact_ros.ros.parameters.spec import (
+    BOOLEAN,
+    FLOAT,
+    FLOATS,
+    INTEGER,
+    INTEGERS,
+    STRING,
+    STRINGS,
+)
 
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -19,6 +27,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     BOOLEAN: lambda text: _TRUTHS[text.strip().lower()],
     STRINGS: lambda text: list_from_text(text),
     FLOATS: lambda text: [float(part) for part in list_from_text(text)],
+    INTEGERS: lambda text: [int(part) for part in list_from_text(text)],
 }
 
 

@@ -15,22 +15,23 @@ from typing import Any
 from rclpy.node import Node
 
 from yolact_ros.ros.parameters.files import files_for_others
-from yolact_ros.ros.parameters.spec import FLOATS, STRINGS, ParameterError, ParameterSpec
+from yolact_ros.ros.parameters.spec import LISTS, ParameterError, ParameterSpec
 from yolact_ros.ros.parameters.suggestions import unknown_parameters
 
 
 def declare(node: Node, table: Iterable[ParameterSpec]) -> None:
-    """Declare every parameter of the table; never raises for a start value.
-
-    Logs a warning for each parameter that was given and that nobody declared, and for each
-    parameter file that is for other nodes only.
-    """
-    names = []
+    """Declare every parameter of the table; never raises for a start value."""
     for spec in table:
-        is_list = spec.kind in (STRINGS, FLOATS)
-        default = (list(spec.default) or [""]) if is_list else spec.default
+        default = (list(spec.default) or [""]) if spec.kind in LISTS else spec.default
         node.declare_parameter(spec.name, default, spec.descriptor())
-        names.append(spec.name)
+
+
+def warn_of_unknown(node: Node, table: Iterable[ParameterSpec]) -> None:
+    """Log a line for each parameter that was given and that nobody declared.
+
+    And for each parameter file that is for other nodes only.
+    """
+    names = [spec.name for spec in table]
     # rclpy tells only here what was given
     given = [name for name in node._parameter_overrides if not node.has_parameter(name)]
     for line in (

@@ -19,7 +19,8 @@ from rcl_interfaces.msg import (
 from yolact_ros.errors import InputError
 
 STRING, INTEGER, FLOAT, BOOLEAN = "string", "integer", "float", "boolean"
-STRINGS, FLOATS = "string array", "float array"
+STRINGS, FLOATS, INTEGERS = "string array", "float array", "integer array"
+LISTS = (STRINGS, FLOATS, INTEGERS)
 
 _TYPE_CODES = {
     STRING: ParameterType.PARAMETER_STRING,
@@ -28,6 +29,7 @@ _TYPE_CODES = {
     BOOLEAN: ParameterType.PARAMETER_BOOL,
     STRINGS: ParameterType.PARAMETER_STRING_ARRAY,
     FLOATS: ParameterType.PARAMETER_DOUBLE_ARRAY,
+    INTEGERS: ParameterType.PARAMETER_INTEGER_ARRAY,
 }
 
 _LARGEST_INTEGER = 2**63 - 1
@@ -42,6 +44,7 @@ _KINDS = {
     bool: BOOLEAN,
     tuple[str, ...]: STRINGS,
     tuple[float, ...]: FLOATS,
+    tuple[int, ...]: INTEGERS,
 }
 
 
@@ -55,7 +58,7 @@ class ParameterSpec:
 
     Attributes:
         name: Name as users write it, including dots.
-        kind: STRING, INTEGER, FLOAT, BOOLEAN, STRINGS or FLOATS.
+        kind: STRING, INTEGER, FLOAT, BOOLEAN, STRINGS, FLOATS or INTEGERS.
         default: Value if none is given; of the kind's Python type, a tuple for an array.
         description: A sentence or two, with the unit.
         minimum: Smallest number allowed; None: no limit.
@@ -92,6 +95,8 @@ class ParameterSpec:
             return "a list of strings"
         if self.kind == FLOATS:
             return "a list of numbers"
+        if self.kind == INTEGERS:
+            return "a list of integers"
         if self.kind == BOOLEAN:
             return "true or false"
         if self.kind == STRING:
@@ -132,7 +137,9 @@ class ParameterSpec:
         if self.kind == STRINGS:
             return _texts(value)
         if self.kind == FLOATS:
-            return _numbers(value)
+            return tuple(float(item) for item in _numbers(value, (int, float)))
+        if self.kind == INTEGERS:
+            return tuple(_numbers(value, int))
         if self.kind == STRING:
             text = _text(value)
             return os.path.abspath(os.path.expanduser(text)) if self.is_path and text else text
@@ -216,6 +223,7 @@ def table_of(settings: type, **common: Any) -> tuple[ParameterSpec, ...]:
         | common
         | dict(item.metadata)
         for item in fields(settings)
+        if item.metadata
     ]
     return tuple(ParameterSpec(**row) for row in rows)
 
@@ -238,13 +246,13 @@ def _texts(value: Any) -> tuple[str, ...]:
     return () if list(value) == [""] else tuple(value)
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
+def _numbers(value: Any, kinds: type | tuple[type, ...]) -> list[Any]:
     """The numbers of a list; else a TypeError."""
     if value is None or isinstance(value, (str, bytes)):
         raise TypeError
-    if not all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in value):
+    if not all(isinstance(item, kinds) and not isinstance(item, bool) for item in value):
         raise TypeError
-    return tuple(float(item) for item in value)
+    return list(value)
 
 
 def _describe(value: Any) -> str:

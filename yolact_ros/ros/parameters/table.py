@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yolact_ros.choices import (
@@ -19,7 +19,7 @@ from yolact_ros.choices import (
     TRANSPORTS,
 )
 from yolact_ros.presets import preset_names
-from yolact_ros.ros.parameters.spec import parameter, table_of
+from yolact_ros.ros.parameters.spec import ParameterSpec, parameter, table_of
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _CAMERA = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -31,9 +31,18 @@ def _is_direction(values: tuple[float, ...]) -> bool:
     return length == 0 or 1e-3 < length < 1e3
 
 
+def _is_region(values: tuple[int, ...]) -> bool:
+    """Whether these are a corner and the size of a rectangle, or four zeros."""
+    return len(values) == 4 and min(values) >= 0 and (not any(values) or min(values[2:]) > 0)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The parameters and their checked values; `overlay.opacity` is the field `overlay_opacity`."""
+    """The parameters and their checked values; `overlay.opacity` is the field `overlay_opacity`.
+
+    Attributes:
+        of_cameras: Those that each camera has for itself, such as `front.roi`, by name.
+    """
 
     preset: str = parameter(
         "",
@@ -196,6 +205,24 @@ class Settings:
         maximum=16,
         at_run_time=True,
     )
+    roi: tuple[int, ...] = parameter(
+        (0, 0, 0, 0),
+        "The part of the images that the network sees: x and y of its upper left corner, width and "
+        "height, in pixels. Results are in pixels of the whole image. [0, 0, 0, 0]: all of it. "
+        "`front.roi` is that of the camera `front` alone.",
+        expected="x, y, width and height, or four zeros",
+        accepts=_is_region,
+        at_run_time=True,
+    )
+    ignore_mask: str = parameter(
+        "",
+        "Path of a picture of the images' shape, whose white pixels count as nothing, such as the "
+        "robot's own gripper. Empty: none. `front.ignore_mask` is that of the camera `front` "
+        "alone.",
+        expected="a path, or nothing",
+        is_path=True,
+        at_run_time=True,
+    )
     autostart: bool = parameter(True, "Configure and activate the node when it starts.")
     overlay_opacity: float = parameter(
         0.45,
@@ -310,11 +337,41 @@ class Settings:
         at_run_time=True,
     )
 
+    of_cameras: Mapping[str, Any] = field(default_factory=dict)
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
         """Make the settings from checked values by parameter name."""
-        return cls(**{name.replace(".", "_"): value for name, value in values.items()})
+        return cls().changed(values)
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """Return the settings with other checked values, by parameter name."""
+        known = {spec.name for spec in PARAMETERS}
+        fields = {name.replace(".", "_"): values[name] for name in values.keys() & known}
+        of_cameras = {name: values[name] for name in values.keys() - known}
+        return replace(self, **fields, of_cameras={**self.of_cameras, **of_cameras})
+
+    def roi_of(self, camera: str) -> tuple[int, ...]:
+        """Return the camera's own region, or else that of all."""
+        own: tuple[int, ...] = self.of_cameras.get(f"{camera}.roi", ())
+        return own if any(own) else self.roi
+
+    def ignore_mask_of(self, camera: str) -> tuple[str, str]:
+        """Return the name and the value of the parameter that says what the camera ignores."""
+        name = f"{camera}.ignore_mask"
+        own = self.of_cameras.get(name)
+        return (name, own) if own else ("ignore_mask", self.ignore_mask)
 
 
 PARAMETERS = table_of(Settings)
 """The table, row by row."""
+
+
+def camera_parameters(cameras: Sequence[str]) -> tuple[ParameterSpec, ...]:
+    """Return the rows that each camera has for itself, such as `front.roi`."""
+    rows = [spec for spec in PARAMETERS if spec.name in ("roi", "ignore_mask")]
+    return tuple(
+        replace(spec, name=f"{camera}.{spec.name}", description=f"As {spec.name}, of this camera.")
+        for camera in cameras
+        for spec in rows
+    )

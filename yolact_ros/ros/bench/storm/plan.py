@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from yolact_ros.ros.parameters.spec import BOOLEAN, FLOAT, FLOATS, INTEGER, STRING, ParameterSpec
+from yolact_ros.ros.parameters.spec import (
+    BOOLEAN,
+    FLOAT,
+    FLOATS,
+    INTEGER,
+    INTEGERS,
+    STRING,
+    ParameterSpec,
+)
 from yolact_ros.ros.parameters.table import PARAMETERS
 
 SIZES = ((96, 128), (240, 320), (480, 640), (720, 1280))
@@ -174,7 +182,9 @@ def right_value(spec: ParameterSpec, source: random.Random) -> Any:
         return round(source.uniform(low, high), 3)
     if spec.kind == FLOATS:
         return [0.0, -1.0, round(source.uniform(-1, 1), 3)]
-    return [""]
+    if spec.kind == INTEGERS:
+        return source.choice([[0, 0, 0, 0], [8, 4, 96, 72]])  # within the smallest of `SIZES`
+    return "" if spec.kind == STRING else [""]
 
 
 def wrong_value(spec: ParameterSpec, source: random.Random) -> Any:
@@ -183,4 +193,6 @@ def wrong_value(spec: ParameterSpec, source: random.Random) -> Any:
         return source.choice([-1, "many", True])
     if spec.kind == FLOATS:
         return source.choice([[1.0], "up"])
+    if spec.kind == INTEGERS:
+        return source.choice([[0, 0, 10], [0, 0, 10, 0], "all"])
     return source.choice([1.5, "nothing of the kind"] if spec.kind == STRING else [1.5, "yes"])
