@@ -155,7 +155,8 @@ def test_every_call_is_answered_in_every_state(start, peer, scene, weights, say)
         statuses.clear()
         peer.until(lambda: len(statuses) > 1, what="diagnostics")
         values = values_of(statuses[-1].status[0])
-        return [int(values[COUNTERS[name]]) for name in ("replaced", "received", "failed")]
+        counted = ("replaced", "processed", "received", "failed")
+        return [int(values[COUNTERS[name]]) for name in counted]
 
     before = dropped()
     for number in range(CALLS):
@@ -167,9 +168,13 @@ def test_every_call_is_answered_in_every_state(start, peer, scene, weights, say)
         ][number % 4]
         answer = segment(**fields)
         assert answer.success == (number % 4 != 2) and answer.message, answer.message
-    replaced, received, failed = (b - a for a, b in zip(before, dropped(), strict=True))
+    replaced, processed, received, failed = (
+        b - a for a, b in zip(before, dropped(), strict=True)
+    )
     say(f"{CALLS} calls: {replaced} of {received} frames replaced, {failed} failed")
-    assert replaced <= 2 * CALLS and not failed  # a batch is one frame of each camera
+    # A batch is one frame of each camera. On a machine that is too busy for the cameras, frames are
+    # replaced without calls, too: then there is a batch between any two calls.
+    assert (replaced <= 2 * CALLS or processed >= 2 * (CALLS - 1)) and not failed
 
     # Calls that wait for their turn while the node is changed, and when it ends.
     def ask_often():
