@@ -168,9 +168,7 @@ def test_every_call_is_answered_in_every_state(start, peer, scene, weights, say)
         ][number % 4]
         answer = segment(**fields)
         assert answer.success == (number % 4 != 2) and answer.message, answer.message
-    replaced, processed, received, failed = (
-        b - a for a, b in zip(before, dropped(), strict=True)
-    )
+    replaced, processed, received, failed = (b - a for a, b in zip(before, dropped(), strict=True))
     say(f"{CALLS} calls: {replaced} of {received} frames replaced, {failed} failed")
     # A batch is one frame of each camera. On a machine that is too busy for the cameras, frames are
     # replaced without calls, too: then there is a batch between any two calls.
