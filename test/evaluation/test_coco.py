@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Average precision of results whose figures are known exactly."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -151,7 +153,7 @@ def test_without_truth_there_are_no_figures(kind):
 
 @KINDS
 def test_ids_may_be_any_integers(kind):
-    ground_truth = truth((0, 1, 10, 10), (1, 2, 90, 90), images=2)
+    ground_truth = copy.deepcopy(truth((0, 1, 10, 10), (1, 2, 90, 90), images=2))
     results = [result(0, 1, 10, 10, 0.9), result(1, 2, 90, 90, 0.8), result(0, 3, 0, 0, 0.7)]
     for entries in (ground_truth["images"], ground_truth["categories"]):
         for entry in entries:
