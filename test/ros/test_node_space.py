@@ -450,7 +450,7 @@ def test_all_outputs_agree_with_the_core(start, peer, camera, scene, weights):
 
     peer.until(resting, what="velocities")
     numbers = [{item.track_id for item in each.objects} - {0} for each in got["objects"]]
-    assert len(numbers) > 3 and all(each == numbers[0] != set() for each in numbers)
+    assert len(numbers) > 1 and all(each == numbers[0] != set() for each in numbers)
     values = np.frombuffer(confidences.data, np.uint8).reshape(scene.depth.shape)
     np.testing.assert_array_equal(values, found.confidence_map())
 
