@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mask of one object as an image, as FoundationPose takes it.
 
-python3 object_mask.py --ros-args -p class_name:=mug -r "~/segmentation:=/segmentation"
+python3 object_mask.py --ros-args -p class_name:=mug -r object_mask/segmentation:=/segmentation
 
 Subscribes to yolact/instances and publishes `~/segmentation` (sensor_msgs/Image, mono8: 255 on the
 object, 0 elsewhere, with the images' header). It is the best object of the class, and that one for

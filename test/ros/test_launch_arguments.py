@@ -195,6 +195,19 @@ def test_a_camera_s_depth_and_calibration_are_remapped_as_its_images_are(file):
     assert several.remappings == [("front/depth", "/a"), ("rear/depth", "/b")]
 
 
+def test_each_camera_has_a_region_of_its_own(file):
+    argv = ["cameras:=front,rear", "front.roi:=1, 2,30,40", "rear.ignore_mask:=~/mask.png"]
+    given = the_node(file, *argv).parameters[-1]
+    assert (given["front.roi"].value, given["rear.ignore_mask"].value) == (
+        [1, 2, 30, 40],
+        "~/mask.png",
+    )
+    assert not Launch(file, *argv).warnings
+    assert Launch(file, "cameras:=front", "rear.roi:=1,2,3,4").warnings == [
+        "unknown argument rear.roi, which is ignored"
+    ]
+
+
 def test_arguments_that_nobody_declared_are_named(file):
     argv = ["wieghts:=x", "score_treshold:=1", "foo:=2", "weights:=y", "launch-prefix:=nice"]
     assert Launch(file, *argv).warnings == [

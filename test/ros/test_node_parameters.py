@@ -113,17 +113,23 @@ def test_wrong_start_values_leave_the_node_unconfigured_until_they_are_mended(
 
 def test_file_of_parameters_reaches_the_node_in_every_namespace(start, peer, tmp_path):
     changed = CONFIG.read_text().replace("max_instances: 100", "max_instances: 7")
+    changed = changed.replace('cameras: [""]', "cameras: [front]")
+    changed += "    front.roi: [8, 4, 96, 72]\n    rear.roi: [0, 0, 9, 9]\n"
     file = tmp_path / "parameters.yaml"
     file.write_text(changed)
     arguments = ("--params-file", file, "-r", "__ns:=/robot")
     node = start("yolact_node", *arguments, autostart="false", max_rate="5")
     node.wait_for("waiting to be configured")
-    names = ["max_instances", "classes", "autostart", "max_rate"]
+    node.wait_for("unknown parameter rear.roi, which is ignored")
+    assert node.output.count("unknown parameter") == 1
+    names = ["max_instances", "classes", "autostart", "max_rate", "front.roi", "track.buffer"]
     values = peer.call(GetParameters, "/robot/yolact/get_parameters", names=names).values
     assert values[0].integer_value == 7
     assert values[1].string_array_value == [""]
     assert values[2].bool_value is False
     assert values[3].integer_value == 5
+    assert values[4].integer_array_value.tolist() == [8, 4, 96, 72]
+    assert values[5].double_value == 3.0
 
 
 def test_what_can_be_typed_wrongly_is_named(start, peer, tmp_path):
