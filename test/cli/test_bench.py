@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from yolact_ros.bench.tracking import TrackingSpeedSettings, moving_things
 from yolact_ros.cli.bench_output import write_json
 from yolact_ros.cli.main import main
+from yolact_ros.tracking import Tracker
 
 STAGES = ["bench", "--preset", "yolact_demo", "--device", "cpu", "--image-size", "128x96",
           "--frames", "2", "--warm-up", "1", "--instances", "2"]  # fmt: skip
@@ -159,6 +161,24 @@ def test_objects_in_space_are_measured_beside_the_network(tmp_path, capsys):
     assert objects["held"] == (result["stages"]["objects"]["p50_ms"] <= 8)
     together = sum(result["stages"][name]["p50_ms"] for name in ("objects", "organised points"))
     assert share["reached"] == pytest.approx(together / result["network"]["p50_ms"])
+
+
+def test_tracking_is_measured_and_everything_is_recognised(tmp_path, capsys):
+    figures, picture = tmp_path / "tracking.json", tmp_path / "tracking.png"
+    words = ["--instances", "7", "--frames", "4", "--json", str(figures), "--picture", str(picture)]
+    assert main(["bench", "tracking", *words]) == 0
+    printed = capsys.readouterr().out
+    result = json.loads(figures.read_text())
+    assert picture.read_bytes().startswith(b"\x89PNG") and "7 things found in each of 4" in printed
+    assert [point["instances"] for point in result["growth"]] == [1, 2, 5, 10, 20, 50, 100]
+    median, p95 = result["bounds"]
+    assert median["reached"] == result["stages"]["track"]["p50_ms"] <= p95["reached"]
+    assert f"{median['reached']:.2f}" in printed
+    tracker = Tracker()
+    settings = TrackingSpeedSettings(instances=20, frames=30)
+    ids = [tracker.update(found, stamp).track_ids for stamp, found, _ in moving_things(settings)]
+    kept = ids[0] > 0  # the others are taken for the same thing as a better one
+    assert kept.sum() > 15 and all((each[kept] == ids[0][kept]).mean() > 0.8 for each in ids)
 
 
 def test_too_many_masks_for_an_image_are_refused(refused):

@@ -118,6 +118,26 @@ def space_plot(result: Mapping[str, Any]) -> bytes:
 
 
 @rc_context(_STYLE)
+def tracking_plot(result: Mapping[str, Any]) -> bytes:
+    """Medians and 95th percentiles of `measure_tracking`'s growth on one thread, as PNG."""
+    figure = Figure(figsize=(7, 3.6))
+    axes, growth = figure.subplots(), result["growth"]
+    counts = [point["instances"] for point in growth]
+    for number, name in enumerate(growth[0]["stages"]):
+        p50, p95 = (
+            [point["stages"][name][key] for point in growth] for key in ("p50_ms", "p95_ms")
+        )
+        axes.plot(counts, p50, marker=".", color=f"C{number}", label=name)
+        axes.fill_between(counts, p50, p95, color=f"C{number}", alpha=0.2, linewidth=0)
+    axes.set(xlabel="things known and found", ylabel="ms per image", ylim=(0, None))
+    axes.grid(color="#e4e7eb", linewidth=0.8)
+    axes.legend()
+    frames, machine = result["settings"]["frames"], result["machine"]["processor"]
+    figure.suptitle(f"{frames} images, one thread of {machine}; medians to 95th percentiles")
+    return figure_png(figure, _DPI)
+
+
+@rc_context(_STYLE)
 def node_plot(result: Mapping[str, Any]) -> bytes:
     """Ages and fate of the frames, a row for each arrangement of nodes, as PNG."""
     arrangements = result["set_ups"]

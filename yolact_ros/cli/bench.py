@@ -9,7 +9,7 @@ from typing import Any
 
 from yolact_ros.bench.settings import SpeedSettings
 
-from . import bench_node, bench_space
+from . import bench_node, bench_space, bench_tracking
 from .bench_output import settings_of, write_result
 from .options import Kind, natural, positive_int, shared
 
@@ -50,6 +50,7 @@ def register(commands: Any) -> None:
     parts = parser.add_subparsers(title="parts", metavar="PART")
     bench_node.register(parts)
     bench_space.register(parts)
+    bench_tracking.register(parts)
     growth = parts.add_parser(
         "growth",
         help="measure how time grows with instances, image size and batch",

@@ -47,7 +47,10 @@ def associate(
     cost = 1 - iou + settings.class_cost * ~same_class + _LOST_COST * ~before[:, None]
     allowed = near & (iou >= settings.min_iou)
     _match(chosen, cost, allowed, (before | (tracks.unseen <= settings.recent))[:, None] & high)
-    _match(chosen, cost, allowed, before[:, None] & ~high)
+    if not high.all():
+        _match(chosen, cost, allowed, before[:, None] & ~high)
+    if (chosen >= 0).all():
+        return chosen
 
     apart = tracks.image.position[:, None] - found.centres
     reach = settings.reach * tracks.spans + settings.reach_speed * tracks.unseen
@@ -58,11 +61,13 @@ def associate(
 
 def _near_in_space(tracks: Tracks, found: Detections, settings: TrackerSettings) -> Flags:
     """(T, K) whether a track may be where a detection is; True where one of both is not known."""
+    both = tracks.located[:, None] & found.located
+    if not both.any():
+        return ~both
     apart = tracks.places[:, None] - found.places
     reach = settings.space_reach + settings.space_reach_speed * tracks.place_ages
     near: Flags = np.einsum("tka,tka->tk", apart, apart) <= (reach**2)[:, None]
-    near |= ~(tracks.located[:, None] & found.located)
-    return near
+    return near | ~both
 
 
 def _match(chosen: Indices, cost: Array, allowed: Flags, asked: Flags) -> None:
@@ -78,10 +83,10 @@ def _match(chosen: Indices, cost: Array, allowed: Flags, asked: Flags) -> None:
     """
     possible = allowed & asked & (chosen < 0)[:, None]
     possible[:, chosen[chosen >= 0]] = False
-    rows, columns = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
+    rows, columns = possible.any(axis=1).nonzero()[0], possible.any(axis=0).nonzero()[0]
     if not len(rows):
         return
-    part = np.ix_(rows, columns)
+    part = rows[:, None], columns
     first, second = linear_sum_assignment(
         np.where(possible[part], np.minimum(cost[part], 1.0), 1.0)
     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from yolact_ros.structures import PackedMask
 
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1).astype(np.int64)
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 _NOTHING = np.zeros(1, np.uint8)
 
 
@@ -37,7 +37,7 @@ def mask_areas(masks: Sequence[PackedMask]) -> npt.NDArray[np.int64]:
     # one byte of nothing after each, so that none is empty
     data = np.concatenate([part for mask in masks for part in (mask.data, _NOTHING)])
     starts = np.cumsum([0, *(len(mask.data) + 1 for mask in masks[:-1])])
-    return np.add.reduceat(_BITS[data], starts)
+    return np.add.reduceat(_BITS[data], starts, dtype=np.int64)
 
 
 def first_of_each(
@@ -55,16 +55,18 @@ def first_of_each(
     """
     corners = np.array([(m.x_offset, m.y_offset, m.width, m.height) for m in masks], np.int64)
     x, y, width, height = corners.reshape(-1, 4).T
-    across = np.minimum.outer(x + width, x + width) - np.maximum.outer(x, x)
-    along = np.minimum.outer(y + height, y + height) - np.maximum.outer(y, y)
-    # what two masks share is within both rectangles, and at most their union
-    possible = np.maximum(across, 0) * np.maximum(along, 0) > most * np.maximum.outer(areas, areas)
+    right, bottom = x + width, y + height
+    across = np.minimum(right[:, None], right) - np.maximum(x[:, None], x)
+    along = np.minimum(bottom[:, None], bottom) - np.maximum(y[:, None], y)
+    # what two masks share is within both rectangles, and in each of the masks
+    common = np.minimum(np.maximum(across, 0) * np.maximum(along, 0), areas)
+    possible = np.minimum(common, areas[:, None]) * (1 + most) > most * (areas[:, None] + areas)
     kept = np.ones(len(masks), np.bool_)
-    for first, second in zip(*np.nonzero(np.triu(possible, 1)), strict=True):
-        if kept[first] and kept[second]:
-            common = _common(masks[first], masks[second])
-            kept[second] = common <= most * (areas[first] + areas[second] - common)
-    return np.flatnonzero(kept)
+    for first, second in zip(*(at.tolist() for at in possible.nonzero()), strict=True):
+        if first < second and kept[first] and kept[second]:
+            shared = _common(masks[first], masks[second])
+            kept[second] = shared <= most * (areas[first] + areas[second] - shared)
+    return kept.nonzero()[0]
 
 
 def _common(one: PackedMask, other: PackedMask) -> int:

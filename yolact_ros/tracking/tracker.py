@@ -126,11 +126,11 @@ class Tracker:
         cut = self._is_cut(thumbnail, chosen[before])
         if cut:
             tracks, chosen = _no_tracks(), chosen[:0]
-        rows = np.flatnonzero(chosen >= 0)
+        rows = (chosen >= 0).nonzero()[0]
         tracks.correct(rows, found, chosen[rows])
         free = found.scores >= self.settings.start_score
         free[chosen[rows]] = False
-        new = np.flatnonzero(free)
+        new = free.nonzero()[0]
         if len(new):
             tracks += Tracks.new(found, new, self._next_id)
             chosen = np.concatenate([chosen, new])
@@ -164,7 +164,7 @@ class Tracker:
     ) -> Tracked:
         ids, class_ids = np.zeros(len(instances), np.int64), instances.class_ids.copy()
         shares = np.ones(len(instances))
-        seen = np.flatnonzero(chosen >= 0)
+        seen = (chosen >= 0).nonzero()[0]
         at = found.rows[chosen[seen]]
         ids[at], class_ids[at] = tracks.ids[seen], tracks.class_ids[seen]
         shares[at] = tracks.shares[seen]
