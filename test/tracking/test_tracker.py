@@ -2,12 +2,14 @@
 """Things keep their numbers, whatever passes before them, and whatever comes in."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yolact_ros.bench.memory import read_sizes
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_ros.tracking import SpaceTracker, Tracker, TrackerSettings, thumbnail
@@ -288,3 +290,32 @@ def test_memory_is_bounded_though_no_time_passes():
         in_space.update(tracker.update(noise, stamp), located(*[(0, 0, 1)] * 40))
     assert len(tracker._tracks) <= 1000
     assert len(in_space._things.unseen) == len(in_space._things.row_of) <= 1040
+
+
+def test_memory_is_bounded_in_noise_for_long():
+    """`YOLACT_NOISE_FRAMES=100000 pytest test/tracking -k noise -s` takes minutes."""
+    frames = int(os.environ.get("YOLACT_NOISE_FRAMES", "300"))
+    rng = np.random.default_rng(1)
+    tracker, in_space = Tracker(), SpaceTracker()
+    peaks, memory, last = [], [], 0
+    for frame in range(frames):
+        places = rng.integers(0, 400, (20, 2)).tolist()
+        scores = rng.uniform(0.1, 1, 20).tolist()
+        noise = [
+            (x, y, 30, 20, int(k), score)
+            for (x, y), score, k in zip(places, scores, rng.integers(0, 3, 20), strict=True)
+        ]
+        centres = rng.uniform(-1, 1, (20, 3))
+        tracked = tracker.update(seen(*noise), frame * PERIOD, centres)
+        in_space.update(tracked, located(*centres))
+        ids = tracked.track_ids[tracked.track_ids > 0]
+        assert len(ids) == len(set(ids.tolist()))
+        last = max(last, ids.max(initial=0))
+        peaks.append(len(tracker._tracks))
+        if frame % max(1, frames // 10) == 0:
+            memory.append(read_sizes()["VmRSS"] / 1e6)
+    print(f"{frames} images of noise: {last} numbers, {max(peaks)} tracks at most, MB {memory}")
+    # 3 s of 15 Hz with 20 detections each are 900 at most
+    assert max(peaks) <= 1000 and len(in_space._things.row_of) <= 1000
+    assert max(peaks[frames // 2 :]) <= 1.5 * max(peaks[: frames // 2])
+    assert memory[-1] - memory[2] < 8
