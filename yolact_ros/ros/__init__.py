@@ -13,13 +13,16 @@ The path of an image, one line per step:
     yolact-worker        frame.py                    drops it if too old or malformed: `read_frame`
     yolact-worker        conversion/images.py        message to array, `image_to_array`;
                                                      compressed.py, `compressed_to_array`
+    yolact-worker        region.py                   what the network sees of it: `Region.view`
     yolact-worker        batch.py                    `BatchSegmenter`; if it fails, in halves
     yolact-worker        ../inference/segmenter.py   array to instances
     yolact-worker        worker.py                   `HandOver.give` waits until it is taken
     yolact-publisher     runtime.py                  `publish`
+    yolact-publisher     ../tracking/tracker.py      which thing is which: `Tracker.update`
     yolact-publisher     outputs.py                  publishes the topics that are subscribed to
     yolact-publisher     conversion/instances.py     instances to messages
     yolact-space         space/                      depth and instances to objects and points
+    yolact-space         ../tracking/in_space.py     how they move: `SpaceTracker.update`
 
 The executor's thread also serves timers, services and parameters. Transitions of the lifecycle,
 which take seconds, run in threads of their own (executor.py). A frame ends in exactly one counter
