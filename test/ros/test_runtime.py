@@ -319,6 +319,16 @@ def test_a_camera_without_stamps_is_tracked_by_arrival():
     assert _tracks(setup, stamp=Time()) == [2]
 
 
+def test_no_result_is_lost_because_it_could_not_be_tracked():
+    setup = Setup()
+    setup.measuring.rough_centres = lambda frame, instances: np.zeros((7, 3))
+    assert [_tracks(setup) for _ in range(2)] == [None, None]
+    assert setup.counts == {"processed": 2}
+    assert setup.logger.lines == [
+        "things not tracked: InputError: centres: expected (1, 3), one of each instance, got (7, 3)"
+    ]
+
+
 @pytest.mark.parametrize("topic", ["instance_map", "class_map", "confidence_map", "points"])
 def test_nothing_is_tracked_for_what_does_not_show_it(topic):
     setup = Setup()

@@ -257,16 +257,21 @@ class Runtime:
             frame.end("stopped")
 
     def _track(self, frame: Frame, result: Result) -> Result:
-        """Find out which thing is which."""
+        """Find out which thing is which; a result is never lost for want of that."""
         begin = time.perf_counter()
         # a camera that stamps nothing has images in the order in which they come
         stamp = nanoseconds(result.header.stamp) * 1e-9 or frame.arrived
-        tracked = self._trackers[frame.camera.name].update(
-            result.instances,
-            stamp,
-            self.measuring.rough_centres(frame, result.instances),
-            thumbnail(result.image.pixels),
-        )
+        try:
+            tracked = self._trackers[frame.camera.name].update(
+                result.instances,
+                stamp,
+                self.measuring.rough_centres(frame, result.instances),
+                thumbnail(result.image.pixels),
+            )
+        except Exception as error:
+            text = f"things not tracked: {error_line(error)}"
+            frame.camera.log.error(("track", place_of(error)), text)
+            return result
         frame.times["track"] = since(begin)
         return dataclasses.replace(result, tracked=tracked)
 
