@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 2 for wrong usage, 0 after --help and --version, as argparse does.
     """
+    # What OpenCV cannot read, it tells in its own words, and Pillow may; read when it is loaded.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     words = sys.argv[1:] if arguments is None else arguments
     parsed = build_parser().parse_args(words)
     parsed.command_line = shlex.join(["yolact-ros", *words])
