@@ -56,9 +56,6 @@ OPTIONAL = {"triton"}
 IMPORTED_BY_OTHERS = {"pandas", "tensorboard"}
 """What motmetrics imports, in a version that matters, and what lightning imports unrequired."""
 
-OF_RCLPY = {"PyYAML"}
-"""What the part with ROS alone imports, and rclpy requires."""
-
 NOT_IMPORTED = {"rosidl_default_runtime"}
 """Run dependencies that no module imports: of the messages."""
 
@@ -103,7 +100,7 @@ def test_requirements_have_what_is_imported():
     needed = {PIP_NAMES.get(name, name) for name in imported}
     files = ("core.txt", "train.txt", "onnx.txt", "tracking.txt")
     listed = set[str]().union(*map(_requirements, files))
-    assert needed - OPTIONAL - OF_RCLPY == listed - IMPORTED_BY_OTHERS
+    assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
 
 TRAINING = ("training", "evaluation", "bench")

@@ -69,6 +69,9 @@ SCENE_KINDS = ("random", "lanes")
 DEPTH_CAMERAS = ("ideal", "real", "missing", "holes", "fattened", "shifted")
 """Depth cameras of synthetic scenes; see `yolact_ros.scenes.depth_model`."""
 
+LABEL_FORMATS = ("auto", "labelme", "yolo", "voc", "masks")
+"""What `dataset import` reads; see `yolact_ros.datasets.formats`."""
+
 SHEET_PICTURES = (".png", ".jpg", ".jpeg")
 SHEET_PAGES = (".html", ".htm")
 """Suffixes of the file that `dataset check --out` writes."""
