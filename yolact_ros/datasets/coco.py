@@ -179,7 +179,11 @@ def read_dataset(annotations: Path, images: Path) -> CocoDataset:
         >>> dataset.read_image(dataset.images[0]).shape
         (120, 160, 3)
     """
-    content = read_content(annotations)
+    return checked_dataset(read_content(annotations), annotations, images)
+
+
+def checked_dataset(content: Mapping[str, Any], annotations: Path, images: Path) -> CocoDataset:
+    """Convert the content of a file as `read_dataset` does, after the same checks."""
     problems, _, pictures = examine(content, images)
     if problems:
         raise DatasetError(annotations, problems)

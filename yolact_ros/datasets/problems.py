@@ -82,6 +82,8 @@ def read_content(annotation_file: Path) -> dict[str, Any]:
             "expected an object with images, annotations and categories, "
             f"got a {type(content).__name__}"
         )
+    if isinstance(content.get("shapes"), list):
+        raise error("expected COCO's format, got LabelMe's: `yolact-ros dataset import` reads it")
     for name in _LISTS:
         if not isinstance(content.get(name), list):
             raise error(mismatch(name, "a list", content.get(name)))

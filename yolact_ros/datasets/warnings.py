@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from .classes import names_alike
 from .coco import CocoDataset, CocoImage, CocoObject
 from .pictures import PictureHeader
 from .problems import Problem
@@ -59,16 +60,13 @@ def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -
 
 def _of_classes(dataset: CocoDataset) -> Iterator[Finding]:
     used = {thing.class_id for image in dataset.images for thing in image.objects}
-    by_form = defaultdict(list)
     for class_id, name in enumerate(dataset.class_names):
         where = f"category {dataset.category_ids[class_id]} ({name})"
-        by_form[" ".join(name.lower().split())].append(name)
         if class_id not in used:
             yield "classes without objects", where, "expected objects, got none"
-    for names in by_form.values():
-        if len(names) > 1:
-            text = "expected names that differ in more than case and spaces"
-            yield "classes that may be one", " and ".join(map(repr, names)), text
+    for names in names_alike(dataset.class_names):
+        text = "expected names that differ in more than case and spaces"
+        yield "classes that may be one", " and ".join(map(repr, names)), text
 
 
 def _of_images(dataset: CocoDataset) -> Iterator[Finding]:
