@@ -198,6 +198,58 @@ def test_split_writes_parts_that_can_be_read(
     assert (tmp_path / "parts" / "train.json").read_bytes() == first
 
 
+def test_split_keeps_recordings_and_equal_pictures_together(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = content_of(made)
+    images = tmp_path / "images"
+    images.mkdir()
+    for number, image in enumerate(content["images"]):
+        pixels = (made / "images" / f"00000{number % 4 + 1}.png").read_bytes()
+        image["file_name"] = f"{'yard' if number % 3 else 'hall'}_{number}.png"
+        (images / image["file_name"]).write_bytes(pixels)
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content))
+    command = ["dataset", "split", str(path), "--parts", "train=2", "val=1"]
+    assert main([*command, "--out", str(tmp_path / "by"), "--by", "recording"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("6 images in 2 groups that stay together\n")
+    parts = [
+        json.loads((tmp_path / "by" / f"{name}.json").read_text()) for name in ("train", "val")
+    ]
+    names = [sorted(image["file_name"][:4] for image in part["images"]) for part in parts]
+    assert names == [["yard"] * 4, ["hall"] * 2]
+    assert main([*command, "--out", str(tmp_path / "equal"), "--images", str(images)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "images that are there already, under another name: 2; kept together",
+        "6 images in 4 groups that stay together",
+    ]
+    assert main([*command, "--out", str(tmp_path / "one"), "--by", "folder"]) == 1
+    assert "expected 2 or more groups of images, got 1: ." in capsys.readouterr().err
+
+
+def test_some_classes_are_checked_and_split(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = content_of(made)
+    content["categories"] = [each for each in content["categories"] if each["name"] != "ball"]
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content))
+    command = ["dataset", "check", str(path), "--images", str(made / "images")]
+    assert main(command) == int(any(each["category_id"] == 1 for each in content["annotations"]))
+    assert main([*command, "--classes", "mug", "box"]) == 0
+    assert " objects of 2 classes" in capsys.readouterr().out
+    split = ["dataset", "split", str(path), "--out", str(tmp_path / "parts"), "--classes", "mug"]
+    assert main(split) == 0
+    for name in ("train", "val"):
+        part = json.loads((tmp_path / "parts" / f"{name}.json").read_text())
+        assert [each["name"] for each in part["categories"]] == ["mug"]
+        assert part["images"]
+    assert main([*command, "--classes", "mug", "fork"]) == 1
+    assert "classes: expected names among box, " in capsys.readouterr().err
+
+
 NO_PART = "--parts: expected NAME=SHARE, such as train=0.8, got"
 
 

@@ -49,6 +49,10 @@ FREE_WORDS = {"--class-names", "--endpoint", "--parameter", "--topics"}
 """Take any words: names that the user made, an address; checked where they are used."""
 
 
+SOURCES = ("labelled", "masks", "lab", "yard")
+"""Folders that examples of `dataset import` and `merge` name."""
+
+
 def shown_help(parser: CommandParser, action: argparse.Action) -> str:
     formatter = HelpFormatter(parser.prog, width=10_000)
     return formatter._expand_help(action)
@@ -99,10 +103,10 @@ def test_two_examples_parse(
         words = shlex.split(example)
         assert " ".join(words).startswith(prog)
         for word in words:
-            folder = word in ("pictures", "pictures/", "scenes/val/images")
+            folder = word in ("pictures", "pictures/", "scenes/val/images", *SOURCES)
             if folder:
                 Path(word).mkdir(parents=True, exist_ok=True)
-            elif re.search(r"\.(json|pth|safetensors|png|mp4)$", word):
+            elif re.search(r"\.(json|pth|safetensors|png|mp4|yaml)$", word):
                 Path(word).parent.mkdir(parents=True, exist_ok=True)
                 Path(word).touch()
         if "--help" in words:

@@ -13,7 +13,7 @@ from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
 from yolact_ros.training.options import choose_precision
-from yolact_ros.training.run_folder import dataset_digest
+from yolact_ros.training.run_folder import dataset_digest, picture_digests
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -66,6 +66,7 @@ def test_it_says_what_it_does(run):
         "4 images; 3 steps of 2, that is 1.5 passes; cpu, fp32; batch norms frozen",
         "(the rows of background, ball)",
         "new: the rows of dumbbell, mushroom",
+        "warning: 4 of 4 validation images are also trained on: 000001.png, 000002.png, ",
         str(out / "best.safetensors"),
     ):
         assert line in printed
@@ -97,17 +98,19 @@ def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
 def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
     from yolact_ros.datasets.coco import read_dataset
 
+    def digest(folder):
+        file = folder / "annotations.json"
+        return dataset_digest([file], picture_digests(read_dataset(file, folder / "images")))
+
     copy = tmp_path / "copy"
     shutil.copytree(scenes, copy)
     digests = []
     for change in (None, copy / "images" / "000001.png", copy / "annotations.json"):
         if change:
             change.write_bytes(change.read_bytes() + b" ")
-        digests.append(dataset_digest(read_dataset(copy / "annotations.json", copy / "images")))
+        digests.append(digest(copy))
     assert len(set(digests)) == 3
-    assert digests[0] == dataset_digest(
-        read_dataset(scenes / "annotations.json", scenes / "images")
-    )
+    assert digests[0] == digest(scenes)
 
 
 @pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
@@ -188,6 +191,46 @@ def test_bad_arguments(scenes, tmp_path, refused, more, status, message):
     refusal = refused(*arguments(scenes, tmp_path / "run", *more))
     assert refusal[0] == status and message in refusal[1]
     assert not (tmp_path / "run").exists()
+
+
+def test_several_sets_some_classes_and_a_copy_of_a_trained_picture(scenes, tmp_path, capfd):
+    content = json.loads((scenes / "annotations.json").read_text())
+    folders = []
+    for name, kept in (("lab", content["images"][:2]), ("yard", content["images"][2:3])):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        for image in kept:
+            shutil.copy(scenes / "images" / image["file_name"], folders[-1] / image["file_name"])
+        ids = {image["id"] for image in kept}
+        labels = [each for each in content["annotations"] if each["image_id"] in ids]
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps(content | {"images": kept, "annotations": labels})
+        )
+    hall = tmp_path / "hall"
+    hall.mkdir()
+    for number, image in enumerate(content["images"][2:]):
+        shutil.copy(scenes / "images" / image["file_name"], hall / f"{number}.png")
+        image["file_name"] = f"{number}.png"
+    ids = {image["id"] for image in content["images"][2:]}
+    labels = [each for each in content["annotations"] if each["image_id"] in ids]
+    (tmp_path / "hall.json").write_text(
+        json.dumps(content | {"images": content["images"][2:], "annotations": labels})
+    )
+    more = ["--train", str(tmp_path / "lab.json"), str(tmp_path / "yard.json")]
+    more += ["--train-images", *map(str, folders), "--classes", "mushroom", "ball"]
+    more += ["--val", str(tmp_path / "hall.json"), "--val-images", str(hall), "--max-steps", "1"]
+    assert main(arguments(scenes, tmp_path / "run", *more)) == 0
+    printed = capfd.readouterr().out
+    assert "yolact_demo for 2 classes: mushroom, ball\n3 images; " in printed
+    warning = "warning: 1 of 2 validation images are also trained on: 0.png (yard/000003.png in "
+    assert warning in printed
+    description = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert description["starts"][0]["train_images"] == " ".join(map(str, folders))
+    wrong = arguments(scenes, tmp_path / "wrong", *more, "--train-images", *["."] * 3)
+    assert main(wrong) == 1
+    assert (
+        "images: expected one folder, or one for each of 2 files, got 3" in capfd.readouterr().err
+    )
 
 
 def test_another_backbone(scenes, tmp_path):

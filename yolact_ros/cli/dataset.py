@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolact_ros.choices import DEPTH_CAMERAS, EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 
+from .dataset_import import register_import, register_merge
 from .options import (
     ImageSize,
     Kind,
@@ -28,7 +31,7 @@ def register(commands: Any) -> None:
     """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "dataset",
-        help="check, split or render data sets in COCO format",
+        help="import, check, merge, split or render data sets in COCO format",
         description="Work on data sets in COCO format: a JSON file and a folder of images.",
         examples=(
             "yolact-ros dataset check labels.json --images pictures",
@@ -36,7 +39,9 @@ def register(commands: Any) -> None:
         ),
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    register_import(actions)
     _register_check(actions)
+    register_merge(actions)
     _register_split(actions)
     _register_synth(actions)
 
@@ -64,7 +69,9 @@ def _register_check(actions: Any) -> None:
         parents=[
             shared(
                 "--images",
+                "--classes",
                 "--out",
+                classes={"help": "Look at these classes only; unless given, all."},
                 out={
                     "type": file_ending(*SHEET_PICTURES, *SHEET_PAGES),
                     "required": False,
@@ -86,6 +93,7 @@ def _register_check(actions: Any) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run `dataset check`."""
+    from yolact_ros.datasets.classes import keep_classes
     from yolact_ros.datasets.coco import dataset_from_content
     from yolact_ros.datasets.problems import examine, read_content
     from yolact_ros.datasets.statistics import statistics_of
@@ -94,7 +102,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     from .dataset_page import write_page
     from .dataset_text import headline, problem_lines, statistics_lines, verdict
 
-    content = read_content(arguments.annotations)
+    [content] = keep_classes([read_content(arguments.annotations)], arguments.classes)
     problems, sound, pictures = examine(content, arguments.images)
     dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
     problems += find_warnings(dataset, pictures)
@@ -121,9 +129,22 @@ def _register_split(actions: Any) -> None:
         examples=(
             "yolact-ros dataset split labels.json --out parts",
             "yolact-ros dataset split labels.json --out parts --parts train=0.7 val=0.2 test=0.1",
+            "yolact-ros dataset split labels.json --out parts --by recording --images pictures",
         ),
         parents=[
-            shared("--out", "--seed", out={"help": "Folder to write to, one NAME.json per part."})
+            shared(
+                "--out",
+                "--seed",
+                "--images",
+                "--classes",
+                out={"help": "Folder to write to, one NAME.json per part."},
+                images={
+                    "required": False,
+                    "help": "Folder of the images, to keep equal ones together; unless given, they "
+                    "are not looked at.",
+                },
+                classes={"help": "Take these classes only; unless given, all are taken."},
+            )
         ],
     )
     _add_annotations(parser)
@@ -139,7 +160,22 @@ def _register_split(actions: Any) -> None:
         default=[Part("train", 0.8), Part("val", 0.2)],
         help="Names and shares of the parts; the shares are divided by their sum.",
     )
+    parser.add_argument(
+        "--by",
+        type=Kind("GROUP", _grouping, "recording, folder or a regular expression"),
+        help="Keep images together: recording (names that differ in the number at the end alone), "
+        "folder (of the file), or a regular expression (of which the group is what its brackets, "
+        "or all of it, find in the file name).",
+    )
     parser.set_defaults(run=run_split)
+
+
+def _grouping(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error:
+        raise ValueError(text) from None
+    return text
 
 
 class Part(NamedTuple):
@@ -162,11 +198,12 @@ class Part(NamedTuple):
 
 def run_split(arguments: argparse.Namespace) -> int:
     """Run `dataset split`."""
+    from yolact_ros.datasets.classes import keep_classes
     from yolact_ros.datasets.problems import DatasetError, examine, read_content
     from yolact_ros.datasets.split import split_content
     from yolact_ros.datasets.writing import write_content
 
-    from .dataset_text import split_lines
+    from .dataset_text import split_lines, split_remarks
 
     shares = {part.name: part.share for part in arguments.parts}
     if len(shares) < len(arguments.parts):
@@ -176,18 +213,38 @@ def run_split(arguments: argparse.Namespace) -> int:
     for path in files.values():
         if path.exists():
             raise InputError(f"{path}: expected no such file yet, got one")
-    content = read_content(arguments.annotations)
+    [content] = keep_classes([read_content(arguments.annotations)], arguments.classes)
     problems = examine(content, None).problems
     if problems:
         raise DatasetError(arguments.annotations, problems)
-    parts = split_content(content, shares, seed=arguments.seed)
+    groups = _groups(content["images"], arguments.by, arguments.images)
+    parts = split_content(content, shares, seed=arguments.seed, groups=groups)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         write_content(path, parts[name], "dataset split")
     for line in split_lines(parts):
         print(line)
+    for line in split_remarks(parts, arguments.by):
+        print(line)
     print(f"written: {', '.join(map(str, files.values()))}")
     return 0
+
+
+def _groups(
+    images: Sequence[Mapping[str, Any]], by: str | None, folder: Path | None
+) -> list[str] | None:
+    """Name the group of each image; None: each is for itself."""
+    from yolact_ros.datasets.grouping import groups_by, join_equal_pictures
+
+    if by is None and folder is None:
+        return None
+    groups = groups_by(images, by) if by else [str(image["id"]) for image in images]
+    if folder is not None:
+        groups, repeated = join_equal_pictures(images, groups, folder)
+        if repeated:
+            print(f"images that are there already, under another name: {repeated}; kept together")
+    print(f"{len(images)} images in {len(set(groups))} groups that stay together")
+    return groups
 
 
 def _register_synth(actions: Any) -> None:

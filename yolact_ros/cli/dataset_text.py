@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.datasets.grouping import groups_by
 from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.split import missing_classes
 from yolact_ros.datasets.statistics import DatasetStatistics
+
+_FRAMES = 5  # images that groups of one name have on average, from which on they look like frames
 
 COLUMNS = ("class", "objects", "images", "small", "medium", "large", "median side", "crowds")
 
@@ -87,6 +91,19 @@ def split_lines(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             ),
         ]
     )
+
+
+def split_remarks(parts: Mapping[str, Mapping[str, Any]], by: str | None) -> Iterator[str]:
+    """Warn of classes that a part lacks, and of recordings that are in several parts."""
+    for name, classes in missing_classes(parts).items():
+        yield f"warning: {name} shows no {', '.join(classes)}: too few images of it to go round"
+    images = [image for part in parts.values() for image in part["images"]]
+    recordings = set(groups_by(images, "recording"))
+    if by is None and 1 < len(recordings) <= len(images) / _FRAMES:
+        yield (
+            f"the names look like frames of {len(recordings)} recordings: --by recording keeps "
+            "each in one part"
+        )
 
 
 def _table_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:

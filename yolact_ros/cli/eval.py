@@ -94,11 +94,11 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         )
     with training_packages():
         from yolact_ros.evaluation.report import write_report
-    from yolact_ros.datasets.coco import read_dataset
+    from yolact_ros.datasets.merge import read_datasets
     from yolact_ros.evaluation.evaluate import evaluate
     from yolact_ros.evaluation.summary import describe_run
 
-    dataset = read_dataset(arguments.annotations, arguments.images)
+    dataset = read_datasets([arguments.annotations], [arguments.images], arguments.classes)
     if dataset.remark:
         print(f"yolact-ros: {dataset.remark}", file=sys.stderr)
     if arguments.limit:

@@ -47,7 +47,7 @@ def register(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network on a data set in COCO format",
-        description="Train a network on one data set and validate it on another, both in COCO "
+        description="Train a network on some data sets and validate it on others, in COCO "
         "format. The result, best.safetensors in the output folder, is ready for `predict`, `eval` "
         "and, as parameter `weights`, for the node.",
         examples=(
@@ -60,6 +60,10 @@ def register(commands: Any) -> None:
                 "--preset",
                 "--out",
                 "--seed",
+                "--classes",
+                classes={
+                    "help": "Take these classes of the data only; unless given, all are taken."
+                },
                 preset={
                     "required": True,
                     "help": "Architecture of the network, one of %(choices)s. Its classes are "
@@ -72,15 +76,17 @@ def register(commands: Any) -> None:
         parser.add_argument(
             f"--{name}",
             type=existing_file,
+            nargs="+",
             required=True,
             metavar="JSON",
-            help=f"Annotations of the {what} data, a JSON file in COCO format.",
+            help=f"Annotations of the {what} data, one or more JSON files in COCO format.",
         )
         parser.add_argument(
             f"--{name}-images",
             type=existing_folder,
+            nargs="+",
             required=True,
-            help=f"Folder of the {what} images.",
+            help=f"Folder of the {what} images: of each file, or one for all.",
         )
     parser.add_argument(
         "--resume", action="store_true", help="Continue the interrupted run in the output folder."

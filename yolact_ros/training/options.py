@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from yolact_ros.inference.device import cpu_multiplies_bf16
 
 from .recipe import Recipe, default_steps
 
-_PLACES = ("out", "train", "train_images", "val", "val_images", "workers")
+_DATA = ("train", "train_images", "val", "val_images")
+_PLACES = ("out", *_DATA, "workers")
 """Options that a resumed run may change: they do not affect its result."""
 
 
@@ -26,10 +28,12 @@ class TrainingOptions:
 
     Attributes:
         preset: Architecture. Its classes are replaced by those of the training data.
-        train, train_images: COCO annotation file and image folder to train on.
-        val, val_images: The same for validation. Its classes must be among the training data's.
+        train, train_images: COCO annotation files to train on, and the image folder of each or one
+            for all.
+        val, val_images: The same for validation. Their classes must be among the training data's.
         out: Folder of the run, see `RunFolder`.
         recipe: Augmentation, losses, optimiser and learning rate.
+        classes: Names of the classes to take of the data; none: all.
         backbone: "torchvision:NAME" to replace the preset's backbone, see `with_backbone`.
         weights: A trained network to start from; None: see `backbone_weights`.
         backbone_weights: "imagenet" (torchvision's), "auto" (the same, if torchvision has this
@@ -56,12 +60,13 @@ class TrainingOptions:
     """
 
     preset: str
-    train: Path
-    train_images: Path
-    val: Path
-    val_images: Path
+    train: Sequence[Path]
+    train_images: Sequence[Path]
+    val: Sequence[Path]
+    val_images: Sequence[Path]
     out: Path
     recipe: Recipe
+    classes: Sequence[str] = ()
     backbone: str | None = None
     weights: Path | None = None
     backbone_weights: str = "auto"
@@ -131,11 +136,14 @@ class Run:
             "validate_every": self.validate_every,
             "weights": self.options.weights and self.options.weights.name,
         }
-        return {k: v for k, v in settings.items() if k not in (*_PLACES, "resume")}
+        # the definition of the preset has the classes
+        return {k: v for k, v in settings.items() if k not in (*_PLACES, "classes", "resume")}
 
     def places(self) -> dict[str, str]:
         """The options that may differ when the run is resumed."""
-        return {name: str(getattr(self.options, name)) for name in _PLACES}
+        options = self.options
+        folders = {name: " ".join(map(str, getattr(options, name))) for name in _DATA}
+        return {"out": str(options.out), "workers": str(options.workers), **folders}
 
 
 def resolve(options: TrainingOptions, images: int) -> Run:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -95,16 +95,18 @@ def _require_equal(before: Mapping[str, Any], now: Mapping[str, Any], path: Path
         )
 
 
-def dataset_digest(dataset: CocoDataset) -> str:
-    """Return the SHA-256 of the annotation file and all images, in hexadecimal."""
-    files = [
-        dataset.annotation_file,
-        *(dataset.image_folder / image.file_name for image in dataset.images),
-    ]
-    total = hashlib.sha256()
+def picture_digests(dataset: CocoDataset) -> list[str]:
+    """Return the SHA-256 of each image's file, in hexadecimal."""
     with ThreadPoolExecutor() as pool:
-        for digest in pool.map(file_sha256, files):
-            total.update(digest.encode())
+        files = (dataset.image_folder / image.file_name for image in dataset.images)
+        return list(pool.map(file_sha256, files))
+
+
+def dataset_digest(annotation_files: Iterable[Path], pictures: Iterable[str]) -> str:
+    """Return the SHA-256 of the annotation files and the digests of all images, in hexadecimal."""
+    total = hashlib.sha256()
+    for digest in (*map(file_sha256, annotation_files), *pictures):
+        total.update(digest.encode())
     return total.hexdigest()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from yolact_ros.checkpoints import read_metadata
-from yolact_ros.datasets.coco import CocoDataset, read_dataset
+from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.datasets.merge import read_datasets
 from yolact_ros.errors import InputError
 from yolact_ros.network import build_network
 from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
@@ -27,7 +29,13 @@ from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_
 from .module import TrainingError, TrainingModule
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
-from .run_folder import RunFolder, dataset_digest, describe_start, is_first_process
+from .run_folder import (
+    RunFolder,
+    dataset_digest,
+    describe_start,
+    is_first_process,
+    picture_digests,
+)
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 
@@ -108,8 +116,8 @@ def train(options: TrainingOptions, command: str) -> Trained:
 
 
 def _read_data(options: TrainingOptions) -> _Data:
-    training = read_dataset(options.train, options.train_images)
-    validation = read_dataset(options.val, options.val_images)
+    training = read_datasets(options.train, options.train_images, options.classes)
+    validation = read_datasets(options.val, options.val_images, options.classes)
     for name, dataset in (("train", training), ("val", validation)):
         if lack := dataset.lack_of_objects:
             raise InputError(f"{name}: {dataset.annotation_file}: {lack}")
@@ -117,9 +125,9 @@ def _read_data(options: TrainingOptions) -> _Data:
             _say(dataset.remark)
     if unknown := [name for name in validation.class_names if name not in training.class_names]:
         raise InputError(
-            f"{validation.annotation_file}: expected classes among those of "
-            f"{training.annotation_file} ({', '.join(training.class_names)}), got besides "
-            f"{', '.join(unknown)}"
+            f"{', '.join(map(str, options.val))}: expected classes among those of "
+            f"{', '.join(map(str, options.train))} ({', '.join(training.class_names)}), got "
+            f"besides {', '.join(unknown)}"
         )
     preset = with_classes(get_preset(options.preset), training.class_names)
     preset = replace(preset, category_ids=training.category_ids)
@@ -210,12 +218,33 @@ def _open_folder(
     if not is_first_process():
         # Lightning starts these processes when the first one has opened the folder.
         return folder.checkpoint if run.options.resume and folder.checkpoint.is_file() else None
+    training, validation = map(picture_digests, (data.training, data.validation))
+    if shared := _shared_pictures(data, training, validation):
+        _say(shared)
     settings = run.settings() | {
         "preset_definition": preset_to_json(data.preset),
-        "train_sha256": dataset_digest(data.training),
-        "val_sha256": dataset_digest(data.validation),
+        "train_sha256": dataset_digest(run.options.train, training),
+        "val_sha256": dataset_digest(run.options.val, validation),
     }
     return folder.begin(settings, {**described, **run.places()}, resume=run.options.resume)
+
+
+def _shared_pictures(data: _Data, training: Sequence[str], validation: Sequence[str]) -> str | None:
+    """Warn of validation images that are trained on, by the digests of all."""
+    trained = dict(zip(training, data.training.images, strict=True))
+    shared = [
+        (image.file_name, trained[digest].file_name)
+        for digest, image in zip(validation, data.validation.images, strict=True)
+        if digest in trained
+    ]
+    if not shared:
+        return None
+    named = [val if val == train else f"{val} ({train} in training)" for val, train in shared]
+    return (
+        f"warning: {len(shared)} of {len(validation)} validation images are also trained on: "
+        f"{', '.join(named[:3])}{', ...' * (len(named) > 3)}; validation says nothing about new "
+        "images with them. `yolact-ros dataset split` makes parts that share none"
+    )
 
 
 def _step_of(checkpoint: Path | None) -> int:
