@@ -241,6 +241,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
     @_transition("deactivated")
     def on_deactivate(self) -> None:
         self._pause()
+        give_back_memory()
         self.get_logger().info("inactive")
 
     @_transition("cleaned up")

@@ -28,7 +28,7 @@ class Sample:
         threads: Number of threads.
         files: Number of open files.
         processor_s: Processor time so far, s.
-        at_rest: Whether it had nothing to do: no images came, and all that came was dealt with.
+        at_rest: Whether it had nothing to do, and had given back what it keeps for the next image.
     """
 
     at_ns: int

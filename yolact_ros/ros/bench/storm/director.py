@@ -152,7 +152,11 @@ class Director:
         self.start_cameras()
         request = SetParameters.Request(parameters=self._parameters)
         self._call(SetParameters, "set_parameters", request, lambda response: None)
-        self._call(SetBool, "enable", SetBool.Request(data=True), lambda response: None)
+        self.enable(True)
+
+    def enable(self, does: bool) -> None:
+        """Activate the node, or deactivate it; it gives back what it keeps for the next image."""
+        self._call(SetBool, "enable", SetBool.Request(data=does), lambda response: None)
         self.await_answers()
 
     def film(self, does: bool) -> None:

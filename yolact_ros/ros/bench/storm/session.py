@@ -132,7 +132,10 @@ class StormSession:
         ):
             if not is_settled(counts):
                 self.problems.append(f"round {number}: {camera.name}: sums do not close: {counts}")
+        # Inactive: else the memory tells how large the last images were, which are kept room for.
+        director.enable(False)
         self._recorder.sample(at_rest=True)
+        director.enable(True)
         director.film(True)
 
     def _processed(self) -> list[int]:
