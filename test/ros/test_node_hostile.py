@@ -107,3 +107,64 @@ def test_the_node_outlives_hostile_messages(start, peer, weights, request, say, 
     assert node.lines("frame skipped: image: expected")
     code, _ = node.interrupt()
     assert code == 0
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("streams", [("image",), ("image", "overlay", "depth")])
+@pytest.mark.parametrize("cameras, size", [(3, (2160, 3840)), (1, (4320, 7680))])
+def test_the_largest_images_of_several_cameras_are_bounded(
+    start, peer, weights, request, say, cameras, size, streams
+):
+    """The bound of docs/images.md: 12 bytes a pixel allowed for each stream and once more.
+
+    And 64 MB of freed blocks below 32 MB, which malloc keeps.
+    """
+    if not request.config.getoption("--hostile"):
+        pytest.skip("gigabytes of images: run it with --hostile 1")
+    height, width = size
+    names = [f"camera{number}" for number in range(cameras)]
+    node = start(
+        "yolact_node", cameras=f"[{','.join(names)}]", max_image_pixels=height * width, **weights
+    )
+    node.wait_for("active: ")
+    results = {name: peer.collect(InstanceArray, f"yolact/{name}/instances") for name in names}
+    for name in names:
+        if "overlay" in streams:
+            peer.collect(Image, f"yolact/{name}/overlay")
+        if "depth" in streams:
+            peer.collect(ObjectArray, f"yolact/{name}/objects")
+    publishers = {
+        (name, topic): peer.publisher(Image, f"{name}/{topic}", depth=1)
+        for name in names
+        for topic in {"image", "depth"} & set(streams)
+    }
+    for publisher in publishers.values():
+        peer.until(publisher.get_subscription_count, timeout=20.0, what="node")
+    small = {"width": 64, "height": 48, "encoding": "rgb8", "step": 192}
+    for name in names:
+        publishers[name, "image"].publish(Image(**small, data=array("B", PICTURE.tobytes())))
+        peer.until(lambda name=name: results[name], what="a small image's result")
+    pid = node.process.pid
+    before = megabytes(pid, "VmRSS")
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    largest = Image(width=width, height=height, encoding="bgra8", step=4 * width)
+    largest.data = array("B", bytes(4 * width * height))
+    depth = Image(width=width, height=height, encoding="32FC1", step=4 * width)
+    depth.data = array("B", bytes(4 * width * height))
+    for number in range(1, 4):
+        for name in names:
+            results[name].clear()
+        for name in names:
+            header = Header(stamp=Time(sec=number), frame_id="camera")
+            largest.header = depth.header = header
+            publishers[name, "image"].publish(largest)
+            if "depth" in streams:
+                publishers[name, "depth"].publish(depth)
+        peer.until(lambda: all(results.values()), timeout=240.0, what="results of large images")
+    peak = megabytes(pid, "VmHWM") - before
+    most = 12 * height * width * (len(streams) * cameras + 1) / 2**20 + 64
+    what = f"{cameras} cameras of {width}x{height}, {', '.join(streams)}"
+    say(f"{what}: {peak:.0f} MB above the start, at most {most:.0f}")
+    assert peak < most
+    code, _ = node.interrupt()
+    assert code == 0

@@ -137,3 +137,14 @@ def test_whatever_comes_in_whatever_order_is_matched_or_left_out(events, max_ske
             assert abs(image.match.skew) <= max_skew * MS
         elif image.nearest is not None:
             assert abs(image.nearest) > max_skew * MS
+
+
+def test_what_is_kept_of_large_depth_images_is_bounded(matcher):
+    matcher.max_bytes = 100
+    for at in (0, 33, 66):
+        matcher.put(START + at * MS, f"depth {at}", 0.0, 40)
+    assert request(matcher, 0).match is None  # 80 bytes are left
+    assert request(matcher, 33).match.message == "depth 33"
+    matcher.put(START + 99 * MS, "depth 99", 0.0, 500)
+    assert request(matcher, 66).match is None
+    assert request(matcher, 99).match.message == "depth 99"

@@ -12,8 +12,8 @@ from typing import Generic, TypeVar
 Message = TypeVar("Message")
 
 RING = 8
-"""Depth images that are kept for images that come after them, and stamps that are remembered of
-images whose depth did not come in time."""
+"""Depth images that are kept for images that come after them, at most, and stamps that are
+remembered of images whose depth did not come in time."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,18 @@ class DepthMatcher(Generic[Message]):
 
     Attributes:
         max_skew: Largest difference, ns; 0: the stamps must be equal.
+        max_bytes: How much is kept for images that come later, beside the newest depth image.
 
     Args:
-        max_skew: The same.
+        max_skew, max_bytes: The same.
     """
 
-    def __init__(self, max_skew: int) -> None:
+    def __init__(self, max_skew: int, max_bytes: int = 1 << 62) -> None:
         self.max_skew = max_skew
+        self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._ring: deque[tuple[int, Message, float]] = deque(maxlen=RING)
+        self._sizes: deque[int] = deque(maxlen=RING)
         self._requests: weakref.WeakSet[DepthRequest[Message]] = weakref.WeakSet()
         self._given_up: deque[tuple[int, float]] = deque(maxlen=RING)
         self._last: int | None = None
@@ -93,8 +96,10 @@ class DepthMatcher(Generic[Message]):
             self._requests.add(request)
         return request
 
-    def put(self, stamp: int, message: Message, arrived: float) -> tuple[bool, float | None]:
-        """Take a depth image that came.
+    def put(
+        self, stamp: int, message: Message, arrived: float, size: int = 0
+    ) -> tuple[bool, float | None]:
+        """Take a depth image that came, of so many bytes.
 
         Returns:
             Whether its stamp is earlier than that of one which came before; and by how many seconds
@@ -104,6 +109,10 @@ class DepthMatcher(Generic[Message]):
             disordered = self._last is not None and stamp < self._last
             self._last = stamp
             self._ring.append((stamp, message, arrived))
+            self._sizes.append(size)
+            while len(self._ring) > 1 and sum(self._sizes) > self.max_bytes:
+                self._ring.popleft()
+                self._sizes.popleft()
             for request in self._requests:
                 request.consider(stamp, message, arrived, self.max_skew)
             late = [
@@ -128,5 +137,6 @@ class DepthMatcher(Generic[Message]):
         """Forget everything that came."""
         with self._lock:
             self._ring.clear()
+            self._sizes.clear()
             self._given_up.clear()
             self._last = None

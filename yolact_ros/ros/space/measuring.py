@@ -113,7 +113,8 @@ class Measuring:
         self._clock = clock
         self._transforms = transforms
         self._matchers: dict[str, DepthMatcher[Any]] = {
-            camera.name: DepthMatcher(_max_skew(settings)) for camera in cameras
+            camera.name: DepthMatcher(_max_skew(settings), _max_bytes(settings))
+            for camera in cameras
         }
         self._asked_until = dict.fromkeys(self._matchers, -math.inf)
         self._calibrations = {camera.name: _Calibration() for camera in cameras}
@@ -131,6 +132,7 @@ class Measuring:
         self._settings = settings
         for matcher in self._matchers.values():
             matcher.max_skew = _max_skew(settings)
+            matcher.max_bytes = _max_bytes(settings)
         for tracker in self._trackers.values():
             tracker.buffer = settings.track_buffer
 
@@ -165,7 +167,8 @@ class Measuring:
         """Take a depth image that came at a time of `time.perf_counter()`."""
         camera.counters.count("depth_received")
         stamp = nanoseconds(message.header.stamp)
-        disordered, late = self._matchers[camera.name].put(stamp, message, arrived)
+        matcher = self._matchers[camera.name]
+        disordered, late = matcher.put(stamp, message, arrived, len(message.data))
         if disordered:
             camera.counters.count("depth_disordered")
         if late is not None:
@@ -409,6 +412,10 @@ class Measuring:
 
 def _text_and_kind(error: InputError) -> tuple[str, str]:
     return str(error), str(error).partition(", got ")[0]
+
+
+def _max_bytes(settings: Settings) -> int:
+    return 8 * settings.max_image_pixels  # two of the largest in metres
 
 
 def _max_skew(settings: Settings) -> int:
