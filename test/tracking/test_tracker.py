@@ -72,6 +72,24 @@ def test_what_was_hidden_longer_than_the_buffer_is_new():
         assert tracker.update(mug, seconds).track_ids.tolist() == [number]
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_what_was_hidden_is_found_again_far_away_and_under_another_name(scale):
+    """How far does not depend on the resolution; under another name it is not quite as far."""
+    size = (480 * scale, 640 * scale)
+    for moved, class_id, number in (
+        (250, 2, 1),
+        (250, 1, 1),
+        (380, 2, 1),
+        (380, 1, 2),
+        (480, 2, 2),
+    ):
+        tracker = Tracker()
+        tracker.update(seen((10, 100, 50 * scale, 50 * scale, 2, 0.9), size=size), 0)
+        tracker.update(seen(size=size), 0.5)
+        found = seen((10 + moved * scale, 100, 50 * scale, 50 * scale, class_id, 0.9), size=size)
+        assert tracker.update(found, 1.0).track_ids.tolist() == [number], (moved, class_id)
+
+
 def test_two_of_a_kind_that_pass_each_other_keep_their_numbers():
     tracker = Tracker()
     for frame in range(80):

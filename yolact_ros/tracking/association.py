@@ -23,7 +23,7 @@ _LOST_COST = 0.1  # IoU that a track that was lost must have more, to win agains
 
 
 def associate(
-    tracks: Tracks, found: Detections, before: Flags, settings: TrackerSettings
+    tracks: Tracks, found: Detections, before: Flags, settings: TrackerSettings, diagonal: float
 ) -> Indices:
     """Find the detection of each track.
 
@@ -32,6 +32,7 @@ def associate(
         found: K detections.
         before: (T,) whether each track was seen in the image before.
         settings: How far apart the two may be.
+        diagonal: Of the image, in pixels.
 
     Returns:
         (T,) index of the detection, -1 if there is none.
@@ -53,9 +54,10 @@ def associate(
         return chosen
 
     apart = tracks.image.position[:, None] - found.centres
-    reach = settings.reach * tracks.spans + settings.reach_speed * tracks.unseen
+    reach = settings.reach * tracks.spans + settings.reach_speed * diagonal * tracks.unseen
     cost = np.hypot(apart[..., 0], apart[..., 1]) / np.maximum(reach, 1e-9)[:, None]
-    _match(chosen, cost, near & same_class & (cost < 1), high[None])
+    cost += settings.lost_class_cost * ~same_class
+    _match(chosen, cost, near & (cost < 1), high[None])
     return chosen
 
 

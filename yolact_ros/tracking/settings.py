@@ -22,8 +22,10 @@ class TrackerSettings:
         class_cost: IoU that a detection of another class must have more.
         duplicate_iou: Mask IoU above which two detections show the same thing.
         recent: Seconds for which a thing that is not seen is matched like those that are.
+        lost_class_cost: Share of the reach that is lost to a detection of another class, when a
+            thing is looked for that was lost.
         reach: How far from where it is expected a thing is found again, in sizes of its box.
-        reach_speed: How much farther for each second that it was not seen, in pixels.
+        reach_speed: How much farther for each second that it was not seen, in image diagonals.
         space_reach: How far from where it was in space a thing may be, in metres.
         space_reach_speed: How much farther for each second since then, in metres.
 
@@ -37,10 +39,11 @@ class TrackerSettings:
     start_score: float = 0.5
     min_iou: float = 0.2
     class_cost: float = 0.2
-    duplicate_iou: float = 0.6
+    duplicate_iou: float = 0.35
     recent: float = 0.5
+    lost_class_cost: float = 0.25
     reach: float = 0.35
-    reach_speed: float = 200.0
+    reach_speed: float = 0.5
     space_reach: float = 0.2
     space_reach_speed: float = 0.5
 

@@ -122,7 +122,8 @@ class Tracker:
             kept = tracks.unseen <= self.settings.buffer
             if not kept.all():
                 tracks, before = tracks[kept], before[kept]
-        chosen = associate(tracks, found, before, self.settings)
+        diagonal = math.hypot(*instances.image_size)
+        chosen = associate(tracks, found, before, self.settings, diagonal)
         cut = self._is_cut(thumbnail, chosen[before])
         if cut:
             tracks, chosen = _no_tracks(), chosen[:0]

@@ -328,7 +328,7 @@ class Settings:
         at_run_time=True,
     )
     track_duplicate_iou: float = parameter(
-        0.6,
+        0.35,
         "Mask IoU above which two instances, whatever their classes, show the same thing; the one "
         "of lower score gets no number.",
         name="track.duplicate_iou",
