@@ -275,13 +275,13 @@ def _check_files(
     pictures, faults = look_at_all(names, folder)
     problems = []
     for image in images:
-        text = faults.get(image.id)
+        fault = faults.get(image.id)
         if image.id in pictures and image.width:
             path, size = folder / image.file_name, (image.width, image.height)
-            text = _size_fault(pictures[image.id], size, path)
-        if text:
+            fault = _size_fault(pictures[image.id], size, path)
+        if fault:
             where = f"image {image.id} ({image.file_name})"
-            problems.append(Problem("image files", where, text))
+            problems.append(Problem("image files", where, fault))
     return problems, pictures
 
 
