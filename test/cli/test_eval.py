@@ -176,6 +176,12 @@ def test_classes_that_the_network_lacks_are_said(folder, tmp_path, capsys):
     # The network is kept to the classes that there are.
     assert written["network"]["classes"] == [name for name in DEMO_CLASSES if name != "ball"]
     assert written["counts"]["left_out"] == {}
+    # Of a file, some classes can be measured, and the others are then not missed.
+    more = ["--limit", "1", "--classes", "box", "mug"]
+    assert main(arguments(renamed, tmp_path / "some", *more)) == 0
+    assert capsys.readouterr().err == ""
+    written = json.loads((tmp_path / "some" / "metrics.json").read_text())
+    assert list(written["mask"]["ap_per_class"]) == ["box", "mug"]
 
 
 @pytest.mark.parametrize(
