@@ -243,7 +243,7 @@ def _shared_pictures(data: _Data, training: Sequence[str], validation: Sequence[
     return (
         f"warning: {len(shared)} of {len(validation)} validation images are also trained on: "
         f"{', '.join(named[:3])}{', ...' * (len(named) > 3)}; validation says nothing about new "
-        "images with them. `yolact-ros dataset split` makes parts that share none"
+        "images with them. `yolact-ros dataset split --images DIR` makes parts that share none"
     )
 
 
