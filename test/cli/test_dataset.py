@@ -14,6 +14,7 @@ from yolact_ros import __version__
 from yolact_ros.choices import EXTRA_KINDS
 from yolact_ros.cli.main import main
 from yolact_ros.datasets.coco import read_dataset
+from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.synth_set import render_scene
 from yolact_testing.pages import Page
@@ -94,26 +95,108 @@ def test_check_of_a_broken_set_says_all_and_fails(
 ) -> None:
     content = content_of(made)
     for annotation in content["annotations"][:4]:
-        annotation["bbox"][2] = -1
+        annotation["segmentation"] = []
+    content["annotations"][4]["bbox"][2] = -1
     content["images"][3]["file_name"] = "lost.png"
+    lost = [annotation["image_id"] for annotation in content["annotations"]].count(4)
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(content))
     command = ["dataset", "check", str(path), "--images", str(made / "images")]
     assert main([*command, "--show", "1", "--out", str(tmp_path / "new" / "page.png")]) == 1
     out = capsys.readouterr().out
     lines = out.splitlines()
-    at = lines.index("error: boxes: 4")
-    assert lines[at + 1].startswith("  annotation 1 (image 1, 000001.png): bbox: expected width ")
-    assert lines[at + 2] == "  ... and 3 more (--show 0 shows all)"
-    assert "error: image files: 1" in lines
-    assert lines.index("error: image files: 1") < next(
-        (i for i, line in enumerate(lines) if line.startswith("warning: ")), len(lines)
-    )
-    assert f"6 images, {len(content['annotations']) - 4} objects of 8 classes" in out
+    at = lines.index("error: boxes without outlines: 4 (mend: left out)")
+    assert lines[at + 1].startswith("  -> masks cannot be learnt from boxes")
+    total = len(content["annotations"])
+    assert lines[at + 2] == f"  -> 4 of {total} annotations have no outline"
+    first = "  annotation 1 (image 1, 000001.png): segmentation: expected at least one polygon, "
+    assert lines[at + 3] == first + "got none"
+    assert lines[at + 4] == "  ... and 3 more (--show 0 shows all)"
+    missing = lines.index("error: missing pictures: 1 (mend: left out)")
+    assert lines[missing + 1] == "  -> 1 of 6 are missing"
+    warning = lines.index("warning: boxes that do not fit: 1 (computed from the outline)")
+    assert max(at, missing) < warning
+    kept = f"{total - 4 - lost} of {total} annotations"
+    assert f"mended: 5 of 6 images, {kept}, 8 of 8 categories" in lines
+    assert f"5 images, {total - 4 - lost} objects of 8 classes" in out
     assert lines[-1].startswith("5 errors")
+    assert lines[-1].endswith("or leave them out with `yolact-ros dataset mend`")
     assert cv2.imread(str(tmp_path / "new" / "page.png")) is not None
     assert main([*command, "--show", "0"]) == 1
-    assert capsys.readouterr().out.count("bbox: expected width ") == 4
+    assert capsys.readouterr().out.count("segmentation: expected at least one polygon") == 4
+
+
+def cvat_content(made: Path) -> Any:
+    """The data set as CVAT exports painted masks: run lengths, all of them marked as crowds."""
+    content = content_of(made)
+    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+    for annotation in content["annotations"]:
+        size = sizes[annotation["image_id"]]
+        changes = np.flatnonzero(
+            np.diff(decode_segmentation(annotation["segmentation"], *size).T.ravel(), prepend=0)
+        )
+        runs = np.diff(changes, prepend=0, append=size[0] * size[1]).tolist()
+        annotation["segmentation"] = {"counts": runs, "size": list(size)}
+        annotation |= {"iscrowd": 1, "attributes": {"occluded": False}}
+    for image in content["images"]:
+        image |= {"license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0}
+    return content | {"licenses": [{"name": "", "id": 0, "url": ""}]}
+
+
+def test_an_export_of_cvat_is_checked_mended_and_split(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = cvat_content(made)
+    path, clean = tmp_path / "cvat.json", tmp_path / "new" / "clean.json"
+    path.write_text(json.dumps(content))
+    pictures = ["--images", str(made / "images")]
+    assert main(["dataset", "check", str(path), *pictures]) == 1
+    out = capsys.readouterr().out
+    count = len(content["annotations"])
+    assert (
+        "error: crowds only: 1 (mend: read as objects)\n  -> nothing is learnt from crowds" in out
+    )
+    assert f"{count} objects of 8 classes" in out
+    mend = ["dataset", "mend", str(path), *pictures, "--out", str(clean)]
+    assert main(mend) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "crowds only, read as objects: 1",
+        f"kept: 6 of 6 images, {count} of {count} annotations, 8 of 8 categories",
+        f"written: {clean}",
+    ]
+    written = json.loads(clean.read_text())
+    expected = {**content, "annotations": [a | {"iscrowd": 0} for a in content["annotations"]]}
+    assert written == expected
+    assert main(["dataset", "check", str(clean), *pictures]) == 0
+    assert "(iscrowd" not in capsys.readouterr().out
+    assert main(["dataset", "split", str(clean), "--out", str(tmp_path / "parts")]) == 0
+    parts = [read_dataset(tmp_path / "parts" / f"{name}.json", made / "images")
+             for name in ("train", "val")]  # fmt: skip
+    assert sum(len(image.objects) for part in parts for image in part.images) == count
+    capsys.readouterr()
+    assert main(mend) == 1
+    assert f"{clean}: expected no such file yet, got one" in capsys.readouterr().err
+    content["annotations"][0]["iscrowd"] = 0  # a polygon among masks: CVAT's mark of those is 1
+    path.write_text(json.dumps(content))
+    assert main([*mend[:-1], str(tmp_path / "all.json"), "--crowds-as-objects"]) == 0
+    assert f"crowd regions, read as objects: {count - 1}" in capsys.readouterr().out
+
+
+def test_mend_names_what_cannot_be_mended(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = content_of(made)
+    path, clean = tmp_path / "labels.json", tmp_path / "clean.json"
+    (tmp_path / "elsewhere").mkdir()
+    path.write_text(json.dumps(content))
+    mend = ["dataset", "mend", str(path), "--out", str(clean), "--images"]
+    assert main([*mend, str(tmp_path / "elsewhere")]) == 1
+    error = capsys.readouterr().err
+    assert "all 6 are missing" in error and "nothing is left without these errors" in error
+    assert main([*mend, str(made / "images")]) == 0
+    assert capsys.readouterr().out.startswith("nothing had to be mended\n")
+    assert json.loads(clean.read_text()) == content
 
 
 def test_check_of_what_is_no_data_set_is_one_line(tmp_path: Path, refused: Refused) -> None:
@@ -156,7 +239,8 @@ def test_check_writes_a_page_that_needs_nothing_beside_it(made: Path, tmp_path: 
     assert "<b>all & sundry" in text
     assert "<u>.json: 6 images" in text
     assert "category_id: expected the id of a category, got '<i>'" in text
-    assert "error: segmentations (1)" in text
+    assert "error: boxes without outlines: 1 (mend: left out)" in text
+    assert "masks cannot be learnt from boxes" in text
     assert "annotation 1 (image 1, 000001.png): segmentation: expected at least" in text
 
 
@@ -289,4 +373,6 @@ def test_split_refuses_a_broken_set(
     error = capsys.readouterr().err
     assert error == (
         f"yolact-ros: {path}: annotation 3: image_id: expected the id of an image, got 99\n"
+        f"{path}: `yolact-ros dataset mend` writes the set without these errors, `train --mend` "
+        "leaves them out on the way\n"
     )

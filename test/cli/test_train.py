@@ -233,9 +233,16 @@ def test_several_sets_some_classes_and_a_copy_of_a_trained_picture(scenes, tmp_p
     )
 
 
-def test_another_backbone(scenes, tmp_path):
+def test_another_backbone_and_a_set_that_is_mended(scenes, tmp_path, capfd):
+    mended = tmp_path / "mended"
+    shutil.copytree(scenes, mended)
+    content = json.loads((mended / "annotations.json").read_text())
+    content["annotations"][3]["segmentation"] = [[1, 1, 5, 5]]
+    (mended / "annotations.json").write_text(json.dumps(content))
     more = ["--backbone", "torchvision:mobilenet_v3_small", "--backbone-weights", "none"]
-    assert main(arguments(scenes, tmp_path / "run", *more, "--max-steps", "1")) == 0
+    assert main(arguments(mended, tmp_path / "run", *more, "--max-steps", "1", "--mend")) == 0
+    told = f"{mended / 'annotations.json'}: outlines of fewer than three points, left out: 1\n"
+    assert capfd.readouterr().out.count(told) == 2  # of the training data and of the other
     segmenter = Segmenter(weights=tmp_path / "run" / "best.safetensors")
     assert segmenter.preset.name == "yolact_demo:mobilenet_v3_small"
 

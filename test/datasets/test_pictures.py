@@ -320,7 +320,8 @@ def test_the_labels_sizes_decide_and_all_is_counted(tmp_path: Path) -> None:
     for found, wanted in zip(read, expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
     assert dataset.turned == 3
-    assert f"{path}: 3 of 5 pictures are turned as their EXIF orientation says" in dataset.remark
+    [remark] = dataset.remarks
+    assert remark.startswith(f"{path}: 3 of 5 pictures are turned as their EXIF orientation says")
     turned, left = "pictures turned as their EXIF says", "pictures not turned as their EXIF says"
     applied = "is applied: expected labels drawn on the upright picture"
     assert [line for line in warnings_of(dataset, tmp_path) if "EXIF" in line] == [

@@ -63,21 +63,6 @@ def test_the_usual_is_not_strange(folder: Path) -> None:
             "expected a polygon within 40x30 pixels, got x 20 to 45, y 4 to 12",
         ),
         (
-            {"bbox": [9, 9, 0, 4.5], "segmentation": [[4, 5, 6, 5, 6, 9]], "area": 99},
-            "boxes without area",
-            "expected a box of some width and height, got 0 x 4.5: training leaves it out",
-        ),
-        (
-            {"bbox": [4, 4, 30, 8], "segmentation": [[4, 4, 12, 4, 12, 12]]},
-            "boxes that do not fit",
-            "expected a box about the outline, x 4 to 12, y 4 to 12, got x 4 to 34, y 4 to 12",
-        ),
-        (
-            {"bbox": [12, 4, 8, 5], "segmentation": CORNER, "area": 20},
-            "boxes that do not fit",
-            "expected a box about the outline, x 0 to 4, y 0 to 5, got x 12 to 20, y 4 to 9",
-        ),
-        (
             {"segmentation": [[4, 4, 7, 4, 7, 9]], "area": 7.5},
             "tiny objects",
             "expected 16 pixels or more, got 7.5",
@@ -94,6 +79,20 @@ def test_a_strange_annotation_is_named(
 ) -> None:
     [warning] = warnings_of(folder, annotation)
     assert warning == Problem(kind, "annotation 3 (image 3, a.png)", text, fatal=False)
+
+
+def test_boxes_as_outlines_are_named(folder: Path) -> None:
+    boxes = [
+        {"segmentation": [[x, 1, x + 4, 1, x + 4, 9, x, 9, x, 1]], "category_id": 1}
+        for x in range(20, 36, 2)
+    ]
+    [warning] = warnings_of(folder, *boxes)
+    assert warning.kind == "outlines that are boxes"
+    assert (
+        str(warning) == "expected outlines of objects, got 10 rectangles: masks will be boxes, too"
+    )
+    boxes[4]["segmentation"] = [[28, 1, 32, 1, 32, 9, 27, 9]]
+    assert not warnings_of(folder, *boxes)
 
 
 def test_the_same_outline_in_another_class_or_image_is_no_duplicate(folder: Path) -> None:

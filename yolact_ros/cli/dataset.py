@@ -14,6 +14,7 @@ from yolact_ros.choices import DEPTH_CAMERAS, EXTRA_KINDS, SHEET_PAGES, SHEET_PI
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 
+from . import dataset_mend
 from .dataset_import import register_import, register_merge
 from .options import (
     ImageSize,
@@ -31,16 +32,18 @@ def register(commands: Any) -> None:
     """Add the command to `argparse`'s subparsers."""
     parser = commands.add_parser(
         "dataset",
-        help="import, check, merge, split or render data sets in COCO format",
+        help="import, check, mend, merge, split or render data sets in COCO format",
         description="Work on data sets in COCO format: a JSON file and a folder of images.",
         examples=(
             "yolact-ros dataset check labels.json --images pictures",
+            "yolact-ros dataset mend labels.json --images pictures --out clean.json",
             "yolact-ros dataset synth scenes --images 100",
         ),
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     register_import(actions)
     _register_check(actions)
+    dataset_mend.register(actions)
     register_merge(actions)
     _register_split(actions)
     _register_synth(actions)
@@ -60,8 +63,8 @@ def _register_check(actions: Any) -> None:
         "check",
         help="find problems, count objects, draw samples",
         description="Print the problems of a data set (training refuses errors and accepts "
-        "warnings), and the number and sizes of the objects of each class. The exit status is 1 if "
-        "there are errors.",
+        "warnings), with guesses at their origin, and the number and sizes of the objects of each "
+        "class in the mended set. The exit status is 1 if there are errors.",
         examples=(
             "yolact-ros dataset check labels.json --images pictures",
             "yolact-ros dataset check labels.json --images pictures --out sheet.html --show 0",
@@ -81,7 +84,7 @@ def _register_check(actions: Any) -> None:
             )
         ],
     )
-    _add_annotations(parser)
+    dataset_mend.add_reading(parser)
     parser.add_argument(
         "--samples", type=positive_int, default=12, help="Number of images to draw as samples."
     )
@@ -93,29 +96,35 @@ def _register_check(actions: Any) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run `dataset check`."""
-    from yolact_ros.datasets.classes import keep_classes
     from yolact_ros.datasets.coco import dataset_from_content
-    from yolact_ros.datasets.problems import examine, read_content
     from yolact_ros.datasets.statistics import statistics_of
     from yolact_ros.datasets.warnings import find_warnings
 
     from .dataset_page import write_page
     from .dataset_text import headline, problem_lines, statistics_lines, verdict
 
-    [content] = keep_classes([read_content(arguments.annotations)], arguments.classes)
-    problems, sound, pictures = examine(content, arguments.images)
-    dataset = dataset_from_content(sound, arguments.annotations, arguments.images)
-    problems += find_warnings(dataset, pictures)
+    examined = dataset_mend.examined(arguments)
+    dataset = dataset_from_content(examined.sound, arguments.annotations, arguments.images)
+    problems = examined.problems + find_warnings(dataset, examined.pictures, examined.emptied)
     statistics = statistics_of(dataset)
-    for line in problem_lines(problems, arguments.show):
+    for line in problem_lines(problems, examined.hints, arguments.show):
         print(line)
+    if examined.remarks():
+        print(f"mended: {examined.kept}")
     print(headline(dataset, statistics))
     for line in statistics_lines(statistics):
         print(line)
     if arguments.out is not None:
-        write_page(arguments.out, dataset, statistics, problems, samples=arguments.samples)
+        write_page(
+            arguments.out,
+            dataset,
+            statistics,
+            problems,
+            examined.hints,
+            samples=arguments.samples,
+        )
         print(f"samples in {arguments.out}")
-    print(verdict(problems))
+    print(verdict(problems, mendable=examined.mendable))
     return int(any(problem.fatal for problem in problems))
 
 
@@ -199,7 +208,7 @@ class Part(NamedTuple):
 def run_split(arguments: argparse.Namespace) -> int:
     """Run `dataset split`."""
     from yolact_ros.datasets.classes import keep_classes
-    from yolact_ros.datasets.problems import DatasetError, examine, read_content
+    from yolact_ros.datasets.problems import examine, read_content
     from yolact_ros.datasets.split import split_content
     from yolact_ros.datasets.writing import write_content
 
@@ -214,11 +223,10 @@ def run_split(arguments: argparse.Namespace) -> int:
         if path.exists():
             raise InputError(f"{path}: expected no such file yet, got one")
     [content] = keep_classes([read_content(arguments.annotations)], arguments.classes)
-    problems = examine(content, None).problems
-    if problems:
-        raise DatasetError(arguments.annotations, problems)
-    groups = _groups(content["images"], arguments.by, arguments.images)
-    parts = split_content(content, shares, seed=arguments.seed, groups=groups)
+    examined = examine(content, None)
+    examined.require_use(arguments.annotations)
+    groups = _groups(examined.sound["images"], arguments.by, arguments.images)
+    parts = split_content(examined.sound, shares, seed=arguments.seed, groups=groups)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         write_content(path, parts[name], "dataset split")

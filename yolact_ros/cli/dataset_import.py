@@ -156,14 +156,16 @@ def run_merge(arguments: argparse.Namespace) -> int:
     """Run `dataset merge`."""
     from yolact_ros.datasets.classes import names_alike
     from yolact_ros.datasets.merge import merge_content, read_labelled_folders
-    from yolact_ros.datasets.problems import DatasetError, examine
+    from yolact_ros.datasets.problems import examine
 
     _require_new(arguments.out, arguments.force)
     parts = read_labelled_folders(arguments.annotations, arguments.images, arguments.classes)
+    sound = []
     for part in parts:
-        if problems := examine(part.content, part.image_folder).problems:
-            raise DatasetError(part.annotation_file, problems)
-    merged = merge_content(parts)
+        examined = examine(part.content, part.image_folder)
+        examined.require_use(part.annotation_file)
+        sound.append(part._replace(content=examined.sound))
+    merged = merge_content(sound)
     _write(arguments.out, merged.content, "dataset merge")
     for names in names_alike(each["name"] for each in merged.content["categories"]):
         print(f"warning: classes that may be one: {' and '.join(map(repr, names))}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from yolact_ros.choices import SHEET_PAGES
 from yolact_ros.datasets.choose import choose_images
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
-from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.mending.causes import Problem
 from yolact_ros.datasets.statistics import DatasetStatistics
 from yolact_ros.datasets.truth import truth_instances
 from yolact_ros.errors import InputError
@@ -21,7 +21,7 @@ from yolact_ros.visualization import TRUTH_STYLE, draw_overlay, encode_jpeg
 from yolact_ros.visualization.contact_sheet import Tile, draw_contact_sheet, fit_size
 from yolact_ros.web import Html, image, paragraph, render_page, section, table
 
-from .dataset_text import COLUMNS, class_rows, grouped, headline
+from .dataset_text import COLUMNS, class_rows, grouped, heading, headline
 
 _TILE = (420, 560)
 _SHOWN_PROBLEMS = 10
@@ -32,6 +32,7 @@ def write_page(
     dataset: CocoDataset,
     statistics: DatasetStatistics,
     problems: Sequence[Problem],
+    hints: Mapping[str, Sequence[str]],
     *,
     samples: int,
 ) -> None:
@@ -42,6 +43,7 @@ def write_page(
         dataset: The data set to show.
         statistics: Its counts.
         problems: Its errors and warnings.
+        hints: Guesses at their origin and the remedy, by kind of problem.
         samples: Number of images to show.
 
     Raises:
@@ -51,7 +53,9 @@ def write_page(
     title = headline(dataset, statistics)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() in SHEET_PAGES:
-        path.write_text(_html(title, tiles, statistics, problems), encoding="utf-8")
+        path.write_text(
+            _html(title, tiles, statistics, _problems(problems, hints)), encoding="utf-8"
+        )
         return
     legend = [
         (class_id, f"{each.name} {each.objects}")
@@ -81,14 +85,12 @@ def _draw(dataset: CocoDataset, image: CocoImage) -> Tile:
     return Tile(draw_overlay(pixels, instances, TRUTH_STYLE), image.file_name, note)
 
 
-def _html(
-    title: str, tiles: Iterable[Tile], statistics: DatasetStatistics, problems: Sequence[Problem]
-) -> str:
+def _html(title: str, tiles: Iterable[Tile], statistics: DatasetStatistics, problems: Html) -> str:
     sizes = ", ".join(
         f"{width}x{height} ×{count}" for (width, height), count in statistics.image_sizes.items()
     )
     parts = [
-        section("Problems", _problems(problems)),
+        section("Problems", problems),
         section("Classes", table(COLUMNS, class_rows(statistics))),
         section("Image sizes", paragraph(sizes)),
         section("Samples", Html(f'<div class="sheet">{"".join(map(_figure, tiles))}</div>')),
@@ -96,17 +98,17 @@ def _html(
     return render_page(title, parts)
 
 
-def _problems(problems: Sequence[Problem]) -> Html:
+def _problems(problems: Sequence[Problem], hints: Mapping[str, Sequence[str]]) -> Html:
     if not problems:
         return paragraph("None.")
     parts = []
     for (fatal, kind), group in grouped(problems).items():
-        lines = "".join(f"<li>{escape(str(problem))}</li>" for problem in group[:_SHOWN_PROBLEMS])
+        shown = [*(f"→ {hint}" for hint in hints.get(kind, ())), *group[:_SHOWN_PROBLEMS]]
+        lines = "".join(f"<li>{escape(str(each))}</li>" for each in shown)
         more = len(group) - _SHOWN_PROBLEMS
         lines += f"<li>and {more} more</li>" if more > 0 else ""
-        word = "error" if fatal else "warning"
         parts.append(
-            f"<details{' open' * fatal}><summary>{word}: {escape(kind)} ({len(group)})</summary>"
+            f"<details{' open' * fatal}><summary>{escape(heading(group))}</summary>"
             f"<ul>{lines}</ul></details>"
         )
     return Html("\n".join(parts))

@@ -9,7 +9,7 @@ from typing import Any
 
 from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.datasets.grouping import groups_by
-from yolact_ros.datasets.problems import Problem
+from yolact_ros.datasets.mending.causes import Problem
 from yolact_ros.datasets.split import missing_classes
 from yolact_ros.datasets.statistics import DatasetStatistics
 
@@ -46,15 +46,27 @@ def grouped(problems: Sequence[Problem]) -> dict[tuple[bool, str], list[Problem]
     return groups
 
 
-def problem_lines(problems: Sequence[Problem], shown: int) -> Iterator[str]:
+def heading(group: Sequence[Problem]) -> str:
+    """Name a group of problems, and what is done about them."""
+    first = group[0]
+    word = "error" if first.fatal else "warning"
+    done = f"{'mend: ' if first.fatal else ''}{first.action}"
+    return f"{word}: {first.kind}: {len(group)}" + (f" ({done})" if first.action else "")
+
+
+def problem_lines(
+    problems: Sequence[Problem], hints: Mapping[str, Sequence[str]], shown: int
+) -> Iterator[str]:
     """List the groups of problems with their counts.
 
     Args:
         problems: Errors and warnings.
+        hints: Guesses at the origin and the remedy, by kind of problem.
         shown: Maximum number of problems written out per group; 0: all.
     """
-    for (fatal, kind), group in grouped(problems).items():
-        yield f"{'error' if fatal else 'warning'}: {kind}: {len(group)}"
+    for (_, kind), group in grouped(problems).items():
+        yield heading(group)
+        yield from (f"  -> {hint}" for hint in hints.get(kind, ()))
         limit = shown or len(group)
         yield from (f"  {problem}" for problem in group[:limit])
         if len(group) > limit:
@@ -116,8 +128,13 @@ def _table_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([first, *others])
 
 
-def verdict(problems: Sequence[Problem]) -> str:
-    """Sum up in one line."""
+def verdict(problems: Sequence[Problem], *, mendable: bool) -> str:
+    """Sum up in one line.
+
+    Args:
+        problems: Errors and warnings.
+        mendable: Whether something is left without what has errors.
+    """
     errors = sum(problem.fatal for problem in problems)
     warnings = len(problems) - errors
     counts = ", ".join(
@@ -126,5 +143,6 @@ def verdict(problems: Sequence[Problem]) -> str:
         if count
     )
     if errors:
-        return f"{counts}: fix the errors before training on this data set"
+        text = f"{counts}: fix the errors before training on this data set"
+        return text + (", or leave them out with `yolact-ros dataset mend`" if mendable else "")
     return f"{counts}: it can be trained on" if counts else "no problems found"

@@ -99,8 +99,8 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from yolact_ros.evaluation.summary import describe_run
 
     dataset = read_datasets([arguments.annotations], [arguments.images], arguments.classes)
-    if dataset.remark:
-        print(f"yolact-ros: {dataset.remark}", file=sys.stderr)
+    for remark in dataset.remarks:
+        print(f"yolact-ros: {remark}", file=sys.stderr)
     if arguments.limit:
         dataset = dataclasses.replace(dataset, images=dataset.images[: arguments.limit])
     segmenter = build_segmenter(arguments)

@@ -91,6 +91,11 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="Continue the interrupted run in the output folder."
     )
+    parser.add_argument(
+        "--mend",
+        action="store_true",
+        help="Leave out or put right what has errors in the data, as `dataset mend` does.",
+    )
     _add_start(parser.add_argument_group("initial weights"))
     _add_recipe(
         parser.add_argument_group("recipe", "Unless given, --recipe decides on the options below.")

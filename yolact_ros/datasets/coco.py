@@ -15,7 +15,7 @@ from pycocotools import mask as coco_mask
 from yolact_ros.errors import InputError
 
 from .pictures import read_picture
-from .problems import DatasetError, examine, read_content
+from .problems import examine, read_content
 from .segmentation import Extent, Segmentation, extent_of, run_lengths_of
 
 
@@ -70,6 +70,7 @@ class CocoDataset:
         images: In the order of the file.
         turned: Number of images whose pixels are turned as the EXIF data of their file says, as far
             as the files were looked at.
+        mended: What reading has left out or put right, counted by cause, each with its file.
     """
 
     annotation_file: Path
@@ -78,6 +79,7 @@ class CocoDataset:
     category_ids: tuple[int, ...]
     images: tuple[CocoImage, ...]
     turned: int = 0
+    mended: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -122,18 +124,20 @@ class CocoDataset:
             return "expected objects, got images without annotations"
         return (
             f"expected objects, got {crowds} crowd region{'s' * (crowds > 1)} alone (iscrowd 1), "
-            "as CVAT writes masks: set iscrowd to 0 where each is a single object"
+            "as CVAT writes masks: set iscrowd to 0 where each is a single object, or let "
+            "`yolact-ros dataset mend` do it"
         )
 
     @property
-    def remark(self) -> str:
-        """What is done to the pictures that one might not expect; empty for nothing."""
-        if not self.turned:
-            return ""
-        return (
-            f"{self.annotation_file}: {self.turned} of {len(self)} pictures are turned as their "
-            "EXIF orientation says; `yolact-ros dataset check` names them"
-        )
+    def remarks(self) -> list[str]:
+        """What is done to the pictures and to the annotations that one might not expect."""
+        lines = list(self.mended)
+        if self.turned:
+            lines.append(
+                f"{self.annotation_file}: {self.turned} of {len(self)} pictures are turned as "
+                "their EXIF orientation says; `yolact-ros dataset check` names them"
+            )
+        return lines
 
     def read_image(self, image: CocoImage) -> npt.NDArray[np.uint8]:
         """Read the pixels that an image's annotations are of; see `pictures.read_picture`.
@@ -157,12 +161,13 @@ class CocoDataset:
         return pixels
 
 
-def read_dataset(annotations: Path, images: Path) -> CocoDataset:
+def read_dataset(annotations: Path, images: Path, *, mend: bool = False) -> CocoDataset:
     """Read a data set and check it.
 
     Args:
         annotations: The JSON file.
         images: Folder that the images' file names are relative to.
+        mend: Whether to leave out or put right what has errors, as `yolact-ros dataset mend` does.
 
     Raises:
         DatasetError: Something must be fixed before training or evaluation; names the file and the
@@ -179,20 +184,21 @@ def read_dataset(annotations: Path, images: Path) -> CocoDataset:
         >>> dataset.read_image(dataset.images[0]).shape
         (120, 160, 3)
     """
-    return checked_dataset(read_content(annotations), annotations, images)
+    return checked_dataset(read_content(annotations), annotations, images, mend=mend)
 
 
-def checked_dataset(content: Mapping[str, Any], annotations: Path, images: Path) -> CocoDataset:
+def checked_dataset(
+    content: Mapping[str, Any], annotations: Path, images: Path, *, mend: bool = False
+) -> CocoDataset:
     """Convert the content of a file as `read_dataset` does, after the same checks."""
-    problems, _, pictures = examine(content, images)
-    if problems:
-        raise DatasetError(annotations, problems)
-    dataset = dataset_from_content(content, annotations, images)
+    examined = examine(content, images, mend=mend)
+    examined.require_use(annotations, mend=mend)
+    dataset = dataset_from_content(examined.sound, annotations, images)
     turned = (
-        pictures[image.id].orientation_for((image.width, image.height)) != 1
+        examined.pictures[image.id].orientation_for((image.width, image.height)) != 1
         for image in dataset.images
     )
-    return replace(dataset, turned=sum(turned))
+    return replace(dataset, turned=sum(turned), mended=examined.remarks(annotations))
 
 
 def dataset_from_content(

@@ -163,7 +163,11 @@ def read_labelled_folders(
 
 
 def read_datasets(
-    annotations: Sequence[Path], images: Sequence[Path], classes: Collection[str] = ()
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    classes: Collection[str] = (),
+    *,
+    mend: bool = False,
 ) -> CocoDataset:
     """Read one or more data sets as one, with the checks of `read_dataset`.
 
@@ -173,13 +177,14 @@ def read_datasets(
         annotations: The files.
         images: The image folder of each, or one of all.
         classes: Names of the classes to keep; none: all.
+        mend: As for `read_dataset`.
 
     Raises:
         DatasetError: A file has errors.
         InputError: The folders do not fit the files, or the classes are not there.
     """
     datasets = [
-        checked_dataset(part.content, part.annotation_file, part.image_folder)
+        checked_dataset(part.content, part.annotation_file, part.image_folder, mend=mend)
         for part in read_labelled_folders(annotations, images, classes)
     ]
     if len(datasets) == 1:
@@ -188,4 +193,8 @@ def read_datasets(
         [LabelledFolder(each.annotation_file, each.content, each.image_folder) for each in datasets]
     )
     joined = dataset_from_content(merged.content, annotations[0], merged.image_folder)
-    return replace(joined, turned=sum(each.turned for each in datasets))
+    return replace(
+        joined,
+        turned=sum(each.turned for each in datasets),
+        mended=tuple(line for each in datasets for line in each.mended),
+    )

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as coco_mask
+import numpy.typing as npt
 
 from .classes import names_alike
 from .coco import CocoDataset, CocoImage, CocoObject
+from .mending.causes import Problem
 from .pictures import PictureHeader
-from .problems import Problem
-from .segmentation import Extent, extent_of
+from .segmentation import extent_of
 
 TINY_AREA = 16
 """Objects with fewer pixels are called tiny."""
@@ -25,26 +25,33 @@ LARGE_SIDE = 4 * 700
 """Pictures with a longer side, four times that of the largest preset's input, are called large."""
 
 _BORDER = 1.0  # pixels: annotation tools round to either side of it
-_LEAST_BOX_IOU = 0.5
+_FEW_OBJECTS = 9  # that may all be rectangles
 
 Finding = tuple[str, str, str]
 """Kind, place and text of a warning."""
 
 
-def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -> list[Problem]:
+def find_warnings(
+    dataset: CocoDataset,
+    pictures: Mapping[int, PictureHeader],
+    emptied: tuple[Collection[int], Collection[int]] = ((), ()),
+) -> list[Problem]:
     """Look for what is suspicious; image files of equal size are read in full.
 
     Args:
         dataset: Some of its image files may be missing.
         pictures: What the others say, by image id; see `problems.examine`.
+        emptied: Ids of the images, and those of the categories, that have lost annotations: that
+            they have none left is no news.
 
     Returns:
         Problems that are not fatal, but for one: where there are crowds alone.
     """
     findings = (
-        _of_classes(dataset),
-        _of_images(dataset),
+        _of_classes(dataset, emptied[1]),
+        _of_images(dataset, emptied[0]),
         _of_annotations(dataset),
+        _of_outlines(dataset),
         _of_pictures(dataset, pictures),
         _of_orientations(dataset, pictures),
         _of_files(dataset),
@@ -58,20 +65,28 @@ def find_warnings(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -
     return problems
 
 
-def _of_classes(dataset: CocoDataset) -> Iterator[Finding]:
-    used = {thing.class_id for image in dataset.images for thing in image.objects}
+def _of_classes(dataset: CocoDataset, emptied: Collection[int]) -> Iterator[Finding]:
+    crowds: Counter[int] = Counter()
+    objects: Counter[int] = Counter()
+    for image in dataset.images:
+        for thing in image.objects:
+            (crowds if thing.crowd else objects)[thing.class_id] += 1
     for class_id, name in enumerate(dataset.class_names):
         where = f"category {dataset.category_ids[class_id]} ({name})"
-        if class_id not in used:
+        if crowds[class_id] and not objects[class_id]:
+            text = f"expected objects, got {crowds[class_id]} crowd regions, of which nothing is "
+            text += "learnt; CVAT marks painted masks so: `dataset mend --crowds-as-objects`"
+            yield "classes with crowds only", where, text
+        elif not objects[class_id] and dataset.category_ids[class_id] not in emptied:
             yield "classes without objects", where, "expected objects, got none"
     for names in names_alike(dataset.class_names):
         text = "expected names that differ in more than case and spaces"
         yield "classes that may be one", " and ".join(map(repr, names)), text
 
 
-def _of_images(dataset: CocoDataset) -> Iterator[Finding]:
+def _of_images(dataset: CocoDataset, emptied: Collection[int]) -> Iterator[Finding]:
     for image in dataset.images:
-        if not image.objects:
+        if not image.objects and image.id not in emptied:
             yield "images without annotations", _place(image), "expected annotations, got none"
 
 
@@ -101,18 +116,6 @@ def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]
             "outlines beyond the image",
             f"expected a polygon within {size} pixels, got x {left:g} to {right:g}, "
             f"y {top:g} to {bottom:g}",
-        )
-    x1, y1, x2, y2 = thing.box
-    if x2 <= x1 or y2 <= y1:
-        yield (
-            "boxes without area",
-            f"expected a box of some width and height, got {x2 - x1:g} x {y2 - y1:g}: "
-            "training leaves it out",
-        )
-    elif _loose_iou(thing.box, extent) < _LEAST_BOX_IOU:
-        yield (
-            "boxes that do not fit",
-            f"expected a box about the outline, {_corners(extent)}, got {_corners(thing.box)}",
         )
     if not thing.crowd and thing.area < TINY_AREA:
         yield "tiny objects", f"expected {TINY_AREA} pixels or more, got {thing.area:g}"
@@ -170,6 +173,28 @@ def _of_orientations(
         )
 
 
+def _of_outlines(dataset: CocoDataset) -> Iterator[Finding]:
+    """Notice outlines that were made of boxes: masks learnt from them are boxes, too."""
+    count = 0
+    for image in dataset.images:
+        for thing in image.objects:
+            if isinstance(thing.segmentation, Mapping) or not _is_rectangle(thing.segmentation):
+                return
+            count += 1
+    if count > _FEW_OBJECTS:
+        text = f"expected outlines of objects, got {count} rectangles: masks will be boxes, too"
+        yield "outlines that are boxes", "", text
+
+
+def _is_rectangle(polygons: Sequence[Sequence[float] | npt.NDArray[np.float64]]) -> bool:
+    """Whether an outline is one rectangle with upright sides."""
+    if len(polygons) > 1 or len(polygons[0]) not in (8, 10):
+        return False
+    corners = set(zip(polygons[0][0::2], polygons[0][1::2], strict=True))
+    left, top, right, bottom = extent_of(polygons)
+    return corners == {(left, top), (right, top), (right, bottom), (left, bottom)}
+
+
 def _of_files(dataset: CocoDataset) -> Iterator[Finding]:
     by_size = defaultdict(list)  # only files of equal size can have the same content
     for image in dataset.images:
@@ -200,14 +225,3 @@ def _geometry(thing: CocoObject) -> object:
     if isinstance(thing.segmentation, Mapping):
         return thing.class_id, thing.segmentation["counts"]
     return thing.class_id, tuple(np.asarray(polygon).tobytes() for polygon in thing.segmentation)
-
-
-def _loose_iou(*extents: Extent) -> float:
-    """IoU with a pixel more on each side, as edges are rounded in many ways."""
-    first, second = ([x1 - 1, y1 - 1, x2 - x1 + 2, y2 - y1 + 2] for x1, y1, x2, y2 in extents)
-    return float(coco_mask.iou([first], [second], [0])[0, 0])
-
-
-def _corners(extent: Extent) -> str:
-    left, top, right, bottom = extent
-    return f"x {left:g} to {right:g}, y {top:g} to {bottom:g}"

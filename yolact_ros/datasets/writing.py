@@ -15,10 +15,15 @@ def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
     """Write an annotation file, with the field ``info``, which COCO's own tools want.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file, which appears when it is whole; its folder must exist.
         content: The lists ``images``, ``annotations`` and ``categories``, and any other fields. An
             ``info`` that is there is kept.
         command: The command that writes it, such as "dataset split".
     """
     info = {"generator": f"yolact-ros {command}", "version": __version__}
-    path.write_text(json.dumps({"info": info, **content}))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps({"info": info, **content}))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

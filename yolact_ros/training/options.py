@@ -54,6 +54,7 @@ class TrainingOptions:
         checkpoint_every: Steps between checkpoints.
         workers: Processes that make samples, per training process; 0: it makes its own.
         resume: Continue an interrupted run.
+        mend: Leave out or put right what has errors in the data, see `read_dataset`.
 
     Raises:
         InputError: A number or a word is not one of those above.
@@ -82,6 +83,7 @@ class TrainingOptions:
     checkpoint_every: int = 200
     workers: int = 1
     resume: bool = False
+    mend: bool = False
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("batch_size", "devices", "nodes", "checkpoint_every"), 1)

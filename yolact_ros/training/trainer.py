@@ -116,13 +116,14 @@ def train(options: TrainingOptions, command: str) -> Trained:
 
 
 def _read_data(options: TrainingOptions) -> _Data:
-    training = read_datasets(options.train, options.train_images, options.classes)
-    validation = read_datasets(options.val, options.val_images, options.classes)
+    classes, mend = options.classes, options.mend
+    training = read_datasets(options.train, options.train_images, classes, mend=mend)
+    validation = read_datasets(options.val, options.val_images, classes, mend=mend)
     for name, dataset in (("train", training), ("val", validation)):
         if lack := dataset.lack_of_objects:
             raise InputError(f"{name}: {dataset.annotation_file}: {lack}")
-        if dataset.remark:
-            _say(dataset.remark)
+        for remark in dataset.remarks:
+            _say(remark)
     if unknown := [name for name in validation.class_names if name not in training.class_names]:
         raise InputError(
             f"{', '.join(map(str, options.val))}: expected classes among those of "
