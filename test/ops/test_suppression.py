@@ -3,8 +3,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchvision.ops import box_iou
 
-from yolact_ros.ops.boxes import box_iou
 from yolact_ros.ops.suppression import cross_class_fast_nms, exact_nms, fast_nms
 from yolact_testing.networks import parametrize_device
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Residual backbones made of torchvision's blocks, under the published tensor names."""
+"""Residual backbones, under the published tensor names."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import ResNetSpec
 
 from .deformable import DeformableConv2d
+from .residual import BasicBlock, Bottleneck
 
 _BLOCKS: dict[str, type[BasicBlock | Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 

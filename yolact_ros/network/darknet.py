@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import functools
-
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation
 
 from yolact_ros.presets import DarkNetSpec
 
@@ -60,10 +57,9 @@ class _Block(nn.Module):
 def _convolution(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
 ) -> nn.Sequential:
-    return Conv2dNormActivation(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        activation_layer=functools.partial(nn.LeakyReLU, 0.1),
+    padding = (kernel_size - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.LeakyReLU(0.1, inplace=True),
     )

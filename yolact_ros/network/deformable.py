@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 from yolact_ros.ops.deformable import deform_conv2d_by_gathering
 
@@ -25,6 +24,10 @@ class DeformableConv2d(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        # Here, as it takes seconds, and networks without it need none of torchvision.
+        from torchvision.ops import deform_conv2d
+
+        self._operator = deform_conv2d
         self.stride = stride
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
@@ -50,7 +53,7 @@ class DeformableConv2d(nn.Module):
             )
         # torchvision's kernel knows no bfloat16, and none of the half types on a CPU.
         dtype = x.dtype if _has_kernel(x) else torch.float32
-        y = deform_conv2d(
+        y: Tensor = self._operator(
             x.to(dtype),
             offsets.to(dtype),
             self.weight.to(dtype),

@@ -10,12 +10,12 @@ from typing import TypeVar
 import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from .backbone import ResNetBackbone
 from .convolution import ConvolutionRelu, ResidualBlock
 from .deformable import DeformableConv2d
 from .heads import JoinedHead, PredictionHead
+from .residual import BasicBlock, Bottleneck
 from .torchvision_backbone import TorchvisionBackbone
 
 _Network = TypeVar("_Network", bound=nn.Module)

@@ -7,9 +7,7 @@ import warnings
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, fx, nn
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import TorchvisionSpec
@@ -36,6 +34,10 @@ class TorchvisionBackbone(nn.Module):
 
     def __init__(self, spec: TorchvisionSpec) -> None:
         super().__init__()
+        # Here, as it takes seconds, and other backbones need none of it.
+        import torchvision
+        from torchvision.models.feature_extraction import create_feature_extractor
+
         known = torchvision.models.list_models(module=torchvision.models)
         if spec.name not in known:
             raise InputError(
@@ -64,6 +66,8 @@ def _find_strides(model: nn.Module, name: str) -> list[tuple[str, int]]:
     map of each stride that everything after it depends on: the end of a stage, not a branch inside
     a residual block.
     """
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
     try:
         # Evaluation nodes alone: layers that exist in training only must not be chosen.
         _, names = get_graph_node_names(model)

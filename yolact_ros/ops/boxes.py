@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_convert, box_iou
 
 CENTER_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
 
-__all__ = ["box_iou", "center_to_corners", "corners_to_center", "decode_boxes", "encode_boxes"]
-
 
 def center_to_corners(boxes: Tensor) -> Tensor:
     """(..., 4) cx, cy, w, h to x1, y1, x2, y2."""
-    return box_convert(boxes, in_fmt="cxcywh", out_fmt="xyxy")
+    half = 0.5 * boxes[..., 2:]
+    return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], dim=-1)
 
 
 def corners_to_center(boxes: Tensor) -> Tensor:
     """(..., 4) x1, y1, x2, y2 to cx, cy, w, h."""
-    return box_convert(boxes, in_fmt="xyxy", out_fmt="cxcywh")
+    centers = (boxes[..., :2] + boxes[..., 2:]) / 2
+    return torch.cat([centers, boxes[..., 2:] - boxes[..., :2]], dim=-1)
 
 
 def decode_boxes(offsets: Tensor, priors: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 Kept = tuple[Tensor, Tensor, Tensor]
 """Kept pairs: candidate indices, class ids and scores, each (N,), best score first."""
@@ -151,6 +150,8 @@ def exact_nms(
     Arguments and result are those of `fast_nms`; pairs that score `score_floor` or less are left
     out beforehand.
     """
+    from torchvision.ops import batched_nms  # here, as it takes seconds and is seldom asked for
+
     candidates, classes = (class_scores > score_floor).nonzero(as_tuple=True)
     scores = class_scores[candidates, classes]
     kept = batched_nms(boxes[candidates], scores, classes, iou_threshold)
