@@ -383,6 +383,7 @@ class Runtime:
             ended = part.stop(max(0.0, deadline - time.monotonic())) and ended
         for outputs in self._outputs.values():
             outputs.shut()
+        self.newest.clear()
         return ended
 
     def refuse(self) -> None:
