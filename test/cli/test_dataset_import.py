@@ -14,6 +14,7 @@ from yolact_ros.datasets.coco import read_dataset
 from yolact_testing.label_files import (
     corners,
     labelme_shape,
+    write_cvat,
     write_labelme,
     write_picture,
     write_yolo,
@@ -35,7 +36,7 @@ def documented_commands() -> list[list[str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder: two recordings of LabelMe, and two of YOLO."""
+    """The working folder: two recordings of LabelMe, two of YOLO and one of CVAT."""
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate(("hall_1", "hall_2", "lab_1", "lab_2")):
         write_picture(tmp_path / "labelled" / f"{name}.png", number)
@@ -45,6 +46,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_picture(tmp_path / "yolo" / "images" / f"{name}.jpg", number)
         write_yolo(tmp_path / "yolo" / "labels" / f"{name}.txt", [(0, ONE), (1, TWO)])
     (tmp_path / "yolo" / "data.yaml").write_text("train: images\nnames: [mug, spoon]\n")
+    for number, name in enumerate(("gate_1.png", "gate_2.png"), start=8):
+        write_picture(tmp_path / "cvat" / "images" / name, number)
+    exported = tmp_path / "cvat" / "annotations" / "instances_default.json"
+    write_cvat(exported, ["gate_1.png", "gate_2.png"], [("cup", ONE), ("mug", TWO)])
     return tmp_path
 
 
@@ -58,12 +63,12 @@ def test_the_documented_commands_lead_from_labels_to_a_report(
     for words in commands:
         assert main(words + (QUICK if words[0] == "train" else [])) == 0, shlex.join(words)
         printed[" ".join(words[:2])] = capsys.readouterr().out
-    assert "8 images, 16 objects of 3 classes: cup, mug, spoon" in printed["dataset merge"]
+    assert "10 images, 20 objects of 3 classes: cup, mug, spoon" in printed["dataset merge"]
     assert printed["dataset merge"].endswith("written: all.json; its images are in --images .\n")
-    assert "8 images in 4 groups that stay together" in printed["dataset split"]
+    assert "10 images in 5 groups that stay together" in printed["dataset split"]
     parts = [read_dataset(folder / "parts" / f"{name}.json", folder) for name in ("train", "val")]
     recordings = [{re.sub(r"_.*", "", i.file_name) for i in part.images} for part in parts]
-    assert [len(part) for part in parts] == [5, 3] and not recordings[0] & recordings[1]
+    assert [len(part) for part in parts] == [7, 3] and not recordings[0] & recordings[1]
     assert "yolact_demo for 3 classes: cup, mug, spoon" in printed["train --preset"]
     assert "warning" not in printed["train --preset"]
     assert printed["eval --weights"].startswith("3 images, 6 objects")
