@@ -95,10 +95,15 @@ def test_growth_is_judged_after_two_minutes():
 
 def test_growth_is_that_at_rest_where_there_is_rest():
     samples = [sample(at, 900.0 + at) for at in range(0, 400, 3)]
-    samples += [sample(at, 500.0, at_rest=True) for at in (100, 150, 390)]
+    resting = {100: 700.0, 150: 500.0, 200: 520.0, 300: 460.0, 390: 520.0}
+    samples += [sample(at, megabytes, at_rest=True) for at, megabytes in resting.items()]
     growth = growth_of(sorted(samples, key=lambda one: one.at_ns), Span(0, 400 * S))
     assert (growth["from_s"], growth["to_s"]) == (150, 390)
-    assert growth["without_files_mb"]["growth"] == 0
+    assert growth["without_files_mb"]["growth"] == 0  # what comes and goes is no growth
+    samples = [sample(at, 500.0 + 0.1 * at, at_rest=True) for at in range(0, 1000, 10)]
+    growth = growth_of(samples, Span(0, 1000 * S))
+    # 88 MB in all, of which the maxima of the halves show 44
+    assert growth["without_files_mb"]["growth"] == pytest.approx(88 / 555, rel=0.02)
     assert growth_of(samples[-1:], Span(0, 400 * S)) is None
 
 
