@@ -120,7 +120,7 @@ def test_check_of_a_broken_set_says_all_and_fails(
     assert f"mended: 5 of 6 images, {kept}, 8 of 8 categories" in lines
     assert f"5 images, {total - 4 - lost} objects of 8 classes" in out
     assert lines[-1].startswith("5 errors")
-    assert lines[-1].endswith("or leave them out with `yolact-ros dataset mend`")
+    assert lines[-1].endswith("or mend them with `yolact-ros dataset mend`")
     assert cv2.imread(str(tmp_path / "new" / "page.png")) is not None
     assert main([*command, "--show", "0"]) == 1
     assert capsys.readouterr().out.count("segmentation: expected at least one polygon") == 4

@@ -144,5 +144,5 @@ def verdict(problems: Sequence[Problem], *, mendable: bool) -> str:
     )
     if errors:
         text = f"{counts}: fix the errors before training on this data set"
-        return text + (", or leave them out with `yolact-ros dataset mend`" if mendable else "")
+        return text + (", or mend them with `yolact-ros dataset mend`" if mendable else "")
     return f"{counts}: it can be trained on" if counts else "no problems found"
