@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+# Escape sequences of terminals, and control characters but tab and line feed.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class InputError(ValueError):
@@ -11,8 +15,12 @@ class InputError(ValueError):
 
     The text is one sentence for the person who provided it: what was expected, what came, and what
     to do. The command line and the node show it without a traceback; any other exception is a
-    fault of the package.
+    fault of the package. What a terminal would obey, such as colours out of a file's name or of
+    another library's text, is left out of it.
     """
+
+    def __str__(self) -> str:
+        return plain(super().__str__())
 
 
 def expect_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
@@ -37,4 +45,13 @@ def expect_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
 
 def first_line(error: BaseException) -> str:
     """The first line of an exception's text, or its type's name if it has no text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (plain(str(error)).strip().splitlines() or [type(error).__name__])[0]
+
+
+def plain(text: str) -> str:
+    r"""Text without escape sequences and control characters, for logs and terminals.
+
+    >>> plain("\x1b[1mdone\x1b[0m")
+    'done'
+    """
+    return _CONTROL.sub("", text)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from yolact_ros import __version__
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, plain
 
 from . import bench, dataset, export, predict, presets, train, weights
 from . import eval as eval_command
@@ -70,8 +70,8 @@ def describe_error(error: Exception) -> str:
     """
     refused = isinstance(error, OSError) and (error.filename or error.errno)
     if isinstance(error, InputError) or refused:
-        return str(error)
-    text = " ".join(str(error).split())
+        return plain(str(error))
+    text = " ".join(plain(str(error)).split())
     return (
         f"{type(error).__name__}: {text}; this is a bug, please report it with the traceback that "
         "the option --traceback or YOLACT_ROS_TRACEBACK=1 shows"

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from yolact_ros.errors import plain
+
 _MOST_KEYS = 128
 
 
@@ -105,7 +107,7 @@ class NodeLogHandler(logging.Handler):
             self.handleError(record)  # a line that cannot be written costs no frame
 
     def _forward(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
+        message = plain(record.getMessage())
         # One line of code for each level: rclpy refuses a line whose severity changes.
         if record.levelno >= logging.ERROR:
             self._logger.error(message)

@@ -25,7 +25,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, plain
 from yolact_ros.ros.camera_stream import CameraStream, make_streams
 from yolact_ros.ros.compat import destroy_state_machine, guard_transitions, lifecycle_state
 from yolact_ros.ros.counters import Counters
@@ -380,7 +380,7 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
         if isinstance(error, _Ended) or self._closing.is_set():
             return _FAILURE  # it is only the end of the process
         expected = isinstance(error, (InputError, OSError))
-        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        text = plain(str(error) if expected else f"{type(error).__name__}: {error}")
         self._problem = f"not {wanted}: {' '.join(text.split())}"
         self._may_pass = self._is_passing(error)
         self.get_logger().error(self._problem)
