@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -117,10 +118,15 @@ def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
     return parse
 
 
+def _path(text: str) -> Path:
+    """A path; the shell leaves `~` alone in `--weights=~/file`."""
+    return Path(os.path.expanduser(text))
+
+
 def file_ending(*suffixes: str) -> Kind[Path]:
     """Make the kind of a path with one of these suffixes, in lower or upper case."""
     expected = f"a file name that ends in {', '.join(suffixes)}"
-    return Kind("FILE", Path, expected, lambda path: path.suffix.lower() in suffixes)
+    return Kind("FILE", _path, expected, lambda path: path.suffix.lower() in suffixes)
 
 
 def from_to(metavar: str, make: type[Number], low: float, high: float) -> Kind[Number]:
@@ -153,10 +159,10 @@ fraction = from_to("F", float, 0, 1)
 positive = Kind("X", float, "a number above 0", lambda value: 0 < value < math.inf)
 non_negative = Kind("X", float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
 image_size = Kind("WIDTHxHEIGHT", ImageSize.parse, "WIDTHxHEIGHT in pixels, such as 1280x720")
-output_file = Kind("FILE", Path, "a file name, not a folder", lambda path: not path.is_dir())
-existing_file = Kind("FILE", Path, "an existing file", Path.is_file)
-existing_folder = Kind("DIR", Path, "an existing folder", Path.is_dir)
-output_folder = Kind("DIR", Path, "a folder, not a file", lambda path: not path.is_file())
+output_file = Kind("FILE", _path, "a file name, not a folder", lambda path: not path.is_dir())
+existing_file = Kind("FILE", _path, "an existing file", Path.is_file)
+existing_folder = Kind("DIR", _path, "an existing folder", Path.is_dir)
+output_folder = Kind("DIR", _path, "a folder, not a file", lambda path: not path.is_file())
 device_name = Kind(
     "DEVICE",
     str,
