@@ -45,7 +45,7 @@ OPTIONS = [
     for action in options(parser)
 ]
 
-FREE_WORDS = {"--class-names", "--endpoint", "--parameter", "--topics"}
+FREE_WORDS = {"--class-names", "--weights-class-names", "--endpoint", "--parameter", "--topics"}
 """Take any words: names that the user made, an address; checked where they are used."""
 
 

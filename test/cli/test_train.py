@@ -183,6 +183,7 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
         (["--weights", "nowhere.pth"], 2, "--weights: expected an existing file, got 'nowhere"),
         (["--backbone-weights", "imagenet"], 1, "torchvision does not have the backbone"),
         (["--backbone-weights", "x.pth"], 2, "expected auto, imagenet, none or an existing file"),
+        (["--weights-class-names", "a"], 1, "weights_class_names: expected weights, whose classes"),
         (["--backbone", "mobilenet"], 2, "--backbone: expected torchvision:NAME"),
         (["--threads", "0"], 2, "--threads: expected an integer of 1 or more, got '0'"),
     ],

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 from yolact_ros.checkpoints import load_checkpoint, preset_of, read_metadata
-from yolact_ros.checkpoints.checkpoint import read_checkpoint
 from yolact_ros.checkpoints.download import find_weights, weights_folder
+from yolact_ros.checkpoints.reading import read_weights
 from yolact_ros.cli.main import main
 from yolact_ros.network import build_network
 from yolact_ros.presets import get_preset, with_classes
@@ -103,7 +103,7 @@ def test_convert_makes_a_file_that_says_what_it_is(network, authors_file, tmp_pa
     again = tmp_path / "again.safetensors"
     assert run(capsys, "convert", target, again)[0] == 0
     assert read_metadata(again) == metadata
-    first, second = read_checkpoint(target), read_checkpoint(again)
+    first, second = read_weights(target).tensors, read_weights(again).tensors
     assert list(second) == list(first)
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
 
@@ -140,7 +140,7 @@ FITS = "it fits yolact_demo with 3 classes"
         ((), 1, FITS),
         (("--preset", "yolact_demo"), 1, FITS),
         (("--preset", "yolact_base", "--class-names", *OWN), 1, FITS),
-        (("--class-names", "a", "b"), 1, "class_names: expected 3 names, got 2"),
+        (("--class-names", "a", "b"), 1, "class_names: expected 3 names for it, got 2"),
         (("--class-names", "a", "b", "a"), 1, "class_names: expected one or more different names"),
         (("--preset", "yolact_dem"), 2, "did you mean 'yolact_demo'"),
     ],
@@ -182,9 +182,11 @@ def test_inspect_says_what_is_in_a_file(network, authors_file, tmp_path, capsys)
 
 def test_inspect_of_something_else(tmp_path, capsys):
     path = tmp_path / "other.pth"
-    torch.save({"weight": torch.zeros(2, 3)}, path)
+    torch.save({"model": {"weight": torch.tensor([[0.0, torch.nan]])}}, path)
     status, printed, _ = run(capsys, "inspect", path)
     assert status == 0
+    assert "broken        1 tensors with values that are not finite: weight" in printed
+    assert "names         the tensors of its entry 'model' were taken" in printed
     assert "fits          no preset" in printed
     assert "classes       not recognised" in printed
     path.write_bytes(b"no checkpoint")

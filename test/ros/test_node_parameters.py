@@ -76,10 +76,11 @@ def test_wrong_start_values_leave_the_node_unconfigured_until_they_are_mended(
     assert missing in node.wait_for("not configured", count=2)
 
     wrong = tmp_path / "wrong.safetensors"
-    wrong.write_bytes(b"these are no weights")
+    wrong.write_bytes(b"<html><title>Sign \x1b[1min</title></html>")
     assert client.set("weights", str(wrong)) == ""
     assert not client.change(Transition.TRANSITION_CONFIGURE)
-    assert str(wrong) in node.wait_for("not configured", count=3)
+    line = node.wait_for("not configured", count=3)
+    assert f"weights: {wrong} is a web page ('Sign " in line and "\x1b" not in line
     assert client.state == "unconfigured"
 
     assert client.set("weights", str(weights.get("weights", ""))) == ""

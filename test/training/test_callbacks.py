@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch.utils.data import DataLoader
 
 from yolact_ros.checkpoints import read_metadata
-from yolact_ros.checkpoints.checkpoint import read_checkpoint
+from yolact_ros.checkpoints.reading import read_weights
 from yolact_ros.network import build_network
 from yolact_ros.training.callbacks import FIGURES, BestWeights
 
@@ -78,7 +78,7 @@ def test_the_best_validation_is_kept_over_a_resumption(tmp_path):
     resumed = fit(tmp_path, validator, steps=4, resume=tmp_path / "last.ckpt")
     assert validator.seen == [3, 4]
     assert (resumed.step, resumed.figures["mask_ap"], resumed.measured_step) == (2, 0.5, 4)
-    assert read_checkpoint(resumed.path)["backbone.conv1.weight"].unique().tolist() == [2]
+    assert read_weights(resumed.path).tensors["backbone.conv1.weight"].unique().tolist() == [2]
     metadata = read_metadata(resumed.path)
     assert (metadata["step"], metadata["mask_ap"], metadata["seed"]) == ("2", "0.5000", "1")
 
@@ -93,4 +93,4 @@ def test_averaged_weights_are_measured_and_kept(tmp_path):
     averaging = [EMAWeightAveraging(decay=0.5)]
     best = fit(tmp_path, validator, steps=2, averaging=averaging)
     assert validator.seen == [1, 1.5]
-    assert read_checkpoint(best.path)["backbone.conv1.weight"].unique().tolist() == [1.5]
+    assert read_weights(best.path).tensors["backbone.conv1.weight"].unique().tolist() == [1.5]

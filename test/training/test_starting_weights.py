@@ -9,8 +9,9 @@ import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from yolact_ros.checkpoints import CheckpointError, save_checkpoint
+from yolact_ros.checkpoints.fitting import expected_shapes
 from yolact_ros.network import build_network
-from yolact_ros.presets import Normalization, get_preset, with_classes
+from yolact_ros.presets import Normalization, get_preset, preset_names, with_classes
 from yolact_ros.training.starting_weights import (
     imagenet_name,
     start_backbone,
@@ -89,6 +90,115 @@ def test_another_architecture_is_refused(trained):
         start_from_weights(build_network(narrow), path)
 
 
+PUBLISHED = [name for name in preset_names() if name != "yolact_demo"]
+OWN = ("screw", "nut", "bolt")
+
+
+def stand_in(path, preset):
+    """A file as the authors' code writes it, with one element for each of a preset's tensors."""
+    shapes = expected_shapes(preset)
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, path)
+    return path
+
+
+def without_memory(preset):
+    """The preset's network, of which only the shapes are known."""
+    with torch.device("meta"):
+        return build_network(preset)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_authors_file_of_each_preset_is_compared_with_the_wanted_one(tmp_path, name):
+    preset = get_preset(name)
+    start = start_from_weights(without_memory(preset), stand_in(tmp_path / "x.pth", preset))
+    assert set(start.kept) == set(expected_shapes(preset))
+    assert not start.new and not start.kept_rows and start.classes == preset.class_names
+    [remark] = start.remarks
+    assert f"{len(preset.class_names)} classes, which are taken for" in remark
+    assert remark.endswith("give --weights-class-names") and remark in str(start)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_yolact_starts_yolact_plus(tmp_path):
+    path = stand_in(tmp_path / "x.pth", get_preset("yolact_resnet50"))
+    start = start_from_weights(without_memory("yolact_plus_resnet50"), path)
+    assert {"backbone.layers.1.0.conv2.weight", "fpn.lat_layers.0.bias"} <= set(start.kept)
+    new = {name for name in start.new if not name.startswith(("prediction_", "maskiou_net."))}
+    assert new and all("conv_offset_mask" in name or "conv2.bias" in name for name in new)
+
+
+@pytest.mark.slow
+def test_a_file_with_own_classes_starts_a_network_with_others(tmp_path):
+    """Its rows are known by the names that the user gives, and left out without names."""
+    preset = get_preset("yolact_plus_resnet50")
+    path = stand_in(tmp_path / "x.pth", with_classes(preset, OWN))
+    network = build_network(with_classes(preset, ("nut", "washer")))
+    shared = len(expected_shapes(preset)) - 6  # weights and biases of three layers by class
+    named = start_from_weights(network, path, OWN)
+    assert len(named.kept) == shared and len(named.kept_rows) == 6
+    assert (named.classes, named.new_classes, named.new) == (("nut",), ("washer",), ())
+    assert named.remarks == ()
+    nameless = start_from_weights(network, path)
+    assert (nameless.kept, nameless.kept_rows) == (named.kept, named.kept_rows)
+    assert (nameless.classes, nameless.new_classes) == ((), ("nut", "washer"))
+    [remark] = nameless.remarks
+    assert "does not name its 3 classes, whose rows are not kept; --weights-class-names" in remark
+    message = r"weights_class_names: expected 3 names for .*, got 2"
+    with pytest.raises(CheckpointError, match=message):
+        start_from_weights(network, path, OWN[:2])
+
+
+def test_rows_of_a_pth_file_are_those_of_the_names_given(trained, tmp_path):
+    state, _ = trained
+    path = tmp_path / "trained.pth"
+    torch.save({"model": {f"module.{name}": tensor for name, tensor in state.items()}}, path)
+    network = build_network(with_classes(PRESET, ("c", "new")))
+    before = network.state_dict()["semantic_seg_conv.bias"].clone()
+    start = start_from_weights(network, path, ("a", "b", "c"))
+    name = "semantic_seg_conv.bias"
+    assert network.state_dict()[name].tolist() == [state[name][2], before[1]]
+    head = network.state_dict()["prediction_layers.0.conf_layer.bias"].view(3, 3)
+    there = state["prediction_layers.0.conf_layer.bias"].view(3, 4)
+    assert torch.equal(head[:, :2], there[:, [0, 3]])
+    assert "its entry 'model' were taken, 'module.' was taken off" in start.remarks[0]
+    assert start_from_weights(network, path).kept_rows  # the background's
+    assert torch.equal(
+        network.state_dict()["prediction_layers.0.conf_layer.bias"].view(3, 3)[:, 0], there[:, 0]
+    )
+
+
+def test_a_published_number_of_classes_is_told_from_the_names_that_are_given(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save(build_network(PRESET).state_dict(), path)
+    network = build_network(with_classes(PRESET, ("ball", "new")))
+    assert start_from_weights(network, path).classes == ("ball",)
+    assert start_from_weights(network, path, ("new", *"abcdefg")).classes == ("new",)
+
+
+def test_what_only_training_needs_may_be_missing(trained, tmp_path):
+    state, _ = trained
+    path = tmp_path / "x.pth"
+    kept = {n: t for n, t in state.items() if not n.endswith("tracked") and "semantic" not in n}
+    torch.save(kept, path)
+    network = build_network(with_classes(PRESET, ("a", "b", "c")))
+    start = start_from_weights(network, path, ("a", "b", "c"))
+    assert start.new == ("semantic_seg_conv.weight", "semantic_seg_conv.bias")
+    assert set(start.kept) == set(kept)
+
+
+def test_weights_that_are_no_numbers_start_nothing(trained, tmp_path):
+    state, _ = trained
+    path = tmp_path / "x.pth"
+    torch.save({**state, "fpn.lat_layers.0.bias": torch.full((64,), torch.nan)}, path)
+    with pytest.raises(
+        CheckpointError, match=r"1 with values that are not finite: fpn\.lat_layers"
+    ):
+        start_from_weights(build_network(PRESET), path)
+
+
 @pytest.mark.parametrize(
     ("preset", "name"),
     [
@@ -159,6 +269,64 @@ def test_other_backbones(resnet50, tmp_path):
         network.backbone.body.state_dict()["features.0.0.weight"],
         model.state_dict()["features.0.0.weight"],
     )
+
+
+def prefixed(state, prefix):
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")},
+        lambda state: {"arch": "resnet50", "state_dict": prefixed(state, "module.")},
+        lambda state: prefixed(state, "module.encoder_q."),
+    ],
+)
+def test_backbone_files_of_other_programs(resnet50, tmp_path, wrap):
+    model, _ = resnet50
+    path = tmp_path / "x.pth"
+    torch.save(wrap(model.state_dict()), path)
+    network = build_network("yolact_resnet50")
+    start = start_backbone(network, str(path))
+    assert torch.equal(network.backbone.layers[3][2].conv3.weight, model.layer4[2].conv3.weight)
+    assert not any(name.startswith("backbone.") for name in start.new)
+
+
+def test_a_backbone_by_our_own_names_is_the_authors_form(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.manual_seed(5)
+    trained, network = build_network(PRESET), build_network(PRESET)
+    torch.save(prefixed(trained.backbone.state_dict(), "backbone."), path)
+    start = start_backbone(network, str(path))
+    for one, other in zip(
+        network.backbone.parameters(), trained.backbone.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+    assert not any(key.startswith("backbone.") for key in start.new)
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_the_authors_file_of_darknet_starts_its_backbone(tmp_path):
+    path = tmp_path / "darknet53.pth"
+    shapes = {
+        name.removeprefix("backbone."): shape
+        for name, shape in expected_shapes(get_preset("yolact_darknet53")).items()
+        if name.startswith("backbone.")
+    }
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, path)
+    start = start_backbone(without_memory("yolact_darknet53"), str(path))
+    assert set(start.kept) == {f"backbone.{name}" for name in shapes}
+
+
+def test_a_whole_network_is_no_backbone_and_the_reverse(resnet50, trained):
+    _, path = trained
+    with pytest.raises(ValueError, match=r"expected a backbone alone, .* give it as weights \(--w"):
+        start_backbone(build_network(PRESET), str(path))
+    with pytest.raises(
+        CheckpointError, match=r"backbone alone in .*resnet50\.pth; .*--backbone-weig"
+    ):
+        start_from_weights(build_network(PRESET), resnet50[1])
 
 
 def test_weights_that_cannot_be_downloaded(monkeypatch):

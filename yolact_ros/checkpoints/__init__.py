@@ -4,19 +4,17 @@
 In: a `.pth` or `.safetensors` file. Out: its tensors in a network, or its preset, or another file.
 Nothing in a file is ever executed.
 
-Read `checkpoint` first (`load_checkpoint`, `save_checkpoint`, and which published names of tensors
-are obsolete), then `fitting` (which presets have the tensors of a file), `choice` (the preset to
-build for a file), `conversion` (to safetensors) and `download` (the authors' weights).
+Read `reading` first (`read_weights`: from any file to tensors by their published names; `files`
+tells what is no file of weights, `naming` finds a network's tensors among others), then `fitting`
+(which presets have the tensors of a file), `choice` (the preset to build for a file), `checkpoint`
+(`load_checkpoint`, `save_checkpoint`), `conversion` (to safetensors) and `download` (the authors'
+weights).
 """
 
-from .checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    preset_of,
-    read_metadata,
-    save_checkpoint,
-)
+from .checkpoint import load_checkpoint, save_checkpoint
 from .choice import choose_preset
+from .files import CheckpointError
+from .reading import preset_of, read_metadata
 
 __all__ = [
     "CheckpointError",

@@ -1,139 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading and writing weights: the authors' `.pth` files and our own safetensors.
-
-Nothing in a file is ever executed: `.pth` is read with `weights_only=True`, and safetensors holds
-nothing but tensors and text.
-"""
+"""Load weights into a network, and write them as safetensors with preset and classes."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from yolact_ros.errors import InputError, first_line
+from yolact_ros.errors import InputError
 from yolact_ros.network.yolact import Yolact
-from yolact_ros.presets import (
-    Preset,
-    get_preset,
-    preset_from_json,
-    preset_names,
-    preset_to_json,
+from yolact_ros.presets import Preset, preset_to_json
+
+from .files import CheckpointError, expanded
+from .fitting import (
+    Shapes,
+    compare_shapes,
+    count_of_classes,
+    describe_fits,
+    fitting_presets,
+    listing,
+    shapes_of,
 )
+from .reading import DEFINITION_KEY, PRESET_KEY, WeightsFile, read_network, require_finite
 
-from .fitting import Shapes, compare_shapes, describe_fits, fitting_presets, listing, shapes_of
-
-# What the authors' own loader drops: aliases of the backbone's stages, and pyramid levels beyond
-# P7, both in files of version 1.0.
-_OBSOLETE = re.compile(r"backbone\.layer(?!s)|fpn\.downsample_layers\.(?![01]\.)")
-PRESET_KEY = "preset"
-"""Metadata: the preset's name."""
-DEFINITION_KEY = "preset_definition"
-"""Metadata: all of the preset's fields with its classes, as `preset_to_json` writes them."""
+_log = logging.getLogger(__name__)
 
 
-class CheckpointError(InputError):
-    """Weights that cannot be read or do not fit the network."""
+def load_checkpoint(network: nn.Module, path: str | Path | WeightsFile) -> None:
+    """Load weights strictly: every tensor must be known and of the right shape.
 
-
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint file, to the CPU.
-
-    Raises:
-        CheckpointError: The file is missing or holds something else.
-    """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        with _open_safetensors(path) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    _check_is_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise CheckpointError(f"weights: cannot read {path}: {first_line(error)}") from error
-    except Exception as error:  # pickle's own errors share no base class
-        raise CheckpointError(
-            f"weights: expected a dictionary of tensors in {path}, got something that cannot be "
-            f"read without executing it: {first_line(error)}"
-        ) from error
-    if not isinstance(state, Mapping):
-        raise CheckpointError(
-            f"weights: expected a dictionary of tensors in {path}, got {type(state).__name__}"
-        )
-    if others := [str(name) for name, value in state.items() if not isinstance(value, Tensor)]:
-        raise CheckpointError(
-            f"weights: expected a dictionary of tensors in {path}, got one with "
-            f"{listing('other entries', others)}"
-        )
-    return dict(state)
-
-
-def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes of a checkpoint's tensors, without the obsolete ones.
-
-    Raises:
-        CheckpointError: As `read_checkpoint`.
-    """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        with _open_safetensors(path) as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    else:
-        shapes = dict(shapes_of(read_checkpoint(path)))
-    return {name: shape for name, shape in shapes.items() if not is_obsolete(name)}
-
-
-def is_obsolete(name: str) -> bool:
-    """Whether the authors' own loader drops a tensor of that name."""
-    return _OBSOLETE.match(name) is not None
-
-
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """Read the text entries that `save_checkpoint` wrote; empty for a `.pth` file.
-
-    Raises:
-        CheckpointError: The file is missing or no safetensors file.
-    """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        _check_is_file(path)
-        return {}
-    with _open_safetensors(path) as file:
-        return dict(file.metadata() or {})
-
-
-def preset_of(path: str | Path) -> Preset | None:
-    """The preset that a file's metadata describes; None if it describes none.
-
-    Raises:
-        CheckpointError: The file cannot be read, or its preset's definition cannot.
-    """
-    metadata = read_metadata(path)
-    definition = metadata.get(DEFINITION_KEY)
-    if definition is not None:
-        try:
-            return preset_from_json(definition)
-        except ValueError as error:
-            raise CheckpointError(f"weights: {path}: {DEFINITION_KEY}: {error}") from error
-    name = metadata.get(PRESET_KEY)
-    return get_preset(name) if name in preset_names() else None
-
-
-def load_checkpoint(network: nn.Module, path: str | Path) -> None:
-    """Load weights strictly: every tensor must be there, known and of the right shape.
+    None may be missing but those without which a network finds the same (batch norms' counters, the
+    semantic segmentation that only trains). What was taken off the names, or left out around the
+    network's tensors, is a line in the log.
 
     Args:
         network: Changed in place, or not at all if this raises.
-        path: A `.pth` file of the authors' training code, or `.safetensors`.
+        path: A `.pth` file of the authors' training code, `.safetensors`, or what was read of one.
 
     Raises:
         CheckpointError: The file cannot be read, or does not fit; the message lists what is
@@ -148,16 +57,19 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
         ...     save_checkpoint(build_network("yolact_demo"), path, {"note": "untrained"})
         ...     load_checkpoint(build_network("yolact_demo"), path)
     """
-    state = {k: v for k, v in read_checkpoint(path).items() if not is_obsolete(k)}
+    file = read_network(path)
     own = network.state_dict()
-    check_fit(path, f"the network{_of_preset(network)}", shapes_of(own), shapes_of(state))
+    check_fit(file.path, f"the network{_of_preset(network)}", shapes_of(own), file.shapes)
     if wrong := [
         f"{name} ({tensor.dtype})"
-        for name, tensor in state.items()
-        if tensor.is_floating_point() != own[name].is_floating_point()
+        for name, tensor in file.tensors.items()
+        if own[name].is_floating_point() and not tensor.is_floating_point()
     ]:
-        raise CheckpointError(f"weights: {path}: {listing('of another type', wrong)}")
-    network.load_state_dict(state)
+        raise CheckpointError(f"weights: {file.path}: {listing('of another type', wrong)}")
+    require_finite(file)
+    if file.remark:
+        _log.warning("weights: %s: %s", file.path, file.remark)
+    network.load_state_dict({**own, **file.tensors})
 
 
 def check_fit(path: str | Path, expecting: str, expected: Shapes, found: Shapes) -> None:
@@ -203,7 +115,7 @@ def write_tensors(
     Raises:
         InputError: The name does not end in `.safetensors`, or there is no such folder.
     """
-    path = Path(path)
+    path = expanded(path)
     if path.suffix != ".safetensors":
         raise InputError(f"path: expected a name that ends in .safetensors, got {path}")
     if not path.parent.is_dir():
@@ -238,24 +150,7 @@ def publish(finished: Path, path: Path) -> None:
     os.replace(finished, path)
 
 
-@contextlib.contextmanager
-def _open_safetensors(path: Path) -> Iterator[safe_open]:
-    """`safe_open`, which raises `CheckpointError`."""
-    _check_is_file(path)
-    try:
-        file = safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"weights: cannot read {path}: {first_line(error)}") from error
-    with file:
-        yield file
-
-
-def _check_is_file(path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"weights: expected a .pth or .safetensors file, none at {path}")
-
-
 def _of_preset(network: nn.Module) -> str:
     if not isinstance(network, Yolact):
         return ""
-    return f" of {network.preset.name} ({len(network.preset.class_names)} classes)"
+    return f" of {network.preset.name} ({count_of_classes(len(network.preset.class_names))})"

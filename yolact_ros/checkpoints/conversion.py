@@ -9,16 +9,10 @@ from pathlib import Path
 from yolact_ros.presets import Preset
 from yolact_ros.provenance import file_sha256
 
-from .checkpoint import (
-    check_fit,
-    describe_preset,
-    is_obsolete,
-    read_checkpoint,
-    read_metadata,
-    write_tensors,
-)
+from .checkpoint import check_fit, describe_preset, write_tensors
 from .choice import choose_preset
-from .fitting import expected_shapes, shapes_of
+from .fitting import count_of_classes, expected_shapes
+from .reading import read_network, require_finite
 
 
 def convert_checkpoint(
@@ -38,19 +32,21 @@ def convert_checkpoint(
         half: Whether to round floating-point tensors to fp16, which halves the file.
 
     Returns:
-        The preset in the new file's metadata, and the names of obsolete tensors that were left out.
+        The preset in the new file's metadata, and what was left out or changed, a line each.
 
     Raises:
         CheckpointError: The source cannot be read or does not fit the preset.
         InputError: `target` has another ending; there is no preset of that name.
     """
-    state = read_checkpoint(source)
-    kept = {name: tensor for name, tensor in state.items() if not is_obsolete(name)}
-    chosen = choose_preset(source, preset, class_names)
-    expecting = f"{chosen.name} with {len(chosen.class_names)} classes"
-    check_fit(source, expecting, expected_shapes(chosen), shapes_of(kept))
+    file = read_network(source)
+    chosen = choose_preset(file, preset, class_names)
+    expecting = f"{chosen.name} with {count_of_classes(len(chosen.class_names))}"
+    check_fit(file.path, expecting, expected_shapes(chosen), file.shapes)
+    require_finite(file)
+    kept = dict(file.tensors)
     if half:
         kept = {k: v.half() if v.is_floating_point() else v for k, v in kept.items()}
-    origin = {"source": source.name, "source_sha256": file_sha256(source)}
-    write_tensors(kept, target, {**origin, **read_metadata(source), **describe_preset(chosen)})
-    return chosen, [name for name in state if is_obsolete(name)]
+    origin = {"source": file.path.name, "source_sha256": file_sha256(file.path)}
+    write_tensors(kept, target, {**origin, **file.metadata, **describe_preset(chosen)})
+    obsolete = "left out, as the authors' loader does: " + ", ".join(file.obsolete)
+    return chosen, [line for line in (file.remark, obsolete if file.obsolete else "") if line]

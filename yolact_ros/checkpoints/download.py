@@ -14,8 +14,10 @@ from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import Preset
 from yolact_ros.provenance import file_sha256
 
-from .checkpoint import CheckpointError, check_fit, publish, read_shapes
+from .checkpoint import check_fit, publish
+from .files import CheckpointError, expanded
 from .fitting import expected_shapes
+from .reading import read_network
 
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces
 _AGENT = f"yolact-ros/{__version__}"
@@ -30,7 +32,7 @@ class DownloadError(InputError, OSError):
 def weights_folder() -> Path:
     """Where downloaded weights are kept: $YOLACT_ROS_WEIGHTS, or a folder in the user's cache."""
     if folder := os.environ.get("YOLACT_ROS_WEIGHTS"):
-        return Path(folder).expanduser()
+        return expanded(folder)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "yolact_ros" / "weights"
 
@@ -208,7 +210,7 @@ def _check_content(file: Path, size: int | None, sha256: str | None, url: str) -
 
 
 def _check_fit(file: Path, preset: Preset) -> None:
-    check_fit(file, preset.name, expected_shapes(preset), read_shapes(file))
+    check_fit(file, preset.name, expected_shapes(preset), read_network(file).shapes)
 
 
 def _at_endpoint(url: str, endpoint: str | None) -> str:

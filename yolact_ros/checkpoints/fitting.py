@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -69,10 +69,21 @@ def _visible(preset: Preset) -> Preset:
     )
 
 
+def is_dispensable(name: str) -> bool:
+    """Whether a network finds the same without that tensor.
+
+    PyTorch before 0.4.1 did not count batches, and the semantic segmentation only trains.
+    """
+    return name.endswith(".num_batches_tracked") or name.startswith("semantic_seg_conv.")
+
+
 def compare_shapes(expected: Shapes, found: Shapes) -> str:
-    """How the tensors of a checkpoint differ from those of a network; empty if they do not."""
+    """How the tensors of a checkpoint differ from those of a network; empty if they do not.
+
+    What a network can do without (see `is_dispensable`) may be missing.
+    """
     differences = {
-        "missing": [name for name in expected if name not in found],
+        "missing": [n for n in expected if n not in found and not is_dispensable(n)],
         "unexpected": [name for name in found if name not in expected],
         "of another shape": [
             f"{name} (expected {expected[name]}, got {shape})"
@@ -100,33 +111,57 @@ def fitting_presets(shapes: Shapes) -> list[Fit]:
     """The registered presets whose networks have exactly these tensors.
 
     Those with as many classes come alone, if there are any; otherwise those that fit when they are
-    given as many classes as the checkpoint has.
+    given as many classes as the checkpoint has. YOLACT++ also fits without its mask-IoU net, as a
+    preset that has none.
     """
     count = class_count(shapes)
     if count is None:
         return []
     class_names = tuple(map(str, range(count)))
     fits = [
-        Fit(preset, count)
-        for preset in map(get_preset, preset_names())
-        if not compare_shapes(expected_shapes(with_classes(preset, class_names)), shapes)
+        Fit(fitting, count)
+        for fitting in (without_mask_iou(get_preset(n), shapes) for n in preset_names())
+        if not compare_shapes(expected_shapes(with_classes(fitting, class_names)), shapes)
     ]
     return [fit for fit in fits if fit.exact] or fits
+
+
+def without_mask_iou(preset: Preset, found: Iterable[str]) -> Preset:
+    """The preset without its mask-IoU net, if these tensors have none; else the preset itself."""
+    if preset.mask_iou and not any(name.startswith("maskiou_net.") for name in found):
+        return dataclasses.replace(preset, mask_iou=False)
+    return preset
 
 
 def describe_fits(fits: list[Fit]) -> str:
     """Describe what `fitting_presets` found, as a clause that begins with "it"."""
     if not fits:
         return "it fits no preset"
-    *others, last = (fit.preset.name for fit in fits)
-    names = f"{', '.join(others)} and {last}" if others else last
     if fits[0].exact:
-        return f"it fits {names}"
-    own = [str(len(fit.preset.class_names)) for fit in fits]
+        return f"it fits {names_of_fits(fits)}"
+    own = sorted({len(fit.preset.class_names) for fit in fits}, reverse=True)
     return (
-        f"it fits {names} with {fits[0].classes} classes (instead of {' or '.join(own)}), whose "
-        "names must be given"
+        f"it fits {names_of_fits(fits)} with {count_of_classes(fits[0].classes)} (instead of "
+        f"{' or '.join(map(str, own))}), whose names must be given: class_names, on the command "
+        "line --class-names, in the order of their training"
     )
+
+
+def names_of_fits(fits: list[Fit]) -> str:
+    """The names of the presets in a list; "no preset" if it is empty."""
+    *others, last = [_named(fit) for fit in fits] or ["no preset"]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def count_of_classes(count: int) -> str:
+    """The number of classes in words: "1 class", "6 classes"."""
+    return "1 class" if count == 1 else f"{count} classes"
+
+
+def _named(fit: Fit) -> str:
+    name = fit.preset.name
+    lacks = not fit.preset.mask_iou and get_preset(name).mask_iou
+    return f"{name} without its mask-IoU net" if lacks else name
 
 
 def listing(what: str, names: Sequence[str]) -> str:

@@ -118,17 +118,28 @@ def _add_start(group: Any) -> None:
         help="Trained network to start from; all tensors that fit are kept if the classes differ.",
     )
     group.add_argument(
+        "--weights-class-names",
+        nargs="+",
+        metavar="NAME",
+        help="Classes of --weights in order, without background, if the file does not say; rows of "
+        "the classes that are trained are kept.",
+    )
+    group.add_argument(
         "--backbone-weights",
         type=Kind(
             "SOURCE",
-            str,
+            _source,
             "auto, imagenet, none or an existing file",
             lambda text: text in ("auto", "imagenet", "none") or Path(text).is_file(),
         ),
         default="auto",
-        help="Without --weights: imagenet to download torchvision's, a file of torchvision's, "
-        "none, or auto for imagenet where torchvision has the backbone.",
+        help="Without --weights: imagenet to download torchvision's, a file of a backbone's "
+        "(torchvision's or the authors'), none, or auto for imagenet where torchvision has it.",
     )
+
+
+def _source(text: str) -> str:
+    return os.path.expanduser(text)  # which the shell leaves to us in --backbone-weights=~/file
 
 
 def _add_recipe(group: Any) -> None:

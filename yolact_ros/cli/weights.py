@@ -169,40 +169,42 @@ def run_download(arguments: argparse.Namespace) -> int:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write the safetensors file."""
+    from yolact_ros.checkpoints import fitting
     from yolact_ros.checkpoints.conversion import convert_checkpoint
 
     if arguments.target.exists() and not arguments.force:
         raise InputError(f"OUT: {arguments.target} exists; --force replaces it")
-    preset, dropped = convert_checkpoint(
+    preset, remarks = convert_checkpoint(
         arguments.source,
         arguments.target,
         preset=arguments.preset,
         class_names=arguments.class_names,
         half=arguments.half,
     )
-    print(f"{arguments.target}: {preset.name} with {len(preset.class_names)} classes")
-    if dropped:
-        print(f"left out, as the authors' loader does: {', '.join(dropped)}")
+    classes = fitting.count_of_classes(len(preset.class_names))
+    print(f"{arguments.target}: {preset.name} with {classes}")
+    for remark in remarks:
+        print(remark)
     return 0
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Print what is in a file."""
-    from yolact_ros.checkpoints import checkpoint, fitting
+    from yolact_ros.checkpoints import fitting, reading
+    from yolact_ros.checkpoints.naming import is_backbone_alone
 
-    file = arguments.file
-    state = checkpoint.read_checkpoint(file)
-    kept = {name: tensor for name, tensor in state.items() if not checkpoint.is_obsolete(name)}
-    obsolete = [name for name in state if name not in kept]
-    shapes = fitting.shapes_of(kept)
+    file = reading.read_weights(arguments.file)
+    kept, shapes = file.tensors, file.shapes
     parameters = sum(t.numel() for n, t in kept.items() if not n.endswith(_BUFFERS))
     types = sorted({str(t.dtype).removeprefix("torch.") for t in kept.values() if t.dim()})
     fits = fitting.describe_fits(fitting.fitting_presets(shapes))
-    _entry("file", f"{file} ({_megabytes(file.stat().st_size)})")
+    if is_backbone_alone(kept):
+        fits += ": a backbone alone, from which `yolact-ros train --backbone-weights` starts"
+    _entry("file", f"{file.path} ({_megabytes(file.path.stat().st_size)})")
     _entry("tensors", f"{len(kept)}, {parameters / 1e6:.2f} M parameters, {', '.join(types)}")
     _entry("fits", fits.removeprefix("it fits "))
     _entry("classes", str(fitting.class_count(shapes) or "not recognised"))
-    preset = checkpoint.preset_of(file)
+    preset = file.preset
     if preset is not None:
         mismatch = fitting.compare_shapes(fitting.expected_shapes(preset), shapes)
         _entry(
@@ -211,10 +213,14 @@ def run_inspect(arguments: argparse.Namespace) -> int:
             + (f"; the tensors do not fit it: {mismatch}" if mismatch else ""),
         )
         _entry("class names", ", ".join(preset.class_names))
-    if obsolete:
-        _entry("obsolete", f"{', '.join(obsolete)}; left out when loading")
-    for name, text in sorted(checkpoint.read_metadata(file).items()):
-        if name not in (checkpoint.PRESET_KEY, checkpoint.DEFINITION_KEY):
+    if broken := reading.not_finite(file):
+        _entry("broken", fitting.listing("tensors with values that are not finite", broken))
+    if file.remark:
+        _entry("names", file.remark)
+    if file.obsolete:
+        _entry("obsolete", f"{', '.join(file.obsolete)}; left out when loading")
+    for name, text in sorted(file.metadata.items()):
+        if name not in (reading.PRESET_KEY, reading.DEFINITION_KEY):
             _entry(name, text)
     return 0
 

@@ -8,8 +8,9 @@ from importlib import resources
 from pathlib import Path
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
-from yolact_ros.checkpoints.download import find_weights
-from yolact_ros.choices import EXPORT_FORMATS
+from yolact_ros.checkpoints.choice import warn_of_assumed_classes
+from yolact_ros.checkpoints.download import find_weights, published_file
+from yolact_ros.checkpoints.reading import WeightsFile, read_network
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset, with_classes
@@ -34,22 +35,27 @@ def load_network(
         InputError: There are no weights, or they do not fit (`CheckpointError`).
     """
     if weights is not None:
-        if Path(weights).suffix in EXPORT_FORMATS.values():
-            raise InputError(
-                f"weights: expected a .pth or .safetensors file, got the exported {weights}, whose "
-                "weights cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
-            )
-        chosen = choose_preset(weights, preset, class_names)
+        file = read_network(weights)
+        chosen = choose_preset(file, preset, class_names)
     else:
         chosen = get_preset(preset or "yolact_demo")
         if class_names:
             chosen = with_classes(chosen, class_names)
-        weights = shipped_weights(chosen) or find_weights(chosen)
-    if weights is None:
-        raise InputError(
-            f"weights: expected a file for preset {chosen.name!r}, got none; `yolact-ros weights "
-            f"download {chosen.name}` fetches the authors', and only yolact_demo comes with some"
-        )
+        file = _found(chosen)
+        # The name of the authors' file, in that folder, says whose classes it has.
+        if not class_names and file.preset is None and file.path.name != published_file(chosen):
+            warn_of_assumed_classes(file, chosen)
     network = build_network(chosen)
-    load_checkpoint(network, weights)
+    load_checkpoint(network, file)
     return network.eval()
+
+
+def _found(preset: Preset) -> WeightsFile:
+    """Read the weights that come with the package or were downloaded for a preset."""
+    path = shipped_weights(preset) or find_weights(preset)
+    if path is None:
+        raise InputError(
+            f"weights: expected a file for preset {preset.name!r}, got none; `yolact-ros weights "
+            f"download {preset.name}` fetches the authors', and only yolact_demo comes with some"
+        )
+    return read_network(path)

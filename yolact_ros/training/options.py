@@ -36,8 +36,9 @@ class TrainingOptions:
         classes: Names of the classes to take of the data; none: all.
         backbone: "torchvision:NAME" to replace the preset's backbone, see `with_backbone`.
         weights: A trained network to start from; None: see `backbone_weights`.
+        weights_class_names: Names of the classes of `weights`, for a file that does not have them.
         backbone_weights: "imagenet" (torchvision's), "auto" (the same, if torchvision has this
-            backbone), "none", or the path of a torchvision weights file.
+            backbone), "none", or the path of a file with the weights of a backbone.
         max_steps: Total number of batches; None: `default_steps`.
         batch_size: Images per step and process.
         seed: Of new weights, sample order and augmentation.
@@ -70,6 +71,7 @@ class TrainingOptions:
     classes: Sequence[str] = ()
     backbone: str | None = None
     weights: Path | None = None
+    weights_class_names: Sequence[str] | None = None
     backbone_weights: str = "auto"
     max_steps: int | None = None
     batch_size: int = 8
@@ -86,6 +88,8 @@ class TrainingOptions:
     mend: bool = False
 
     def __post_init__(self) -> None:
+        if self.weights_class_names and self.weights is None:
+            raise InputError("weights_class_names: expected weights, whose classes they name")
         least = dict.fromkeys(("batch_size", "devices", "nodes", "checkpoint_every"), 1)
         least |= dict.fromkeys(("max_steps", "validate_every"), 1)
         least |= dict.fromkeys(("seed", "workers"), 0)

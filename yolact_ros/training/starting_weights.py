@@ -4,18 +4,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torchvision
 from torch import Tensor
 
-from yolact_ros.checkpoints import CheckpointError, choose_preset
-from yolact_ros.checkpoints.checkpoint import is_obsolete, read_checkpoint
+from yolact_ros.checkpoints import CheckpointError
+from yolact_ros.checkpoints.choice import assumed_classes
+from yolact_ros.checkpoints.fitting import (
+    class_count,
+    count_of_classes,
+    fitting_presets,
+    names_of_fits,
+)
+from yolact_ros.checkpoints.naming import without_prefix
+from yolact_ros.checkpoints.reading import (
+    WeightsFile,
+    is_whole_network,
+    read_network,
+    read_weights,
+    require_finite,
+)
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact
-from yolact_ros.presets import Preset, ResNetSpec, TorchvisionSpec
+from yolact_ros.presets import (
+    Preset,
+    ResNetSpec,
+    TorchvisionSpec,
+    get_preset,
+    preset_names,
+    with_classes,
+)
 
 _HEAD = "prediction_layers.0.conf_layer."
 _SEMANTIC = "semantic_seg_conv."
@@ -39,6 +60,7 @@ class Start:
         new: Names of tensors with random values.
         classes: Classes whose rows were copied.
         new_classes: Classes that the weights do not know.
+        remarks: What was assumed of the weights, a line each.
     """
 
     kept: tuple[str, ...]
@@ -46,9 +68,10 @@ class Start:
     new: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     new_classes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"kept: {len(self.kept)} tensors"]
+        lines = [*self.remarks, f"kept: {len(self.kept)} tensors"]
         if self.kept_rows:
             names = ", ".join(("background", *self.classes))
             lines.append(f"kept in part: {len(self.kept_rows)} tensors (the rows of {names})")
@@ -60,49 +83,92 @@ class Start:
         return "\n".join(lines)
 
 
-def start_from_weights(network: Yolact, path: Path) -> Start:
+def start_from_weights(network: Yolact, path: Path, class_names: Sequence[str] = ()) -> Start:
     """Copy everything that a trained network has in common with this one.
 
     Tensors with one row (or one row per prior) for each class are copied row by row, for the
     background and for the classes that both networks know by name; other classes start at random.
+    Deformable convolutions may get the weights of plain ones, and then start with zero offsets.
 
     Args:
         network: Changed in place.
         path: A `.pth` or `.safetensors` file.
+        class_names: Names of the file's classes, if it does not have them; empty: those of the
+            network's preset or of the one that fits, if there are as many.
 
     Raises:
-        CheckpointError: The file does not say which classes it knows, or is of another
-            architecture.
+        CheckpointError: The file cannot be read, is of another architecture, or has another number
+            of classes.
     """
-    source = choose_preset(path)
-    state = {k: v for k, v in read_checkpoint(path).items() if not is_obsolete(k)}
+    file = read_network(path)
+    require_finite(file)
+    source, remark = _classes_of(file, network.preset, class_names)
     own = network.state_dict()
-    same_classes = source.class_names == network.preset.class_names
-    rows_of = _ClassRows(source, network.preset)
+    names = network.preset.class_names
+    rows_of = _ClassRows(source, names)
     kept, rows, new = [], [], []
     for name, tensor in own.items():
-        found = state.get(name)
-        if found is not None and not same_classes and rows_of.fit(name, tensor, found):
-            own[name] = rows_of.merged(name, tensor, found)
-            rows.append(name)
-        elif found is not None and found.shape == tensor.shape:
+        found = file.tensors.get(name)
+        if found is None and name.endswith("num_batches_tracked"):
+            continue  # counted from 0: nothing depends on it
+        if found is None or (tensor.is_floating_point() and not found.is_floating_point()):
+            new.append(name)
+        elif source != names and rows_of.concern(name):
+            if rows_of.fit(name, tensor, found):
+                own[name] = rows_of.merged(name, tensor, found)
+                rows.append(name)
+            else:
+                new.append(name)
+        elif found.shape == tensor.shape:
             own[name] = found.to(tensor.dtype)
             kept.append(name)
         else:
             new.append(name)
-    if any(name.startswith("backbone.") for name in new):
+    if any(name.startswith("backbone.") and not _of_deformation(name) for name in new):
         raise CheckpointError(
-            f"weights: expected a network with the backbone of {network.preset.name}, got "
-            f"{source.name} in {path}, which shares {len(kept)} of {len(own)} tensors"
+            f"weights: expected a network with the backbone of {network.preset.name}, got {path}, "
+            f"which shares {len(kept)} of {len(own)} tensors and fits "
+            f"{names_of_fits(fitting_presets(file.shapes))}"
         )
     network.load_state_dict(own)
-    names = network.preset.class_names
+    unwrapped = f"weights: {file.path}: {file.remark}" if file.remark else ""
     return Start(
         kept=tuple(kept),
         kept_rows=tuple(rows),
         new=tuple(new),
-        classes=tuple(name for name in names if name in source.class_names),
-        new_classes=tuple(name for name in names if name not in source.class_names),
+        classes=tuple(name for name in names if name in source),
+        new_classes=tuple(name for name in names if name not in source),
+        remarks=tuple(filter(None, (unwrapped, remark))),
+    )
+
+
+def _classes_of(
+    file: WeightsFile, wanted: Preset, class_names: Sequence[str]
+) -> tuple[tuple[str | None, ...], str]:
+    """The names of a file's classes, None for each that nobody names, and what was assumed."""
+    described = file.preset
+    count = class_count(file.shapes) if described is None else len(described.class_names)
+    if class_names:
+        if len(class_names) != count:
+            raise CheckpointError(
+                f"weights_class_names: expected {count or 'no'} names for {file.path}, got "
+                f"{len(class_names)}"
+            )
+        return with_classes(wanted, class_names).class_names, ""
+    if described is not None:
+        return described.class_names, ""
+    if count is None:
+        return (), ""
+    published = wanted.name.partition(":")[0]  # with another backbone it has another name
+    presets = [get_preset(published)] if published in preset_names() else []
+    presets += [fit.preset for fit in fitting_presets(file.shapes)]
+    for preset in presets:
+        if len(preset.class_names) == count:
+            names = preset.class_names
+            return names, assumed_classes(file, names, "--weights-class-names")
+    return (None,) * count, (
+        f"weights: {file.path} does not name its {count_of_classes(count)}, whose rows are not "
+        "kept; --weights-class-names tells which they are"
     )
 
 
@@ -124,41 +190,61 @@ def start_backbone(network: Yolact, choice: str) -> Start | None:
     Args:
         network: Changed in place.
         choice: "imagenet" downloads the weights (once, to torch's cache), "auto" does so if
-            torchvision has this backbone, "none" does nothing; otherwise the path of a torchvision
-            weights file.
+            torchvision has this backbone, "none" does nothing; otherwise the path of a file with
+            the weights of the backbone alone, by torchvision's names or the authors'.
 
     Returns:
         None if nothing was copied.
 
     Raises:
-        InputError: torchvision has no such backbone, or its weights cannot be downloaded or do not
-            fit.
+        InputError: torchvision has no such backbone, or its weights cannot be downloaded or read or
+            do not fit.
     """
     name = imagenet_name(network.preset)
     if choice == "none" or (choice == "auto" and name is None):
         return None
-    if name is None:
+    own = network.state_dict()
+    if choice not in ("auto", "imagenet"):
+        state = _backbone_in(Path(choice), network.preset, own)
+    elif name is None:
         raise InputError(
-            "backbone_weights: expected none (torchvision does not have the backbone of "
+            "backbone_weights: expected none or a file (torchvision does not have the backbone of "
             f"{network.preset.name}), got {choice!r}"
         )
-    state = _downloaded(name) if choice in ("auto", "imagenet") else read_checkpoint(Path(choice))
+    else:
+        state = _downloaded(name)
     renamed = {_own_name(key, network.preset): value for key, value in state.items()}
-    own = network.state_dict()
     kept = [key for key in own if key in renamed and renamed[key].shape == own[key].shape]
-    # A deformable convolution has a bias and offsets besides.
+    # A deformable convolution has a bias and offsets besides, and old files count no batches.
     missing = [
         key
         for key in own
-        if key.startswith("backbone.") and key not in kept and not _of_deformation(key)
+        if key.startswith("backbone.")
+        and key not in kept
+        and not _of_deformation(key)
+        and not key.endswith("num_batches_tracked")
     ]
     if missing:
+        expected = f"torchvision's {name}" if name else f"the backbone of {network.preset.name}"
         raise InputError(
-            f"backbone_weights: expected torchvision's {name}, got weights in which "
+            f"backbone_weights: expected {expected}, got weights in which "
             f"{len(missing)} tensors are missing or of another shape, {missing[0]} among them"
         )
     network.load_state_dict(own | {key: renamed[key] for key in kept})
-    return Start(kept=tuple(kept), new=tuple(key for key in own if key not in kept))
+    new = tuple(key for key in own if key not in kept and not key.endswith("num_batches_tracked"))
+    return Start(kept=tuple(kept), new=new)
+
+
+def _backbone_in(path: Path, preset: Preset, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Read the tensors of a backbone, without what stands before their names."""
+    file = read_weights(path)
+    if is_whole_network(file):
+        raise CheckpointError(
+            f"backbone_weights: expected a backbone alone, got the whole network in {file.path}; "
+            "give it as weights (--weights), of which the backbone is kept as well"
+        )
+    require_finite(file)
+    return without_prefix(file.tensors, lambda key: _own_name(key, preset) in own)[1]
 
 
 def _downloaded(name: str) -> Mapping[str, Tensor]:
@@ -187,29 +273,34 @@ class _ClassRows:
     """The rows of tensors that belong to single classes, in two networks.
 
     Args:
-        source, target: Presets of the two networks, with their classes.
+        source, target: The classes of the two networks, None for one without a name.
     """
 
-    def __init__(self, source: Preset, target: Preset) -> None:
-        self._source, self._target = source, target
-        there = {name: index for index, name in enumerate(source.class_names)}
-        known = [name for name in target.class_names if name in there]
-        self._there = [there[name] for name in known]
-        self._here = [target.class_names.index(name) for name in known]
+    def __init__(self, source: Sequence[str | None], target: Sequence[str]) -> None:
+        self._counts = len(source), len(target)
+        known = [name for name in target if name in source]
+        self._there = [source.index(name) for name in known]
+        self._here = [target.index(name) for name in known]
+
+    @staticmethod
+    def concern(name: str) -> bool:
+        """Whether the tensor of that name has rows for each class."""
+        return name.startswith((_HEAD, _SEMANTIC, _MASK_IOU))
 
     def fit(self, name: str, own: Tensor, found: Tensor) -> bool:
-        """Whether the tensors have rows for each class, and differ in nothing else."""
-        if not name.startswith((_HEAD, _SEMANTIC, _MASK_IOU)):
+        """Whether two tensors with rows for each class differ in nothing else."""
+        rows = [count + self._background(name) for count in self._counts]
+        if found.ndim != own.ndim or not all(rows) or len(found) % rows[0]:
             return False
-        views = self._by_class(name, own, self._target), self._by_class(name, found, self._source)
-        return views[0].shape[0] == views[1].shape[0] and views[0].shape[2:] == views[1].shape[2:]
+        there, here = self._by_class(name, found.contiguous(), 0), self._by_class(name, own, 1)
+        return there.shape[0] == here.shape[0] and there.shape[2:] == here.shape[2:]
 
     def merged(self, name: str, own: Tensor, found: Tensor) -> Tensor:
         """Return our tensor with the rows of the background and of common classes replaced."""
         result = own.clone()
-        here = self._by_class(name, result, self._target)
-        there = self._by_class(name, found, self._source).to(own.dtype)
-        background = 1 if name.startswith(_HEAD) else 0
+        there = self._by_class(name, found.contiguous(), 0).to(own.dtype)
+        here = self._by_class(name, result, 1)
+        background = self._background(name)
         here[:, :background] = there[:, :background]
         here[:, [i + background for i in self._here]] = there[
             :, [i + background for i in self._there]
@@ -217,7 +308,11 @@ class _ClassRows:
         return result
 
     @staticmethod
-    def _by_class(name: str, tensor: Tensor, preset: Preset) -> Tensor:
-        """(priors or 1, classes, ...); the class head's rows go prior by prior."""
-        classes = preset.num_classes if name.startswith(_HEAD) else len(preset.class_names)
+    def _background(name: str) -> int:
+        """How many rows precede those of the classes: the class head alone knows background."""
+        return 1 if name.startswith(_HEAD) else 0
+
+    def _by_class(self, name: str, tensor: Tensor, side: int) -> Tensor:
+        """(priors or 1, classes, ...) of the source, 0, or the target, 1; prior by prior."""
+        classes = self._counts[side] + self._background(name)
         return tensor.view(-1, classes, *tensor.shape[1:])

@@ -143,7 +143,9 @@ def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None
     torch.manual_seed(options.seed)
     network = build_network(preset)
     if options.weights is not None:
-        start: Start | None = start_from_weights(network, options.weights)
+        start: Start | None = start_from_weights(
+            network, options.weights, options.weights_class_names or ()
+        )
     else:
         start = start_backbone(network, options.backbone_weights)
     frozen_norms = options.freeze_norms == "yes"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yolact_ros import __version__
-from yolact_ros.checkpoints.checkpoint import DEFINITION_KEY, CheckpointError, describe_preset
+from yolact_ros.checkpoints import CheckpointError
+from yolact_ros.checkpoints.checkpoint import describe_preset
+from yolact_ros.checkpoints.reading import DEFINITION_KEY
 from yolact_ros.choices import EXPORT_PRECISIONS
 from yolact_ros.errors import expect_one_of
 from yolact_ros.inference.decode import CANDIDATE_THRESHOLD

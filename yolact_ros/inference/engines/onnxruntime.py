@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolact_ros.checkpoints.checkpoint import CheckpointError
+from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.checkpoints.choice import agree_on_preset
-from yolact_ros.errors import InputError
+from yolact_ros.checkpoints.files import EXPORTED, expanded, find_kind
+from yolact_ros.errors import InputError, first_line
 from yolact_ros.inference.device import resolve_device
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
@@ -74,17 +75,13 @@ class OnnxNetwork:
         preset: str | Preset | None = None,
         class_names: Sequence[str] = (),
     ) -> None:
+        path = expanded(path)
         onnx, runtime = _packages()
         self.device = _resolve_device(device, runtime)
         model = _read(onnx, path)
         described = ExportedFile.from_metadata(
             {entry.key: entry.value for entry in model.metadata_props}, path
         )
-        classes = len(described.preset.class_names)
-        if len(class_names) not in (0, classes):
-            raise CheckpointError(
-                f"class_names: expected {classes} names for {path}, got {len(class_names)}"
-            )
         self.preset = agree_on_preset(described.preset, path, preset, class_names)
         self.precision = described.precision
         cut = onnx.utils.Extractor(model)
@@ -233,11 +230,15 @@ def _packages() -> tuple[ModuleType, ModuleType]:
     return onnx, onnxruntime
 
 
-def _read(onnx: ModuleType, path: str | Path) -> Any:
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"weights: expected an .onnx file, none at {path}")
+def _read(onnx: ModuleType, path: Path) -> Any:
+    kind = find_kind(path, "an .onnx file")
+    if kind.name != EXPORTED:
+        fault = kind.fault or "is a file of weights, which runs with engine 'torch'"
+        raise CheckpointError(f"weights: expected an .onnx file; {path} {fault}")
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's own errors
-        raise CheckpointError(f"weights: cannot read {path} as ONNX: {error}") from error
+        raise CheckpointError(
+            f"weights: cannot read {path} as ONNX: it is cut off, damaged or another program "
+            f"({first_line(error)})"
+        ) from error
