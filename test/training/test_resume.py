@@ -98,6 +98,20 @@ def test_a_run_is_resumed_with_its_own_settings_only(unbroken, arguments, capfd)
     assert "learning_rate" in message
 
 
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_checkpoint_that_was_cut_off_is_told_in_one_line(
+    unbroken, arguments, tmp_path, capfd, size
+):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "run.json").write_bytes((unbroken / "run.json").read_bytes())
+    (out / "last.ckpt").write_bytes((unbroken / "last.ckpt").read_bytes()[:size])
+    assert main(["train", *arguments(out, *OPTIONS, "--resume")]) == 1
+    error = capfd.readouterr().err
+    assert f"resume: {out / 'last.ckpt'} is cut off, damaged or another program's" in error
+    assert "Traceback" not in error and "torch" not in error
+
+
 def test_there_must_be_a_run_to_resume(arguments, tmp_path, capfd):
     assert main(["train", *arguments(tmp_path / "none", *OPTIONS, "--resume")]) == 1
     assert "found no run.json there" in capfd.readouterr().err

@@ -14,7 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from yolact_ros.checkpoints import read_metadata
+from yolact_ros.checkpoints import CheckpointError, read_metadata
+from yolact_ros.checkpoints.reading import read_pickled
 from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.datasets.merge import read_datasets
 from yolact_ros.errors import InputError
@@ -30,6 +31,7 @@ from .module import TrainingError, TrainingModule
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
 from .run_folder import (
+    RunError,
     RunFolder,
     dataset_digest,
     describe_start,
@@ -253,7 +255,13 @@ def _shared_pictures(data: _Data, training: Sequence[str], validation: Sequence[
 def _step_of(checkpoint: Path | None) -> int:
     if checkpoint is None:
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    try:
+        return int(read_pickled(checkpoint)["global_step"])
+    except (CheckpointError, KeyError, TypeError):
+        raise RunError(
+            f"resume: {checkpoint} is cut off, damaged or another program's: no run can go on from "
+            "it; a new run may begin with the weights beside it: --weights best.safetensors"
+        ) from None
 
 
 def _fit(
