@@ -46,7 +46,7 @@ class TrackingSettings:
         InputError: A value is out of range.
     """
 
-    scenes: int = 45
+    scenes: int = 60
     demo_scenes: int = 12
     cuts: int = 100
     seed: int = SEEDS["figures"].start
