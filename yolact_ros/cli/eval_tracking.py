@@ -34,7 +34,7 @@ def register(parts: Any) -> None:
         ],
     )
     for name, default, text in (
-        ("--scenes", 45, "Scenes of 10 s in which things pass one another."),
+        ("--scenes", 60, "Scenes of 10 s in which things pass one another."),
         ("--demo-scenes", 12, "Scenes of the demo, of 5 s."),
         ("--cuts", 100, "Cuts from one scene of the demo to another."),
     ):
