@@ -42,6 +42,7 @@ setup(
         "train": requirements("train.txt"),
         "onnx": requirements("onnx.txt"),
         "tracking": requirements("tracking.txt"),
+        "video": requirements("video.txt"),
     },
     entry_points={"console_scripts": ["yolact-ros = yolact_ros.cli.main:main"]},
 )

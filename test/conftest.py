@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import fcntl
 import os
+import resource
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
@@ -57,6 +58,23 @@ def shared_golden():
     if not folder.is_dir():
         pytest.skip("no reference outputs beside this checkout (../shared/golden)")
     return folder
+
+
+@pytest.fixture
+def files_end_at():
+    """Limits the size of files, as a full disk does: what is beyond cannot be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def mpeg4(monkeypatch):
+    """Videos are written in MPEG-4: every OpenCV has it, it is quick, and it holds few rates."""
+    from yolact_ros.recordings import video_writer
+
+    worst = list(video_writer.codecs((1, 1)))[-1]
+    monkeypatch.setattr(video_writer, "codecs", lambda size: [worst])
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "PyYAML"}
 """The name of a module's distribution, where it is not the module's own name."""
 
 WITHOUT_ROSDEP_KEY = {
+    "av",
     "faster_coco_eval",
     "gdown",
     "lightning",
@@ -98,7 +99,7 @@ def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     imported = {name for name in _imported("yolact_ros") if ROSDEP_KEYS.get(name, name) not in ros}
     needed = {PIP_NAMES.get(name, name) for name in imported}
-    files = ("core.txt", "train.txt", "onnx.txt", "tracking.txt")
+    files = ("core.txt", "train.txt", "onnx.txt", "tracking.txt", "video.txt")
     listed = set[str]().union(*map(_requirements, files))
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
