@@ -20,10 +20,14 @@ def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
             ``info`` that is there is kept.
         command: The command that writes it, such as "dataset split".
     """
-    info = {"generator": f"yolact-ros {command}", "version": __version__}
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(json.dumps({"info": info, **content}))
+        partial.write_text(json.dumps({"info": info_of(command), **content}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def info_of(command: str) -> dict[str, str]:
+    """Return the field ``info`` of a file that a command writes."""
+    return {"generator": f"yolact-ros {command}", "version": __version__}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes instances in COCO's results format: one dictionary each, masks as compressed RLE."""
+"""Writes instances in COCO's two formats: as results, and as the annotations of a data set."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
-from yolact_ros.datasets.segmentation import encode_mask
+from yolact_ros.datasets.polygons import mask_polygons
+from yolact_ros.datasets.segmentation import encode_mask, extent_of, run_lengths_of
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances
 
@@ -59,6 +61,41 @@ def instances_to_coco_results(
             result["score"] *= float(instances.mask_scores[index])
         results.append(result)
     return results
+
+
+def results_to_annotations(
+    results: Sequence[dict[str, Any]], instances: Instances, first_id: int, *, polygons: bool
+) -> list[dict[str, Any]]:
+    """Convert the results of an image to annotations, for tools that draw and edit those.
+
+    Args:
+        results: Of `instances_to_coco_results`, one for each instance.
+        instances: The instances.
+        first_id: Id of the first annotation; the others follow.
+        polygons: Whether to outline masks by polygons, which fill holes; else as run lengths.
+
+    Returns:
+        One JSON-ready dictionary per instance: ``id``, ``image_id``, ``category_id``,
+        ``segmentation``, ``bbox`` and ``area`` of that, ``iscrowd`` 0, and ``score``.
+    """
+    height, width = instances.image_size
+    annotations = []
+    for result, packed in zip(results, instances.packed_masks, strict=True):
+        outline = mask_polygons(packed) if polygons else result["segmentation"]
+        x1, y1, x2, y2 = extent_of(outline)
+        annotations.append(
+            {
+                "id": first_id + len(annotations),
+                "image_id": result["image_id"],
+                "category_id": result["category_id"],
+                "segmentation": outline,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": int(coco_mask.area(run_lengths_of(outline, height, width))),
+                "iscrowd": 0,
+                "score": result["score"],
+            }
+        )
+    return annotations
 
 
 def _category_id(class_id: int, category_ids: Sequence[int | None] | None) -> int | None:
