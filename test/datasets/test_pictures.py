@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from yolact_ros.cli.sources import Source
 from yolact_ros.datasets.coco import CocoDataset, read_dataset
 from yolact_ros.datasets.exif import orientation_of, turn
 from yolact_ros.datasets.pictures import MAX_PIXELS, look_at, look_at_all, read_picture
@@ -110,7 +109,7 @@ def test_every_orientation_of_every_kind_is_read_upright_or_as_stored(
         as_stored = picture() if orientation >= 5 else upright
         assert alike(read_picture(path, labelled=(WIDTH, HEIGHT)), as_stored), orientation
         # predict
-        bgr = Source(path, Path(path.name)).read_image()
+        bgr = read_picture(path, channel_order="bgr")
         assert alike(bgr[..., ::-1], upright), orientation
 
 

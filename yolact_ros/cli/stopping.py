@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Ctrl-C and SIGTERM do in a command that finishes what it has begun."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+
+class StopSignals:
+    """Ctrl-C, SIGTERM and SIGHUP within a `with` block are noted; a second one acts as usual.
+
+    Ctrl-C counts in what a script starts in the background, too, where it is ignored otherwise;
+    SIGHUP, of a terminal that is closed, does not under `nohup`.
+
+    Attributes:
+        number: The signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.number: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            before = signal.getsignal(number)
+            if number != signal.SIGHUP or before != signal.SIG_IGN:
+                self._before[number] = before
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _note(self, number: int, frame: object) -> None:
+        del frame
+        self.number = signal.Signals(number)
+        self.__exit__()
