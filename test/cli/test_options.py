@@ -177,6 +177,8 @@ def wrong_value(action: argparse.Action) -> str | None:
         return "/"
     if "a folder, not a file" in name:
         return __file__
+    if "a regular expression" in name:
+        return "(wrong"
     return "-7.5:wrong"
 
 
