@@ -25,7 +25,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-PRESETS = ["yolact_demo", "yolact_resnet50", "yolact_plus_resnet50"]
+PRESETS = ["yolact_demo", "yolact_plus_resnet50"]
 
 
 def pictures(preset):

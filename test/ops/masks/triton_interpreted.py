@@ -19,7 +19,7 @@ from yolact_testing.masks import assemble_one
 NAN = float("nan")
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(
     seed=st.integers(0, 2**31),
     prototype_size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
@@ -95,7 +95,7 @@ def test_a_batch_of_images_of_several_sizes():
     assert_same_bits(assemble_batch(*case, TritonSteps(4)), expected)
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(
     seed=st.integers(0, 2**31),
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
@@ -119,7 +119,7 @@ def test_a_frame_is_resized_into_its_place(seed, size, output, reverse):
     assert (batch[[0, 2]] == 7).all()
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(
     seed=st.integers(0, 2**31),
     batch=st.integers(1, 3),
