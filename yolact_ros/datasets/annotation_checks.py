@@ -166,7 +166,7 @@ def _is_finite(numbers: Sequence[float]) -> bool:
 
 def _locate(polygons: list[list[float]], width: int, height: int, notes: Sequence[Note]) -> Outline:
     """Find the extent of good polygons; some of them must be in the image, and have an area."""
-    extents = [extent_of([polygon]) for polygon in polygons]
+    extents = [_extent_of_polygon(polygon) for polygon in polygons]
     extent = extents[0]
     if len(extents) > 1:
         lefts, tops, rights, bottoms = zip(*extents, strict=True)
@@ -185,6 +185,12 @@ def _locate(polygons: list[list[float]], width: int, height: int, notes: Sequenc
             f"x {left:g} to {right:g}, y {top:g} to {bottom:g}",
         )
     return Outline(polygons, extent, notes)
+
+
+def _extent_of_polygon(polygon: list[float]) -> Extent:
+    """Return what `segmentation.extent_of` does of one polygon, in a third of the time."""
+    xs, ys = polygon[0::2], polygon[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _is_line(polygons: Sequence[Sequence[float]]) -> bool:

@@ -94,18 +94,17 @@ def _of_annotations(dataset: CocoDataset) -> Iterator[Finding]:
     for image in dataset.images:
         seen: dict[object, int] = {}
         for thing in image.objects:
-            where = f"annotation {thing.id} ({_place(image)})"
-            for kind, text in _of_object(thing, image):
-                yield kind, where, text
+            found = list(_of_object(thing, image))
             first = seen.setdefault(_geometry(thing), thing.id)
             if first != thing.id:
                 text = f"expected an object of its own, got that of annotation {first} again"
-                yield "duplicate annotations", where, text
+                found.append(("duplicate annotations", text))
+            for kind, text in found:
+                yield kind, f"annotation {thing.id} ({_place(image)})", text
 
 
 def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]:
     extent = extent_of(thing.segmentation)
-    size = f"{image.width}x{image.height}"
     left, top, right, bottom = extent
     if (
         min(left, top) < -_BORDER
@@ -114,8 +113,8 @@ def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]
     ):
         yield (
             "outlines beyond the image",
-            f"expected a polygon within {size} pixels, got x {left:g} to {right:g}, "
-            f"y {top:g} to {bottom:g}",
+            f"expected a polygon within {image.width}x{image.height} pixels, "
+            f"got x {left:g} to {right:g}, y {top:g} to {bottom:g}",
         )
     if not thing.crowd and thing.area < TINY_AREA:
         yield "tiny objects", f"expected {TINY_AREA} pixels or more, got {thing.area:g}"

@@ -59,7 +59,7 @@ _READINGS = (
 """What the numbers of boxes may mean that are not x, y, width, height in pixels."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Changes:
     """What differs from one entry in the mended set.
 
