@@ -35,7 +35,12 @@ ROSDEP_KEYS = {
 }
 """The rosdep key of an imported module, where it is not the module's own name."""
 
-PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "PyYAML"}
+PIP_NAMES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "faster_coco_eval": "faster-coco-eval",
+    "yaml": "PyYAML",
+}
 """The name of a module's distribution, where it is not the module's own name."""
 
 WITHOUT_ROSDEP_KEY = {
