@@ -32,8 +32,10 @@ class KnownImages:
             content = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: expected JSON, got: {error}") from error
-        content = content if isinstance(content, dict) else {}
-        images, categories = content.get("images"), content.get("categories") or []
+        if not isinstance(content, dict):
+            content = {}
+        images: Any = content.get("images")
+        categories: Any = content.get("categories") or []
         if not _are_entries(images, "file_name") or not _are_entries(categories, "name"):
             raise InputError(
                 f"{path}: expected a data set in COCO's format: a list images of entries with a "
