@@ -79,7 +79,7 @@ def results_to_annotations(
         ``segmentation``, ``bbox`` and ``area`` of that, ``iscrowd`` 0, and ``score``.
     """
     height, width = instances.image_size
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for result, packed in zip(results, instances.packed_masks, strict=True):
         outline = mask_polygons(packed) if polygons else result["segmentation"]
         x1, y1, x2, y2 = extent_of(outline)

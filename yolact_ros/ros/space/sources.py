@@ -16,9 +16,10 @@ from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.diagnostics import DepthState
 from yolact_ros.ros.matched_subscription import MatchedSubscription, name_with_suffix
 from yolact_ros.ros.parameters.qos import SUBSCRIPTION, following_qos, overridden_qos
-from yolact_ros.ros.space.matching import RING
 
 _SUFFIX = "/compressedDepth"
+_QUEUE = 4
+"""Depth images that DDS holds until they are taken: it keeps as much room as the largest needed."""
 
 
 class DepthReceiver(Protocol):
@@ -105,7 +106,7 @@ class DepthSources:
         self._open: dict[str, tuple[Source, Source]] = {}
         self._calibrated: set[str] = set()
         for camera in cameras:  # so that overrides are refused now, not when objects are wanted
-            for name, queue in ((self._depth_name(camera), RING), (_info_name(camera), 1)):
+            for name, queue in ((self._depth_name(camera), _QUEUE), (_info_name(camera), 1)):
                 overridden_qos(node, SUBSCRIPTION, name, following_qos(depth=queue))
 
     def match(self) -> None:
@@ -161,7 +162,7 @@ class DepthSources:
             name=self._depth_name(camera),
             what="depth images",
             on_message=lambda message: self._receive_depth(camera, message),
-            queue=RING,  # not the newest counts, but that of an image's moment
+            queue=_QUEUE,  # not the newest counts, but that of an image's moment
             lost="depth_lost",
         )
         info = Source(

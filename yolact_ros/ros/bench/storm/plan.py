@@ -195,4 +195,6 @@ def wrong_value(spec: ParameterSpec, source: random.Random) -> Any:
         return source.choice([[1.0], "up"])
     if spec.kind == INTEGERS:
         return source.choice([[0, 0, 10], [0, 0, 10, 0], "all"])
+    if spec.is_path:  # whatever text it is, only who reads it can tell
+        return 1.5
     return source.choice([1.5, "nothing of the kind"] if spec.kind == STRING else [1.5, "yes"])
