@@ -16,7 +16,7 @@ from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.scenes.scene import Scene
 from yolact_ros.visualization import OverlayStyle, draw_overlay, encode_jpeg
 
-COUNT = 50
+COUNT = 30
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -25,7 +25,7 @@ def segmenter(weights):
     return Segmenter(preset="yolact_demo", weights=weights.get("weights"), max_instances=20)
 
 
-def test_masks_of_50_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp, say):
+def test_masks_of_30_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp, say):
     node = start("yolact_node", max_instances=20, **weights)
     subscriber = start("decode_subscriber.py", COUNT, tmp_path, profile=False)
     subscriber.wait_for("subscribed")

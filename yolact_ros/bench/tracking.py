@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs to recognise things from image to image, on one core."""
+"""What it costs to recognise things from image to image, on one core, beside plain ByteTrack."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from yolact_ros.evaluation.tracking.bytetrack import ByteTrack
 from yolact_ros.provenance import processor_name, versions
 from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_ros.tracking import SpaceTracker, Tracker, thumbnail
@@ -130,9 +131,14 @@ def measure_tracking(
 
 def _times(settings: TrackingSpeedSettings) -> dict[str, dict[str, float]]:
     """Processor time of each image: what else runs is not counted."""
-    tracker, in_space = Tracker(), SpaceTracker()
+    tracker, in_space, plain = Tracker(), SpaceTracker(), ByteTrack()
     picture: npt.NDArray[np.uint8] = np.zeros((*settings.image_size, 3), np.uint8)
-    milliseconds: dict[str, list[float]] = {"thumbnail": [], "track": [], "in space": []}
+    milliseconds: dict[str, list[float]] = {
+        "thumbnail": [],
+        "track": [],
+        "in space": [],
+        "plain ByteTrack": [],
+    }
     for stamp, instances, objects in moving_things(settings):
         centres = objects.centres_by_instance(len(instances))
         times = [time.thread_time()]
@@ -141,6 +147,8 @@ def _times(settings: TrackingSpeedSettings) -> dict[str, dict[str, float]]:
         tracked = tracker.update(instances, stamp, centres, small)
         times.append(time.thread_time())
         in_space.update(tracked, objects)
+        times.append(time.thread_time())
+        plain.update(instances)
         times.append(time.thread_time())
         for taken, seconds in zip(milliseconds.values(), np.diff(times).tolist(), strict=True):
             taken.append(1000 * seconds)
