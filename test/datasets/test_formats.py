@@ -29,7 +29,7 @@ from yolact_testing.label_files import (
 )
 
 ONE, TWO, THREE = (4, 4, 20, 12), (30, 8, 50, 40), (8, 30, 24, 44)
-REAL = Path("/work/shared/real")
+REAL = Path(__file__).parents[3] / "shared" / "real"
 
 
 def read(source: Path, label_format: str = "auto", **options: Any) -> Imported:
