@@ -43,6 +43,16 @@ def expect_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
         raise InputError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
+def first_few(texts: Sequence[str], most: int) -> str:
+    """Join the first texts and say how many more there are.
+
+    >>> first_few(("mug", "can", "box"), 2)
+    'mug, can and 1 more'
+    """
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's text, or its type's name if it has no text."""
     return (plain(str(error)).strip().splitlines() or [type(error).__name__])[0]

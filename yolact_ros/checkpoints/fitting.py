@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import torch
 
+from yolact_ros.errors import first_few
 from yolact_ros.network.yolact import build_network
 from yolact_ros.presets import Normalization, Preset, get_preset, preset_names, with_classes
 
@@ -165,7 +166,5 @@ def _named(fit: Fit) -> str:
 
 
 def listing(what: str, names: Sequence[str]) -> str:
-    """The first few names and how many there are."""
-    shown = ", ".join(names[:_LISTED])
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{len(names)} {what}: {shown}{more}"
+    """How many names there are, and the first few."""
+    return f"{len(names)} {what}: {first_few(names, _LISTED)}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, first_few
 from yolact_ros.provenance import file_sha256
 
 _SHOWN = 3
@@ -43,10 +43,9 @@ def groups_by(images: Sequence[Mapping[str, Any]], by: str) -> list[str]:
     if missing := [
         str(i["file_name"]) for i, match in zip(images, found, strict=True) if not match
     ]:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(
             f"--by: expected {by!r} to be found in each file name, got none in "
-            f"{', '.join(missing[:_SHOWN])}{more}"
+            f"{first_few(missing, _SHOWN)}"
         )
     return ["/".join(map(str, m.groups())) if m.groups() else m[0] for m in found if m]
 

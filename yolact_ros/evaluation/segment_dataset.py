@@ -14,10 +14,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.errors import InputError
+from yolact_ros.errors import InputError, first_few
 from yolact_ros.structures import Instances
 
 from .coco_format import instances_to_coco_results
+
+_LISTED = 8
 
 Image = npt.NDArray[np.uint8]
 
@@ -130,11 +132,7 @@ def unknown_classes(class_names: Sequence[str], dataset: CocoDataset) -> tuple[s
     if len(unknown) == len(dataset.class_names):
         raise InputError(
             f"classes: expected some of {dataset.annotation_file} to be among the network's "
-            f"({_listing(class_names)}), got {_listing(dataset.class_names)}"
+            f"({first_few(class_names, _LISTED) or 'none'}), got "
+            f"{first_few(dataset.class_names, _LISTED) or 'none'}"
         )
     return unknown
-
-
-def _listing(names: Sequence[str], most: int = 8) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "none") + rest

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,12 +97,6 @@ def brief(value: Any) -> str:
 def share(count: int, total: int) -> str:
     """Say how many of all: "all 6" or "2 of 6"."""
     return f"all {count}" if count == total else f"{count} of {total}"
-
-
-def listing(texts: Collection[str], most: int = 3) -> str:
-    """Join texts, shortened."""
-    shown = ", ".join(list(texts)[:most])
-    return f"{shown} and {len(texts) - most} more" if len(texts) > most else shown
 
 
 # What is written in another form than COCO's, and means the same.
