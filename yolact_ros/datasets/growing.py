@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .writing import replacing
+
 _ROOM = 1 << 16
 _CHUNK = 1 << 20
 _CLOSING = b"\n]"
@@ -103,15 +105,10 @@ class GrowingJson:
 
     def _renew(self, content: Iterable[bytes]) -> None:
         """Write the file under another name and put it in its place."""
-        unfinished = self.path.with_name(f"{self.path.name}.unfinished")
-        try:
+        with replacing(self.path) as unfinished:
             with open(unfinished, "wb") as file:
                 file.writelines(content)
             self._file = os.open(unfinished, os.O_RDWR)
-            os.replace(unfinished, self.path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
 
     def _write(self, offset: int, data: bytes) -> None:
         try:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes annotation files in COCO's format."""
+"""Writes annotation files in COCO's format, and files that are whole or not there."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,22 @@ def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
             ``info`` that is there is kept.
         command: The command that writes it, such as "dataset split".
     """
-    partial = path.with_name(f".{path.name}.partial")
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps({"info": info_of(command), **content}))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to; the file moves to `path` where the block ends.
+
+    What a killed program leaves behind has always the same name, so that little stays.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        partial.write_text(json.dumps({"info": info_of(command), **content}))
-        partial.replace(path)
+        yield unfinished
+        unfinished.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def info_of(command: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from yolact_ros.datasets.writing import replacing
 from yolact_ros.errors import InputError, first_line
 from yolact_ros.recordings.video_writer import VideoWriter
 
@@ -53,20 +53,10 @@ def write_picture(path: Path, picture: Picture, report: Report) -> None:
         if not done:
             raise InputError(f"{path}: cannot be written: too large for {path.suffix}?")
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, data.tobytes())
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(data.tobytes())
     except (InputError, OSError) as error:
         report.failures.append(f"no overlay: {error}")
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole, or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 class OverlayVideo:

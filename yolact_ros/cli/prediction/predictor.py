@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from yolact_ros.datasets.pictures import read_picture
+from yolact_ros.datasets.writing import replacing
 from yolact_ros.errors import InputError
 from yolact_ros.evaluation.coco_format import instances_to_coco_results
 from yolact_ros.recordings.video import Video
@@ -20,7 +21,7 @@ from yolact_ros.structures import Instances
 from yolact_ros.visualization import draw_overlay, encode_jpeg
 
 from ..stopping import StopSignals
-from .overlays import OverlayVideo, Report, replace_file, write_picture
+from .overlays import OverlayVideo, Report, write_picture
 from .result_files import Predictions
 from .tasks import Task
 
@@ -102,8 +103,8 @@ class Predictor:
                 if task.picture is not None:
                     file_name += f"/{number:06d}.jpg"
                     task.picture.mkdir(parents=True, exist_ok=True)
-                    jpeg = encode_jpeg(frame, _FRAME_QUALITY)
-                    replace_file(task.picture / f"{number:06d}.jpg", jpeg)
+                    with replacing(task.picture / f"{number:06d}.jpg") as unfinished:
+                        unfinished.write_bytes(encode_jpeg(frame, _FRAME_QUALITY))
                 entry = {"id": self.images + 1, **_names(task, file_name), "frame": number}
                 instances = self._segment(frame, entry)
                 if task.overlay is not None:
