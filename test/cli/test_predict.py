@@ -197,6 +197,16 @@ def test_ids_of_a_data_set_are_kept(tmp_path, weights, labelled, capsys, inputs)
     assert ("1 inputs left out" in said) == (len(inputs) == 1)
 
 
+def test_a_picture_of_another_size_than_labelled_is_told(tmp_path, weights, labelled, capsys):
+    cv2.imwrite(str(labelled.parent / "images" / "b.png"), noise(48, 60))
+    out = tmp_path / "out"
+    images = labelled.parent / "images"
+    assert predict(images, "--annotations", labelled, weights=weights, out=out) == 1
+    assert [image["file_name"] for image in load(out)[0]] == ["sub/a.png"]
+    expected = "b.png: expected 64x48 pixels as in --annotations, got 60x48"
+    assert expected in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("outlines", ["polygons", "rle"])
 def test_a_data_set_can_be_checked_and_read(tmp_path, weights, capsys, outlines):
     for folder in ("one", "two"):

@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from yolact_ros.errors import InputError
-
 from .pictures import read_picture
 from .problems import examine, read_content
 from .segmentation import Extent, Segmentation, extent_of, run_lengths_of
@@ -151,14 +149,11 @@ class CocoDataset:
         Raises:
             InputError: The file cannot be read or its size differs from the annotations.
         """
-        path = self.image_folder / image.file_name
-        pixels = read_picture(path, labelled=(image.width, image.height))
-        if pixels.shape[:2] != (image.height, image.width):
-            raise InputError(
-                f"{path}: expected {image.width}x{image.height} pixels as in "
-                f"{self.annotation_file}, got {pixels.shape[1]}x{pixels.shape[0]}"
-            )
-        return pixels
+        return read_picture(
+            self.image_folder / image.file_name,
+            labelled=(image.width, image.height),
+            labels=self.annotation_file,
+        )
 
 
 def read_dataset(annotations: Path, images: Path, *, mend: bool = False) -> CocoDataset:

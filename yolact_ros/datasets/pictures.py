@@ -138,7 +138,11 @@ def look_at_all(
 
 
 def read_picture(
-    path: Path, *, labelled: Size | None = None, channel_order: str = "rgb"
+    path: Path,
+    *,
+    labelled: Size | None = None,
+    labels: object = "its labels",
+    channel_order: str = "rgb",
 ) -> npt.NDArray[np.uint8]:
     """Read a picture upright: turned as its EXIF data says.
 
@@ -147,19 +151,25 @@ def read_picture(
 
     Args:
         path: The file.
-        labelled: Size that labels state. Where it fits nothing but the pixels as stored, they are
-            not turned.
+        labelled: Size that labels state, which the picture must have. Where it fits nothing but
+            the pixels as stored, they are not turned.
+        labels: What states it, for the error.
         channel_order: "rgb" or "bgr".
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        InputError: The file cannot be read, is no picture, or one of too many pixels.
+        InputError: The file cannot be read, is no picture, or one of too many pixels or of another
+            size than labelled.
     """
     expect_one_of("channel_order", channel_order, CHANNEL_ORDERS)
     header, pixels = _read(path)
     pixels = turn(pixels, header.orientation_for(labelled))
+    height, width = pixels.shape[:2]
+    if labelled is not None and labelled != (width, height):
+        expected = f"{labelled[0]}x{labelled[1]}"
+        raise InputError(f"{path}: expected {expected} pixels as in {labels}, got {width}x{height}")
     return np.ascontiguousarray(pixels if channel_order == "bgr" else pixels[:, :, ::-1])
 
 

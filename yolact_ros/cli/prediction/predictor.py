@@ -117,17 +117,14 @@ class Predictor:
 
     def _read(self, task: Task) -> npt.NDArray[np.uint8]:
         """Read a picture, (H, W, 3) uint8 BGR."""
-        path, known = task.source.path, task.known or {}
+        known = task.known or {}
         width, height = known.get("width"), known.get("height")
-        if width is None or height is None:
-            return read_picture(path, channel_order="bgr")
-        pixels = read_picture(path, labelled=(width, height), channel_order="bgr")
-        if pixels.shape[:2] != (height, width):
-            raise InputError(
-                f"{path}: expected {width}x{height} pixels as in --annotations, got "
-                f"{pixels.shape[1]}x{pixels.shape[0]}"
-            )
-        return pixels
+        return read_picture(
+            task.source.path,
+            labelled=None if width is None or height is None else (width, height),
+            labels="--annotations",
+            channel_order="bgr",
+        )
 
     def _segment(self, pixels: npt.NDArray[np.uint8], entry: dict[str, Any]) -> Instances:
         [instances] = self._segmenter(pixels)
