@@ -78,6 +78,18 @@ def extent_of(segmentation: Segmentation) -> Extent:
     return float(min(columns)), float(min(rows)), float(max(columns)), float(max(rows))
 
 
+def measured(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
+    """Return an outline, polygons or compressed run lengths, with the fields that describe it.
+
+    Returns:
+        ``segmentation``, ``bbox`` (left, top, width, height of its extent in pixels) and ``area``
+        (pixels, an integer), as annotations have them.
+    """
+    x1, y1, x2, y2 = extent_of(segmentation)
+    area = int(coco_mask.area(run_lengths_of(segmentation, height, width)))
+    return {"segmentation": segmentation, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area}
+
+
 def counts_of(compressed: str) -> npt.NDArray[np.int64]:
     """Decode the run lengths in a compressed string, with checks that COCO's tools do not make.
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from yolact_ros.datasets.polygons import mask_polygons
-from yolact_ros.datasets.segmentation import encode_mask, extent_of, run_lengths_of
+from yolact_ros.datasets.segmentation import encode_mask, measured
 from yolact_ros.errors import InputError
 from yolact_ros.structures import Instances
 
@@ -78,19 +77,15 @@ def results_to_annotations(
         One JSON-ready dictionary per instance: ``id``, ``image_id``, ``category_id``,
         ``segmentation``, ``bbox`` and ``area`` of that, ``iscrowd`` 0, and ``score``.
     """
-    height, width = instances.image_size
     annotations: list[dict[str, Any]] = []
     for result, packed in zip(results, instances.packed_masks, strict=True):
         outline = mask_polygons(packed) if polygons else result["segmentation"]
-        x1, y1, x2, y2 = extent_of(outline)
         annotations.append(
             {
                 "id": first_id + len(annotations),
                 "image_id": result["image_id"],
                 "category_id": result["category_id"],
-                "segmentation": outline,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": int(coco_mask.area(run_lengths_of(outline, height, width))),
+                **measured(outline, *instances.image_size),
                 "iscrowd": 0,
                 "score": result["score"],
             }

@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from yolact_ros.datasets.annotation_checks import segmentation_fault
 from yolact_ros.datasets.paths import common_folder, relative_name
-from yolact_ros.datasets.segmentation import Segmentation, extent_of, run_lengths_of
+from yolact_ros.datasets.segmentation import Segmentation, measured, run_lengths_of
 from yolact_ros.errors import InputError
 
 
@@ -120,7 +120,7 @@ class Collection:
                 "image_id": numbers[path],
                 "category_id": names.index(name) + 1,
                 "iscrowd": 0,
-                **_measured(outline, *self._pictures[path]),
+                **measured(outline, *self._pictures[path]),
             }
             for number, (path, name, outline) in enumerate(self._objects, start=1)
         ]
@@ -132,10 +132,3 @@ class Collection:
 def _plain(path: Path) -> Path:
     """Return an absolute path without "..", the same for all ways to name a file."""
     return Path(os.path.abspath(path))
-
-
-def _measured(outline: Segmentation, height: int, width: int) -> dict[str, Any]:
-    """Return the fields that describe an outline."""
-    x1, y1, x2, y2 = extent_of(outline)
-    area = int(coco_mask.area(run_lengths_of(outline, height, width)))
-    return {"segmentation": outline, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area}
