@@ -31,6 +31,16 @@ class Match(Generic[Message]):
     skew: int
 
 
+@dataclass(frozen=True)
+class _Kept(Generic[Message]):
+    """A depth image in the ring: its stamp in ns, when it came in s, and its size in bytes."""
+
+    stamp: int
+    message: Message
+    arrived: float
+    size: int
+
+
 class DepthRequest(Generic[Message]):
     """An image that waits for its depth; give it up by forgetting it.
 
@@ -76,8 +86,7 @@ class DepthMatcher(Generic[Message]):
         self.max_skew = max_skew
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._ring: deque[tuple[int, Message, float]] = deque(maxlen=RING)
-        self._sizes: deque[int] = deque(maxlen=RING)
+        self._ring: deque[_Kept[Message]] = deque(maxlen=RING)
         self._requests: weakref.WeakSet[DepthRequest[Message]] = weakref.WeakSet()
         self._given_up: deque[tuple[int, float]] = deque(maxlen=RING)
         self._last: int | None = None
@@ -92,7 +101,7 @@ class DepthMatcher(Generic[Message]):
         request: DepthRequest[Message] = DepthRequest(stamp, arrived)
         with self._lock:
             for each in self._ring:
-                request.consider(*each, self.max_skew)
+                request.consider(each.stamp, each.message, each.arrived, self.max_skew)
             self._requests.add(request)
         return request
 
@@ -108,11 +117,9 @@ class DepthMatcher(Generic[Message]):
         with self._lock:
             disordered = self._last is not None and stamp < self._last
             self._last = stamp
-            self._ring.append((stamp, message, arrived))
-            self._sizes.append(size)
-            while len(self._ring) > 1 and sum(self._sizes) > self.max_bytes:
+            self._ring.append(_Kept(stamp, message, arrived, size))
+            while len(self._ring) > 1 and sum(each.size for each in self._ring) > self.max_bytes:
                 self._ring.popleft()
-                self._sizes.popleft()
             for request in self._requests:
                 request.consider(stamp, message, arrived, self.max_skew)
             late = [
@@ -137,6 +144,5 @@ class DepthMatcher(Generic[Message]):
         """Forget everything that came."""
         with self._lock:
             self._ring.clear()
-            self._sizes.clear()
             self._given_up.clear()
             self._last = None
