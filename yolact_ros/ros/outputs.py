@@ -59,7 +59,7 @@ class Result:
         """(N,) the track of each instance, 0 for none; None: nobody wants to know."""
         return None if self.tracked is None else self.tracked.track_ids
 
-    @property
+    @cached_property
     def voted(self) -> Instances:
         """The instances, with the classes that were voted for."""
         return self.instances if self.tracked is None else self.tracked.voted(self.instances)
