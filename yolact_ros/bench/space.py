@@ -21,7 +21,7 @@ from yolact_ros.space import Camera, objects, organised_points, sparse_points
 from yolact_ros.structures import Instances, PackedMask
 
 from .settings import SpeedSettings
-from .tables import table
+from .tables import bound, stages_and_bounds
 from .timings import percentiles
 
 _SPARSE_POINTS = 300_000
@@ -220,43 +220,27 @@ def _pixels(work: SpaceWork) -> int:
 
 def _bounds(stages: Mapping[str, Mapping[str, float]], network_ms: float) -> list[dict[str, Any]]:
     """What is asked of the medians, and what is reached."""
-    bounds: list[dict[str, Any]] = [
-        {"what": f"{name}, ms", "asked": asked, "reached": stages[name]["p50_ms"]}
-        for name, asked in _ASKED_MS.items()
-    ]
     together = stages["objects"]["p50_ms"] + stages["organised points"]["p50_ms"]
-    bounds.append(
-        {
-            "what": "objects and organised points, share of a frame of the network",
-            "asked": _ASKED_SHARE,
-            "reached": together / network_ms,
-        }
-    )
-    return [{**bound, "held": bound["reached"] <= bound["asked"]} for bound in bounds]
+    return [
+        *(bound(f"{name}, ms", asked, stages[name]["p50_ms"]) for name, asked in _ASKED_MS.items()),
+        bound(
+            "objects and organised points, share of a frame of the network",
+            _ASKED_SHARE,
+            together / network_ms,
+        ),
+    ]
 
 
 def space_table(result: Mapping[str, Any]) -> str:
     """The result of `measure_space` for people."""
     settings = result["settings"]
     height, width = settings["image_size"]
-    rows = [
-        [name, *(f"{times[key]:.2f}" for key in ("p50_ms", "p95_ms"))]
-        for name, times in (
-            *result["stages"].items(),
-            (f"{settings['preset']} in fp32", result["network"]),
-        )
-    ]
-    bounds = [
-        [one["what"], f"{one['asked']:g}", f"{one['reached']:.3g}", "yes" if one["held"] else "NO"]
-        for one in result["bounds"]
-    ]
+    stages = {**result["stages"], f"{settings['preset']} in fp32": result["network"]}
     return "\n".join(
         [
             f"{width}x{height}, {settings['instances']} masks of {result['pixels']} pixels, "
             f"{result['points']} sparse points; one thread of {result['machine']['processor']}",
             "",
-            *table(["ms", "median", "p95"], rows),
-            "",
-            *table(["", "asked", "reached", "held"], bounds),
+            *stages_and_bounds(stages, result["bounds"]),
         ]
     )

@@ -69,6 +69,34 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return ["".join(columns).format(*row).rstrip() for row in cells]
 
 
+def bound(what: str, asked: float, reached: float) -> dict[str, Any]:
+    """An entry of "bounds", as JSON holds it: what is asked at most, and whether it is held."""
+    return {"what": what, "asked": asked, "reached": reached, "held": reached <= asked}
+
+
+def stages_and_bounds(
+    stages: Mapping[str, Mapping[str, float]], bounds: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Lines of two tables: times of stages, and what is asked of them and reached.
+
+    Args:
+        stages: p50_ms and p95_ms by name.
+        bounds: Entries made by `bound`.
+    """
+    rows = [
+        [name, _number(times["p50_ms"]), _number(times["p95_ms"])] for name, times in stages.items()
+    ]
+    judged = [
+        [one["what"], f"{one['asked']:g}", f"{one['reached']:.3g}", "yes" if one["held"] else "NO"]
+        for one in bounds
+    ]
+    return [
+        *table(["ms", "median", "p95"], rows),
+        "",
+        *table(["", "asked", "reached", "held"], judged),
+    ]
+
+
 def speed_table(result: Mapping[str, Any]) -> str:
     """The result of `measure_speed`: stages, sums, memory."""
     baseline, ratios = result.get("baseline"), result.get("ratios", {})

@@ -17,7 +17,7 @@ from yolact_ros.provenance import processor_name, versions
 from yolact_ros.structures import Instances, Objects, PackedMask
 from yolact_ros.tracking import SpaceTracker, Tracker, thumbnail
 
-from .tables import table
+from .tables import bound, stages_and_bounds
 from .timings import percentiles
 
 RATE = 15.0
@@ -116,11 +116,8 @@ def measure_tracking(
     return {
         "stages": stages,
         "bounds": [
-            {"what": f"track, {name}, ms", "asked": asked, "reached": track[key]}
-            for name, key, asked in (
-                ("median", "p50_ms", _MEDIAN_MS),
-                ("p95", "p95_ms", _P95_MS),
-            )
+            bound("track, median, ms", _MEDIAN_MS, track["p50_ms"]),
+            bound("track, p95, ms", _P95_MS, track["p95_ms"]),
         ],
         "growth": growth,
         "settings": asdict(settings),
@@ -159,26 +156,11 @@ def tracking_table(result: Mapping[str, Any]) -> str:
     """The result of `measure_tracking` for people."""
     settings = result["settings"]
     height, width = settings["image_size"]
-    rows = [
-        [name, *(f"{times[key]:.2f}" for key in ("p50_ms", "p95_ms"))]
-        for name, times in result["stages"].items()
-    ]
-    bounds = [
-        [
-            one["what"],
-            f"{one['asked']:g}",
-            f"{one['reached']:.2f}",
-            "yes" if one["reached"] <= one["asked"] else "NO",
-        ]
-        for one in result["bounds"]
-    ]
     return "\n".join(
         [
             f"{settings['instances']} things found in each of {settings['frames']} images of "
             f"{width}x{height}; one thread of {result['machine']['processor']}",
             "",
-            *table(["ms", "median", "p95"], rows),
-            "",
-            *table(["", "asked", "reached", "held"], bounds),
+            *stages_and_bounds(result["stages"], result["bounds"]),
         ]
     )
