@@ -24,6 +24,7 @@ from .options import (
     natural,
     output_folder,
     positive_int,
+    require_new,
     shared,
 )
 
@@ -220,14 +221,12 @@ def run_split(arguments: argparse.Namespace) -> int:
         raise InputError(f"--parts: expected a different name for each part, got {given}")
     files = {name: arguments.out / f"{name}.json" for name in shares}
     for path in files.values():
-        if path.exists():
-            raise InputError(f"{path}: expected no such file yet, got one")
+        require_new(path)
     [content] = keep_classes([read_content(arguments.annotations)], arguments.classes)
     examined = examine(content, None)
     examined.require_use(arguments.annotations)
     groups = _groups(examined.sound["images"], arguments.by, arguments.images)
     parts = split_content(examined.sound, shares, seed=arguments.seed, groups=groups)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         write_content(path, parts[name], "dataset split")
     for line in split_lines(parts):

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from yolact_ros.choices import LABEL_FORMATS
-from yolact_ros.errors import InputError
 
-from .options import Kind, existing_file, existing_folder, shared
+from .options import Kind, existing_file, existing_folder, require_new, shared
 
 _SHOWN = 5  # places of each cause that are written out
 
@@ -90,9 +89,10 @@ def run_import(arguments: argparse.Namespace) -> int:
     """Run `dataset import`."""
     from yolact_ros.datasets.classes import keep_classes
     from yolact_ros.datasets.formats.reading import read_labels
+    from yolact_ros.datasets.writing import write_content
 
     out: Path = arguments.out
-    _require_new(out, arguments.force)
+    require_new(out, arguments.force)
     imported = read_labels(
         arguments.source,
         arguments.format,
@@ -103,7 +103,7 @@ def run_import(arguments: argparse.Namespace) -> int:
         separate=arguments.separate,
     )
     [content] = keep_classes([imported.content], arguments.classes)
-    _write(out, content, "dataset import")
+    write_content(out, content, "dataset import")
     for cause, places in imported.left_out.items():
         print(f"left out: {cause}: {len(places)}")
         for place in places[:_SHOWN]:
@@ -157,8 +157,9 @@ def run_merge(arguments: argparse.Namespace) -> int:
     from yolact_ros.datasets.classes import names_alike
     from yolact_ros.datasets.merge import merge_content, read_labelled_folders
     from yolact_ros.datasets.problems import examine
+    from yolact_ros.datasets.writing import write_content
 
-    _require_new(arguments.out, arguments.force)
+    require_new(arguments.out, arguments.force)
     parts = read_labelled_folders(arguments.annotations, arguments.images, arguments.classes)
     sound = []
     for part in parts:
@@ -166,7 +167,7 @@ def run_merge(arguments: argparse.Namespace) -> int:
         examined.require_use(part.annotation_file)
         sound.append(part._replace(content=examined.sound))
     merged = merge_content(sound)
-    _write(arguments.out, merged.content, "dataset merge")
+    write_content(arguments.out, merged.content, "dataset merge")
     for names in names_alike(each["name"] for each in merged.content["categories"]):
         print(f"warning: classes that may be one: {' and '.join(map(repr, names))}")
     if merged.shared:
@@ -176,18 +177,6 @@ def run_merge(arguments: argparse.Namespace) -> int:
         )
     _print_written(merged.content, merged.image_folder, arguments.out)
     return 0
-
-
-def _require_new(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        raise InputError(f"{path}: expected no such file yet, got one; --force replaces it")
-
-
-def _write(path: Path, content: Mapping[str, Any], command: str) -> None:
-    from yolact_ros.datasets.writing import write_content
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_content(path, content, command)
 
 
 def _print_written(content: Mapping[str, Any], image_folder: Path, out: Path) -> None:

@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from yolact_ros.errors import InputError
-
-from .options import existing_file, file_ending, shared
+from .options import existing_file, file_ending, require_new, shared
 
 if TYPE_CHECKING:
     from yolact_ros.datasets.problems import Examination
@@ -84,11 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     from yolact_ros.datasets.mending.completion import completed
     from yolact_ros.datasets.writing import write_content
 
-    if arguments.out.exists():
-        raise InputError(f"{arguments.out}: expected no such file yet, got one")
+    require_new(arguments.out)
     examination = examined(arguments)
     examination.require_use(arguments.annotations, mend=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     write_content(arguments.out, completed(examination.sound), "dataset mend")
     for remark in examination.remarks() or ("nothing had to be mended",):
         print(remark)

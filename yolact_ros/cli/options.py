@@ -298,6 +298,21 @@ def shared(
     return parser
 
 
+def require_new(path: Path, force: bool | None = None) -> None:
+    """Check that a data set's file to write is not there.
+
+    Args:
+        path: The file.
+        force: Value of `--force`; None: the command has no such option.
+
+    Raises:
+        InputError: It is there, and nobody forces us.
+    """
+    if path.exists() and not force:
+        hint = "" if force is None else "; --force replaces it"
+        raise InputError(f"{path}: expected no such file yet, got one{hint}")
+
+
 def segmenter_options(score_threshold: float) -> list[argparse.ArgumentParser]:
     """Make the parent parsers with all options that `build_segmenter` reads."""
     return [

@@ -16,11 +16,12 @@ def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
     """Write an annotation file, with the field ``info``, which COCO's own tools want.
 
     Args:
-        path: The file, which appears when it is whole; its folder must exist.
+        path: The file, which appears when it is whole; its folder is made if need be.
         content: The lists ``images``, ``annotations`` and ``categories``, and any other fields. An
             ``info`` that is there is kept.
         command: The command that writes it, such as "dataset split".
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps({"info": info_of(command), **content}))
 
