@@ -17,6 +17,7 @@ from pycocotools.cocoeval import COCOeval
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
+from yolact_ros.errors import InputError
 from yolact_ros.evaluation.coco import METRICS
 from yolact_ros.inference import shipped_weights
 from yolact_ros.presets import DEMO_CLASSES, get_preset
@@ -149,6 +150,31 @@ def test_the_command_in_the_report_repeats_it(report, tmp_path, monkeypatch, cap
             assert again[name][figure] == pytest.approx(first[name][figure], abs=1e-3)
     assert again["machine"]["batch_size"] == 3
     assert capsys.readouterr().out.splitlines()[0] == printed.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "precision"),
+    [
+        ([], "fp32"),
+        (["--precision", "auto"], "auto"),
+        (["--engine", "onnxruntime"], "auto"),  # that of the file
+    ],
+)
+def test_accuracy_is_measured_in_fp32(monkeypatch, folder, tmp_path, more, precision):
+    asked = []
+
+    def refuse(**arguments):
+        asked.append(arguments["precision"])
+        raise InputError("enough")
+
+    monkeypatch.setattr("yolact_ros.inference.Segmenter", refuse)
+    of_pictures = arguments(folder, tmp_path / "out", *more)
+    at = of_pictures.index("--precision")
+    del of_pictures[at : at + 2]
+    assert main(of_pictures) == 1
+    for part in ("space", "tracking"):
+        assert main(["eval", part, *more]) == 1
+    assert asked == [precision] * 3
 
 
 def rename(folder, tmp_path, names):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import logging
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolact_ros.inference import Segmenter, SegmenterOptions
-from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.inference import Segmenter, SegmenterOptions, precision
+from yolact_ros.inference.device import resolve_device
+from yolact_ros.inference.precision import ConvolutionTimes, resolve_precision, time_convolution
 from yolact_testing.comparing import assert_same
 from yolact_testing.growth import kept
 from yolact_testing.networks import random_weights
@@ -154,25 +158,68 @@ def test_a_cuda_device_that_is_not_there_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
+    ("fp32", "bf16", "name", "dtype"),
     [
-        ({"amx_bf16": True}, ("bf16", torch.bfloat16)),
-        ({"avx512_bf16": True, "amx_bf16": False}, ("fp32", torch.float32)),
-        ({"architecture": "aarch64"}, ("fp32", torch.float32)),
-        (None, ("fp32", torch.float32)),
+        (13.0, 10.0, "bf16", torch.bfloat16),
+        (12.9, 10.0, "fp32", torch.float32),
+        (13.5, 90.1, "fp32", torch.float32),
     ],
-    ids=["AMX", "bf16 without AMX", "ARM", "a torch that cannot tell"],
 )
-def test_precision_on_a_cpu_follows_its_matrix_units(monkeypatch, capabilities, expected):
-    if capabilities is None:
-        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert resolve_precision("auto", torch.device("cpu")) == expected
+def test_bf16_is_taken_where_it_is_much_faster(monkeypatch, caplog, fp32, bf16, name, dtype):
+    measured = ConvolutionTimes(fp32, bf16)
+    monkeypatch.setattr(precision, "time_convolution", lambda: measured)
+    with caplog.at_level(logging.INFO, logger="yolact_ros"):
+        chosen = resolve_precision("auto", torch.device("cpu"))
+    assert chosen == (name, dtype, str(measured))
+    assert f"precision: {name}; measured: a convolution takes {fp32:.3g} ms in fp32" in caplog.text
+    assert f"and {bf16:.3g} ms in bf16, {fp32 / bf16:.2f} times as fast" in caplog.text
+    assert resolve_precision("fp32", torch.device("cpu")) == ("fp32", torch.float32, "")
+
+
+class Processor:
+    """A clock that convolutions move, by milliseconds a row; some of them take far longer."""
+
+    def __init__(self, fp32, bf16, slow_calls=()):
+        self.row_ms = {torch.float32: fp32, torch.bfloat16: bf16}
+        self.slow_calls = slow_calls
+        self.now, self.rows = 100.0, []
+
+    def conv2d(self, x, weight, padding):
+        assert x.is_contiguous(memory_format=torch.channels_last)
+        rows = x.shape[2]
+        times = 10 if len(self.rows) % 12 in self.slow_calls else 1
+        self.rows.append(rows)
+        self.now += times * rows * self.row_ms[x.dtype] / 1000
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected", "rows"),
+    [
+        (Processor(0.1, 0.05), (3.5, 1.75), [2] * 12 + [35] * 12),
+        # the warm-up, and less than half of the rest
+        (Processor(0.1, 0.05, (0, 1, 4, 6, 9, 11)), (3.5, 1.75), [2] * 12 + [35] * 12),
+        (Processor(1.0, 7.0), (2.0, 14.0), [2] * 12),
+        (Processor(4.0, 2.0), (8.0, 4.0), [2] * 12),
+        (Processor(60.0, 60.0), (120.0, 120.0), [2] * 4),
+    ],
+    ids=["bf16", "disturbed", "no bf16", "slow", "very slow"],
+)
+def test_a_convolution_is_timed(monkeypatch, processor, expected, rows):
+    monkeypatch.setattr(precision, "F", processor)
+    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: processor.now))
+    assert time_convolution() == pytest.approx(expected)
+    assert processor.rows == rows
+
+
+def test_timing_a_convolution_takes_a_moment():
+    begin = time.perf_counter()
+    times = time_convolution()
+    assert time.perf_counter() - begin < 3  # ten times as long as is promised
+    assert min(times) > 0
 
 
 def test_precision_follows_the_device():
-    assert resolve_precision("auto", torch.device("cuda")) == ("fp16", torch.float16)
+    assert resolve_precision("auto", torch.device("cuda")) == ("fp16", torch.float16, "")
     with pytest.raises(
         ValueError, match="expected one of auto, fp32, tf32, fp16, bf16, got 'int8'"
     ):

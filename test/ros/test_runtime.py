@@ -41,7 +41,8 @@ class FakeSegmenter:
         self.timings = {"network": 5.0}
         self.error = self.stand_in = None
         self.largest = 100  # images in a batch
-        self.preset, self.device, self.precision = PRESET, "cpu", "fp32"
+        self.preset, self.device = PRESET, "cpu"
+        self.precision, self.precision_reason = "fp32", "measured"
         self.class_names = PRESET.class_names
         self.options = None
         self.guilty = None  # (height, width) that no batch survives

@@ -240,6 +240,7 @@ def _describe(workload: Workload) -> dict[str, Any]:
             "weights": weights,
             "device": str(segmenter.device),
             "precision": segmenter.precision,
+            "precision_reason": workload.precision_reason,
             "compiled": segmenter.compiled,
             "providers": list(segmenter.providers),
             "image_size": list(settings.image_size),

@@ -121,7 +121,9 @@ def speed_table(result: Mapping[str, Any]) -> str:
     rows.append([""])
     add(_PEAKS, [side["memory"] for side in sides], 1)
     calls = f"{result['settings']['frames']} calls each, in turns; TF32 off; {_versions(result)}"
-    lines = [describe_settings(result), calls, "", *table(titles, rows)]
+    reason = result["settings"]["precision_reason"]
+    heading = [describe_settings(result), *([reason] if reason else []), calls]
+    lines = [*heading, "", *table(titles, rows)]
     for name, times in result.get("in_torch", {}).items():
         own, median = result["stages"].get(name) or result[name], times["p50_ms"]
         lines.append(

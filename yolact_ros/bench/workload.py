@@ -16,8 +16,9 @@ from torch import Tensor
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
 from yolact_ros.export import export_network
 from yolact_ros.inference import Segmenter, shipped_weights
-from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.inference.device import resolve_device
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
+from yolact_ros.inference.precision import resolve_precision
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset
 from yolact_ros.structures import RawPredictions
@@ -45,15 +46,17 @@ class Workload:
         weights: The file the weights came from; None if they are random.
         box_area: As in the settings, with the default filled in.
         detections: What makes all of them find the same.
+        precision_reason: What was measured to choose the precision; empty where nothing was.
     """
 
     def __init__(self, settings: SpeedSettings) -> None:
         self.settings = settings
         device = resolve_device(settings.device)
         exported = settings.engine != "torch"
-        self._precision, _ = resolve_precision(settings.precision, device)
-        if exported and settings.precision == "auto" and device.type == "cpu":
-            self._precision = "fp32"  # whatever torch would take
+        asked = settings.precision
+        if exported and asked == "auto" and device.type == "cpu":
+            asked = "fp32"  # whatever torch would take
+        self._precision, _, self.precision_reason = resolve_precision(asked, device)
         self._limits: dict[str, Any] = {"max_instances": max(settings.instances, 1), "nms_iou": 1.0}
         preset, self.weights = _choose(settings)
         self._network = _build(preset, self.weights).to(device)

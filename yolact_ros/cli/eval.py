@@ -55,7 +55,7 @@ def register(commands: Any) -> None:
                 images={"required": False},
                 out={"required": False},
             ),
-            *segmenter_options(score_threshold=0.05),
+            *segmenter_options(score_threshold=0.05, in_fp32=True),
         ],
     )
     parser.add_argument(

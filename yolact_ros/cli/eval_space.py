@@ -34,7 +34,7 @@ def register(parts: Any) -> None:
                     "created if it is missing.",
                 },
             ),
-            *segmenter_options(score_threshold=0.3),
+            *segmenter_options(score_threshold=0.3, in_fp32=True),
         ],
     )
     parser.add_argument(

@@ -30,7 +30,7 @@ def register(parts: Any) -> None:
                     "is missing.",
                 },
             ),
-            *segmenter_options(score_threshold=0.15),
+            *segmenter_options(score_threshold=0.15, in_fp32=True),
         ],
     )
     for name, default, text in (

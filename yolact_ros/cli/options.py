@@ -313,10 +313,23 @@ def require_new(path: Path, force: bool | None = None) -> None:
         raise InputError(f"{path}: expected no such file yet, got one{hint}")
 
 
-def segmenter_options(score_threshold: float) -> list[argparse.ArgumentParser]:
-    """Make the parent parsers with all options that `build_segmenter` reads."""
+def segmenter_options(
+    score_threshold: float, *, in_fp32: bool = False
+) -> list[argparse.ArgumentParser]:
+    """Make the parent parsers with all options that `build_segmenter` reads.
+
+    Args:
+        score_threshold: The default.
+        in_fp32: Whether the network runs in fp32 unless told otherwise, whatever is faster here,
+            so that accuracy does not depend on the machine.
+    """
+    precision = {
+        "default": None,
+        "help": "Floating-point format of the network; unless given, fp32, or that of an exported "
+        "file. auto picks the fastest for the device.",
+    }
     return [
-        shared(*NETWORK, *RUNNING, title="network"),
+        shared(*NETWORK, *RUNNING, title="network", precision=precision if in_fp32 else {}),
         shared(*DETECTIONS, title="detections", score_threshold={"default": score_threshold}),
     ]
 
@@ -338,7 +351,10 @@ def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """Load the network that the options describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
 
-    return Segmenter(**_values(arguments, NETWORK + RUNNING), **detection_options(arguments))
+    network = _values(arguments, NETWORK + RUNNING)
+    if network["precision"] is None:
+        network["precision"] = "fp32" if network["engine"] == "torch" else "auto"
+    return Segmenter(**network, **detection_options(arguments))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from yolact_ros.errors import InputError
-from yolact_ros.inference.device import resolve_precision
 from yolact_ros.inference.engines.exported_file import (
     DECODED_OUTPUTS,
     MASK_IOU_INPUT,
@@ -19,6 +18,7 @@ from yolact_ros.inference.engines.exported_file import (
 )
 from yolact_ros.inference.gpu.decode import BATCH_NMS_KINDS, detect_batch, limits_of
 from yolact_ros.inference.options import SegmenterOptions
+from yolact_ros.inference.precision import resolve_precision
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
 
@@ -59,7 +59,7 @@ class ExportedNetwork(nn.Module):
         preset = network.preset
         class_ids = options.class_ids(preset.class_names)
         self.file = ExportedFile(preset, precision, options)
-        self._dtype = resolve_precision(precision, torch.device("cpu"))[1]
+        self._dtype = resolve_precision(precision, torch.device("cpu")).dtype
         self._cut = cut_at_mask_iou
         self._network = fold_batch_norms(network).to("cpu", self._dtype)
         limits = limits_of(options, class_ids, len(preset.class_names), torch.device("cpu"))

@@ -7,7 +7,7 @@ In: uint8 images (H, W, 3), and a network by preset, weights file or object. Out
 Read in this order:
 
 - `segmenter`: `Segmenter`, the entry point; `options`: what may change between two calls;
-- `loading`, `device`: from names to weights, devices and precisions;
+- `loading`, `device`, `precision`: from names to weights, devices and arithmetic;
 - `path`: the stages of a call, one after the other: `preprocess`, the network, `decode`,
   `rescore` (YOLACT++), `assemble`; `timing` measures them;
 - `gpu/`: the same stages on a GPU, in shapes that a CUDA graph can hold;

@@ -60,10 +60,10 @@ class Segmenter:
             the preset nor the file has them; empty otherwise.
         engine: What runs the network: "torch" or "onnxruntime".
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
-        precision: "auto" (fp16 on CUDA, bf16 on a CPU with AMX, fp32 elsewhere), "fp32", "tf32"
-            (CUDA only: torch's own fp32 there, with products of 10 bits), "fp16" or "bf16".
-            Decoding, boxes and masks are always computed in fp32. An exported file has a precision
-            of its own, which "auto" takes.
+        precision: "auto" (fp16 on CUDA; on a CPU, bf16 if a convolution is measured to be at least
+            1.3 times as fast in it, else fp32), "fp32", "tf32" (CUDA only: torch's own fp32 there,
+            with products of 10 bits), "fp16" or "bf16". Decoding, boxes and masks are always
+            computed in fp32. An exported file has a precision of its own, which "auto" takes.
         resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`. An
             exported file only takes "square".
         compile: Whether the network goes through `torch.compile`: "off", "on" or "auto". "auto"
@@ -82,6 +82,7 @@ class Segmenter:
         providers: Names of the ONNX Runtime execution providers in use, the preferred one first.
         device: The torch device that it runs on.
         precision: "fp32", "tf32", "fp16" or "bf16".
+        precision_reason: What was measured to choose it; empty where nothing was.
         compiled: Whether the network goes through `torch.compile`.
         timings: Milliseconds that each stage of the last call took, by the names in
             `yolact_ros.inference.timing.STAGES`: preprocess, network, decode and masks, and on CUDA
@@ -144,6 +145,7 @@ class Segmenter:
         self.providers = prepared.providers
         self.device = prepared.device
         self.precision = prepared.precision
+        self.precision_reason = prepared.precision_reason
         self.compiled = prepared.compiled
         self.options = options
         with device_guard(self.device):

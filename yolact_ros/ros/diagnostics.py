@@ -48,11 +48,13 @@ class NetworkState:
         preset: The preset's name.
         device: The device it runs on, such as "cuda:0".
         precision: Its arithmetic, such as "fp16".
+        precision_reason: What was measured to choose it; empty where nothing was.
     """
 
     preset: str = ""
     device: str = ""
     precision: str = ""
+    precision_reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,12 @@ class Runtime:
     def network(self) -> NetworkState:
         """The network, as the diagnostics show it."""
         segmenter = self._segment_batch.segmenter
-        return NetworkState(segmenter.preset.name, str(segmenter.device), segmenter.precision)
+        return NetworkState(
+            segmenter.preset.name,
+            str(segmenter.device),
+            segmenter.precision,
+            segmenter.precision_reason,
+        )
 
     @property
     def working(self) -> Activity | None:

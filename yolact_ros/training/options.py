@@ -13,7 +13,7 @@ import torch
 
 from yolact_ros.choices import FREEZE_NORMS, TRAINING_DEVICES, TRAINING_PRECISIONS
 from yolact_ros.errors import InputError
-from yolact_ros.inference.device import cpu_multiplies_bf16
+from yolact_ros.inference.precision import time_convolution
 
 from .recipe import Recipe, default_steps
 
@@ -45,8 +45,8 @@ class TrainingOptions:
         device: "auto", "cpu" or "cuda".
         devices, nodes: Processes per machine, and machines.
         precision: "auto", "fp32", "bf16" or "fp16". Losses, weights and optimiser always use fp32.
-            "auto" is bf16 if the device multiplies matrices in it, otherwise fp16 on CUDA and fp32
-            on a CPU.
+            "auto" is bf16 if a GPU multiplies matrices in it, otherwise fp16; on a CPU bf16 where a
+            convolution is measured to be faster in it, otherwise fp32.
         freeze_norms: Whether batch norms keep their statistics and parameters: "yes", "no", or
             "auto": if there are weights to start from and fewer than six images per step and
             process.
@@ -152,12 +152,13 @@ class Run:
         return {"out": str(options.out), "workers": str(options.workers), **folders}
 
 
-def resolve(options: TrainingOptions, images: int) -> Run:
+def resolve(options: TrainingOptions, images: int, precision: str | None = None) -> Run:
     """Make the choices that the options leave open.
 
     Args:
         options: Of the run.
         images: Number of images to train on.
+        precision: What "auto" was when the run was begun; None: it begins now.
 
     Raises:
         InputError: More devices are asked for than this machine has.
@@ -176,17 +177,22 @@ def resolve(options: TrainingOptions, images: int) -> Run:
     return Run(
         options=options,
         device=device,
-        precision=choose_precision(options.precision, device),
+        precision=choose_precision(options.precision, device, precision),
         steps=steps,
         batch=batch,
         validate_every=min(every, steps),
     )
 
 
-def choose_precision(precision: str, device: str) -> str:
-    """Replace "auto" by the fastest precision of the device that costs no relevant accuracy."""
+def choose_precision(precision: str, device: str, begun_in: str | None = None) -> str:
+    """Replace "auto" by the fastest precision of the device that costs no relevant accuracy.
+
+    Another measurement could come out differently, so a run that was begun keeps what it has.
+    """
     if precision != "auto":
         return precision
+    if begun_in is not None:
+        return begun_in
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if cpu_multiplies_bf16() else "fp32"
+    return time_convolution().faster

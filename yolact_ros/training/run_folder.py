@@ -46,6 +46,14 @@ class RunFolder:
         self.log = path / "log"
         self.curve = path / "curve.png"
 
+    @property
+    def precision(self) -> str | None:
+        """The arithmetic of the run that is there; None if there is none."""
+        if not self.description.is_file():
+            return None
+        settings: dict[str, Any] = json.loads(self.description.read_text())["settings"]
+        return settings["precision"]
+
     def begin(
         self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resume: bool
     ) -> Path | None:

@@ -93,10 +93,11 @@ def train(options: TrainingOptions, command: str) -> Trained:
         InputError: Other options do not fit.
     """
     data = _read_data(options)
-    run = resolve(options, len(data.training))
+    folder, described = RunFolder(options.out), describe_start(command, options.seed)
+    is_begun = options.resume or not is_first_process()
+    run = resolve(options, len(data.training), folder.precision if is_begun else None)
     module, start = _make_module(data.preset, run)
     loaders = _make_loaders(data, run)
-    folder, described = RunFolder(options.out), describe_start(command, options.seed)
     checkpoint = _open_folder(folder, run, data, described)
     if options.resume and folder.last.is_file():
         _say(f"the run in {folder.path} is finished")

@@ -11,8 +11,9 @@ import torch
 
 from yolact_ros.choices import COMPILE_MODES, ENGINES, PRECISIONS, RESIZE_KINDS
 from yolact_ros.errors import InputError, expect_one_of
-from yolact_ros.inference.device import resolve_device, resolve_precision
+from yolact_ros.inference.device import resolve_device
 from yolact_ros.inference.loading import load_network
+from yolact_ros.inference.precision import resolve_precision
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import Preset
@@ -32,6 +33,7 @@ class PreparedNetwork(NamedTuple):
         device: Where it takes its input and leaves its predictions.
         precision: "fp32", "tf32", "fp16" or "bf16": its arithmetic.
         dtype: Of its input.
+        precision_reason: What was measured to choose it; empty where nothing was.
         providers: Names of ONNX Runtime's execution providers; none in torch.
         compiled: Whether it goes through `torch.compile`.
         cuda_graphs: Whether CUDA graphs are to hold it.
@@ -42,6 +44,7 @@ class PreparedNetwork(NamedTuple):
     device: torch.device
     precision: str
     dtype: torch.dtype
+    precision_reason: str = ""
     providers: tuple[str, ...] = ()
     compiled: bool = False
     cuda_graphs: bool = False
@@ -76,21 +79,22 @@ def prepare_network(
         raise InputError(f"engine: expected torch for a Yolact, got {engine!r}")
     if isinstance(network, Yolact) or (network is None and engine == "torch"):
         chosen_device = resolve_device(device)
-        name, dtype = resolve_precision(precision, chosen_device)
-        compiled = resolve_compile(compile, chosen_device, dtype)
+        chosen = resolve_precision(precision, chosen_device)
+        compiled = resolve_compile(compile, chosen_device, chosen.dtype)
         if network is None:
             network = load_network(preset, weights, class_names)
-        network = fold_batch_norms(network).to(device=chosen_device, dtype=dtype)
+        network = fold_batch_norms(network).to(device=chosen_device, dtype=chosen.dtype)
         network = network.to(memory_format=torch.channels_last)
         if compiled:
             network = compile_network(network)
-        exact = chosen_device.type == "cuda" and dtype == torch.float32
+        exact = chosen_device.type == "cuda" and chosen.dtype == torch.float32
         return PreparedNetwork(
             "torch",
-            Float32Network(network, tf32=name == "tf32") if exact else network,
+            Float32Network(network, tf32=chosen.name == "tf32") if exact else network,
             chosen_device,
-            name,
-            dtype,
+            chosen.name,
+            chosen.dtype,
+            chosen.reason,
             compiled=compiled,
             cuda_graphs=cuda_graphs and chosen_device.type == "cuda",
         )
@@ -118,5 +122,5 @@ def prepare_network(
         network.device,
         network.precision,
         torch.float32,
-        network.providers,
+        providers=network.providers,
     )

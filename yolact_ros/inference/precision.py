@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network's arithmetic: what was asked for, or what the device is fast at."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from yolact_ros.choices import PRECISIONS
+from yolact_ros.errors import InputError, expect_one_of
+
+LEAST_GAIN = 1.3
+"""bf16 is taken where it is at least so many times as fast as fp32: it has 8 bits of precision."""
+
+_DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
+_CHANNELS, _SIDE = 256, 35
+"""Of P4 of a 550-pixel input, which the pyramid, the head and the backbone's fourth stage share."""
+_FEW_ROWS = 2
+_HOPELESS = 0.5
+"""With a lower gain in a few rows, all of them would be waited for in vain."""
+_RUNS = 5
+_MOST_S = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+class Precision(NamedTuple):
+    """An arithmetic.
+
+    Attributes:
+        name: "fp32", "tf32", "fp16" or "bf16".
+        dtype: Its torch type.
+        reason: What was measured to choose it; empty where nothing was.
+    """
+
+    name: str
+    dtype: torch.dtype
+    reason: str = ""
+
+
+class ConvolutionTimes(NamedTuple):
+    """Milliseconds of one typical convolution on this CPU, by arithmetic."""
+
+    fp32: float
+    bf16: float
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast it is in bf16."""
+        return self.fp32 / self.bf16
+
+    @property
+    def faster(self) -> str:
+        """The arithmetic to take."""
+        return "bf16" if self.gain >= LEAST_GAIN else "fp32"
+
+    def __str__(self) -> str:
+        return (
+            f"measured: a convolution takes {self.fp32:.3g} ms in fp32 and {self.bf16:.3g} ms in "
+            f"bf16, {self.gain:.2f} times as fast; bf16 is taken from {LEAST_GAIN} on"
+        )
+
+
+def resolve_precision(name: str, device: torch.device) -> Precision:
+    """The precision to use.
+
+    "auto" is fp16 on CUDA. On a CPU it is what a measurement says, which takes up to 0.3 s.
+
+    Raises:
+        InputError: The name is not in `yolact_ros.choices.PRECISIONS`, or is "tf32" on a CPU.
+    """
+    expect_one_of("precision", name, PRECISIONS)
+    if name == "tf32" and device.type != "cuda":
+        raise InputError("precision: expected another one on a CPU than tf32, which GPUs have")
+    if name != "auto":
+        return Precision(name, _DTYPES[name])
+    if device.type == "cuda":
+        return Precision("fp16", torch.float16)
+    times = time_convolution()
+    _log.info("precision: %s; %s", times.faster, times)
+    return Precision(times.faster, _DTYPES[times.faster], str(times))
+
+
+@torch.inference_mode()
+def time_convolution() -> ConvolutionTimes:
+    """Time a 3x3 convolution of 256 channels as the network runs it, with the threads in use.
+
+    The times are medians of five calls in turns, fewer where 0.2 s have passed. A few rows come
+    first, and are enough where bf16 is far slower, or where two calls of the whole would take
+    longer than that.
+    """
+    end = time.perf_counter() + _MOST_S
+    times = _time_both(_FEW_ROWS, end)
+    whole_s = 2 * sum(times) / 1000 * _SIDE / _FEW_ROWS
+    if times.gain < _HOPELESS or time.perf_counter() + whole_s > end:
+        return times
+    return _time_both(_SIDE, end)
+
+
+def _time_both(rows: int, end: float) -> ConvolutionTimes:
+    shapes = ((1, _CHANNELS, rows, _SIDE), (_CHANNELS, _CHANNELS, 3, 3))
+    tensors = {
+        dtype: [
+            torch.ones(shape, dtype=dtype).contiguous(memory_format=torch.channels_last)
+            for shape in shapes
+        ]
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    times: dict[torch.dtype, list[float]] = {dtype: [] for dtype in tensors}
+    for run in range(1 + _RUNS):  # the first one chooses and builds kernels
+        for dtype, (x, weight) in tensors.items():
+            begin = time.perf_counter()
+            F.conv2d(x, weight, padding=1)
+            times[dtype].append((time.perf_counter() - begin) * 1000)
+        if run and time.perf_counter() > end:
+            break
+    return ConvolutionTimes(*(statistics.median(taken[1:]) for taken in times.values()))
