@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Define the containers that pass between the stages.
 
-In the order of a frame's way: `RawPredictions` (`TrainingPredictions` in training) come out of the
-network, `Detections` out of decoding and suppression, `Instances` with their `PackedMask`s out of
-mask assembly. The first three hold torch tensors on the network's device. The others hold NumPy
-arrays on the host; a consumer that only decodes masks needs no torch, so torch is imported here for
-type checking alone.
+In the order of a frame's way: `RawPredictions` come out of the network (`PendingPredictions` where
+only part of the prototypes may be needed, `TrainingPredictions` in training), `Detections` out of
+decoding and suppression, `Instances` with their `PackedMask`s out of mask assembly. Predictions and
+detections hold torch tensors on the network's device. The others hold NumPy arrays on the host; a
+consumer that only decodes masks needs no torch, so torch is imported here for type checking alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +40,23 @@ class RawPredictions(NamedTuple):
     class_scores: Tensor
     coefficients: Tensor
     prototypes: Tensor
+    priors: Tensor
+
+
+class PendingPredictions(NamedTuple):
+    """Hold what `RawPredictions` hold, with prototypes that wait until boxes are known.
+
+    Attributes:
+        offsets, class_scores, coefficients, priors: As in `RawPredictions`.
+        prototypes: Makes the (h, w, k) prototypes of each image of the boxes of its detections,
+            (N, 4) in corner form as fractions of the image. Beyond the crops of masks by these
+            boxes any numbers may stand.
+    """
+
+    offsets: Tensor
+    class_scores: Tensor
+    coefficients: Tensor
+    prototypes: Callable[[Sequence[Tensor]], list[Tensor]]
     priors: Tensor
 
 

@@ -20,9 +20,10 @@ from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
 from yolact_ros.network.mask_iou import MaskIouNet
+from yolact_ros.network.prototypes import prototypes_within
 from yolact_ros.ops.masks import assemble_masks
 from yolact_ros.presets import preset_names
-from yolact_ros.structures import RawPredictions
+from yolact_ros.structures import PendingPredictions, RawPredictions
 from yolact_testing.masks import OfWhatIsUsed
 
 pytestmark = pytest.mark.slow  # runs every published network
@@ -169,13 +170,36 @@ class Given:
         return self._predictions
 
 
+class GivenInParts(Given):
+    """The same, with prototypes that are only made where masks need them."""
+
+    def __init__(self, network, forward):
+        super().__init__(network.preset, forward.predictions, forward.mask_iou_net)
+        p3 = forward.maps["P3"]
+        self._make = functools.partial(prototypes_within, network.proto_net, network.prototypes, p3)
+
+    def start(self, x):
+        return PendingPredictions(**{**self._predictions._asdict(), "prototypes": self._make})
+
+
+@pytest.mark.parametrize("forward", [0], indirect=True)  # one image: protonets take their time
+def test_prototypes_that_wait_for_boxes(forward, reference, monkeypatch):
+    monkeypatch.setattr("yolact_ros.network.prototypes.WHOLE_FROM", 1.0)
+    segmenter = Segmenter(network=GivenInParts(reference[0], forward), score_threshold=0.15)
+    check_instances(segmenter, forward, "post")
+
+
 @pytest.mark.parametrize(("prefix", "nms"), [("post", "fast"), ("ccpost", "cross_class")])
 def test_the_path_of_a_gpu(forward, reference, prefix, nms):
-    expected = forward.expected
-    height, width = forward.image_size
     given = Given(reference[0].preset, forward.predictions, forward.mask_iou_net)
     make_path = functools.partial(GpuPath, mask_steps=OfWhatIsUsed())
     segmenter = Segmenter(network=given, nms=nms, score_threshold=0.15, make_path=make_path)
+    check_instances(segmenter, forward, prefix)
+
+
+def check_instances(segmenter, forward, prefix):
+    expected = forward.expected
+    height, width = forward.image_size
     [found] = segmenter(forward.image)
     assert found.class_ids.tolist() == expected[f"{prefix}_class"].tolist()
     scores = expected.get(f"{prefix}_score", expected.get(f"{prefix}_score_box"))

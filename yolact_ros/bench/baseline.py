@@ -23,7 +23,6 @@ from yolact_ros.network import Yolact
 from yolact_ros.structures import RawPredictions
 
 _CANDIDATE_THRESHOLD = 0.05
-_SCORE_THRESHOLD = 0.15
 _CANDIDATES_A_CLASS = 200
 _MASK_THRESHOLD = 0.5
 
@@ -52,16 +51,20 @@ class PlainSegmenter:
         network: In evaluation mode, in fp32, on its device, not folded.
         max_instances: Keep at most so many per image.
         nms_iou: IoU above which Fast NMS discards a detection.
+        score_threshold: Keep detections with a higher score.
 
     Attributes:
         timings: Milliseconds of each of `STAGES` in the last call.
     """
 
-    def __init__(self, network: Yolact, *, max_instances: int, nms_iou: float) -> None:
+    def __init__(
+        self, network: Yolact, *, max_instances: int, nms_iou: float, score_threshold: float
+    ) -> None:
         self._network = network
         self._device = next(network.parameters()).device
         self._max_instances = max_instances
         self._nms_iou = nms_iou
+        self._score_threshold = score_threshold
         normalization = network.preset.normalization
         self._mean = torch.tensor(normalization.mean, device=self._device).view(1, 3, 1, 1)
         self._std = torch.tensor(normalization.std, device=self._device).view(1, 3, 1, 1)
@@ -129,7 +132,7 @@ class PlainSegmenter:
         best = best[: self._max_instances]
         scores = scores[: self._max_instances]
         candidates, classes = order[keep][best], classes[keep][best]
-        above = scores > _SCORE_THRESHOLD
+        above = scores > self._score_threshold
         candidates = candidates[above]
         return boxes[candidates], scores[above], classes[above], coefficients[candidates]
 

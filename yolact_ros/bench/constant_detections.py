@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from torch import Tensor
 from yolact_ros.errors import InputError
 from yolact_ros.ops.boxes import decode_boxes, encode_boxes
 from yolact_ros.ops.suppression import cross_class_fast_nms
-from yolact_ros.structures import RawPredictions
+from yolact_ros.structures import PendingPredictions, RawPredictions
+
+_Predictions = TypeVar("_Predictions", RawPredictions, PendingPredictions)
 
 _SCORES = (0.99, 0.5)
 """Scores of the best and the worst detection: above any usual threshold."""
@@ -36,15 +39,30 @@ class ConstantDetections:
         """A copy of the network has the same detections."""
         return self
 
-    def __call__(self, network: Any, inputs: Any, predictions: RawPredictions) -> RawPredictions:
+    def __call__(self, network: Any, inputs: Any, predictions: _Predictions) -> _Predictions:
         """Replace what `network.forward` returned."""
-        if self.on_output:
-            self.on_output()
-        batch = len(predictions.prototypes)
-        return predictions._replace(
+        batch = len(predictions.coefficients)
+        predictions = predictions._replace(
             class_scores=self._class_scores.expand(batch, -1, -1),
             offsets=self._offsets.expand(batch, -1, -1),
         )
+        if isinstance(predictions, PendingPredictions):
+            return predictions._replace(prototypes=partial(self._finish, predictions.prototypes))
+        if self.on_output:
+            self.on_output()
+        return predictions
+
+    def found_above(self, score_threshold: float) -> int:
+        """The number of detections in each image with a higher score than that."""
+        return int((self._class_scores[:, 1:] > score_threshold).sum())
+
+    def _finish(
+        self, make: Callable[[Sequence[Tensor]], list[Tensor]], boxes: Sequence[Tensor]
+    ) -> list[Tensor]:
+        prototypes = make(boxes)
+        if self.on_output:
+            self.on_output()
+        return prototypes
 
 
 @torch.inference_mode()

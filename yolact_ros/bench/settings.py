@@ -21,6 +21,7 @@ class SpeedSettings:
         precision: "auto", "fp32", "fp16" or "bf16"; the baseline's is always fp32.
         image_size: (height, width) in pixels.
         instances: Detections per image: the best candidates, whatever their scores.
+        score_threshold: Detections with a higher score are kept, 0 to 1; they have 0.5 to 0.99.
         batch: Images per call, 1 or more.
         frames: Timed calls, 1 or more.
         warm_up: Calls before them, 1 or more.
@@ -43,6 +44,7 @@ class SpeedSettings:
     precision: str = "auto"
     image_size: tuple[int, int] = (720, 1280)
     instances: int = 20
+    score_threshold: float = 0.15
     batch: int = 1
     frames: int = 30
     warm_up: int = 3

@@ -121,7 +121,7 @@ def speed_table(result: Mapping[str, Any]) -> str:
     rows.append([""])
     add(_PEAKS, [side["memory"] for side in sides], 1)
     calls = f"{result['settings']['frames']} calls each, in turns; TF32 off; {_versions(result)}"
-    reason = result["settings"]["precision_reason"]
+    reason = result["settings"].get("precision_reason")
     heading = [describe_settings(result), *([reason] if reason else []), calls]
     lines = [*heading, "", *table(titles, rows)]
     for name, times in result.get("in_torch", {}).items():
@@ -140,7 +140,7 @@ def describe_settings(result: Mapping[str, Any]) -> str:
     """Network and work of `measure_speed` in one line."""
     settings, machine = result["settings"], result["machine"]
     height, width = settings["image_size"]
-    boxes = settings["box_area"]
+    boxes, threshold = settings["box_area"], settings.get("score_threshold", 0.15)
     return (
         f"{settings['preset']} ({settings['weights']}), {settings['precision']} on "
         f"{machine['name']}"
@@ -149,6 +149,7 @@ def describe_settings(result: Mapping[str, Any]) -> str:
         + (f", {settings['engine']}" if settings.get("engine", "torch") != "torch" else "")
         + f"; {width}x{height}, batch {settings['batch']}, {settings['instances']} instances"
         + (" with boxes as found" if boxes is None else f" with boxes of {boxes:.0%} of the image")
+        + (f", of which above {threshold:g} are kept" if threshold >= 0.5 else "")
     )
 
 

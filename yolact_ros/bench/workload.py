@@ -57,7 +57,11 @@ class Workload:
         if exported and asked == "auto" and device.type == "cpu":
             asked = "fp32"  # whatever torch would take
         self._precision, _, self.precision_reason = resolve_precision(asked, device)
-        self._limits: dict[str, Any] = {"max_instances": max(settings.instances, 1), "nms_iou": 1.0}
+        self._limits: dict[str, Any] = {
+            "max_instances": max(settings.instances, 1),
+            "nms_iou": 1.0,
+            "score_threshold": settings.score_threshold,
+        }
         preset, self.weights = _choose(settings)
         self._network = _build(preset, self.weights).to(device)
         generator = np.random.default_rng(SEED)
@@ -109,8 +113,8 @@ class Workload:
         return [self.images[(number + i) % count] for i in range(self.settings.batch)]
 
     def check(self) -> None:
-        """Raise an error unless segmenter and baseline find the number of instances asked for."""
-        wanted = self.settings.instances
+        """Raise an error unless segmenter and baseline find what was asked for."""
+        wanted = self.detections.found_above(self.settings.score_threshold)
         checked: dict[str, Any] = {"segmenter": self.segmenter, "baseline": self.baseline}
         for name, segment in checked.items():
             for found in segment(self.frames(0)) if segment else ():

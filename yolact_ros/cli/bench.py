@@ -99,7 +99,15 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
     group.add_argument(
         "--warm-up", type=positive_int, default=3, help="Number of calls before them."
     )
-    return [network, shared("--image-size", title="work"), work, shared("--json", "--picture")]
+    frame = shared(
+        *("--image-size", "--score-threshold"),
+        title="work",
+        score_threshold={
+            "help": "Discard detections with this score or less; the measured ones have 0.5 to "
+            "0.99. With 1, nothing is left of the same frame."
+        },
+    )
+    return [network, frame, work, shared("--json", "--picture")]
 
 
 def run(arguments: argparse.Namespace) -> int:

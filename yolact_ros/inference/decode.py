@@ -7,7 +7,7 @@ from torch import Tensor
 
 from yolact_ros.ops.boxes import decode_boxes
 from yolact_ros.ops.suppression import cross_class_fast_nms, exact_nms, fast_nms
-from yolact_ros.structures import Detections, RawPredictions
+from yolact_ros.structures import Detections, PendingPredictions, RawPredictions
 
 from .options import SegmenterOptions
 
@@ -16,7 +16,7 @@ CANDIDATE_THRESHOLD = 0.05
 
 
 def detect(
-    predictions: RawPredictions,
+    predictions: RawPredictions | PendingPredictions,
     image: int,
     options: SegmenterOptions,
     class_ids: tuple[int, ...] = (),

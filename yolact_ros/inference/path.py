@@ -8,8 +8,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from yolact_ros.inference.engines.prepare import PreparedNetwork
+from yolact_ros.inference.engines.protocol import start
 from yolact_ros.structures import Instances
 
 from .assemble import assemble_instances
@@ -52,6 +54,8 @@ class SegmentationPath(Protocol):
 class PlainPath:
     """Runs one stage after the other, on any device, with any kind of suppression.
 
+    Detections are decoded before the prototypes, which are made where their masks need them.
+
     Args:
         prepared: The network.
         preprocessor: Of the network.
@@ -62,7 +66,10 @@ class PlainPath:
         self._preprocessor = preprocessor
 
     def prepare(self, batch: Batch) -> None:
-        """Do nothing: there is no work that could be done ahead."""
+        """Run all of the network once, also what an image without detections does not need."""
+        x = self._preprocessor(batch.images, batch.channel_orders)
+        whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=x.device)
+        start(self._network, x).prototypes([whole] * len(x))
 
     def segment(self, batch: Batch, clock: StageClock) -> list[Instances]:
         """See `SegmentationPath.segment`."""
@@ -70,24 +77,21 @@ class PlainPath:
         class_ids = batch.options.class_ids(class_names)
         x = self._preprocessor(batch.images, batch.channel_orders)
         clock.record("preprocess")
-        predictions = self._network(x)
+        predictions = start(self._network, x)
         clock.record("network")
-        prototypes = predictions.prototypes.float()
-        detections = [
-            rescore(
-                self._network.maskiou_net,
-                prototypes[i],
-                detect(predictions, i, batch.options, class_ids),
-                batch.options,
-            )
-            for i in range(len(batch.images))
+        found = [detect(predictions, i, batch.options, class_ids) for i in range(len(x))]
+        clock.record("decode")
+        made = predictions.prototypes([detections.boxes for detections in found])
+        prototypes = [of_image.float() for of_image in made]
+        clock.record("network")
+        rescored = [
+            rescore(self._network.maskiou_net, *parts, batch.options)
+            for parts in zip(prototypes, found, strict=True)
         ]
         clock.record("decode")
         instances = [
             assemble_instances(kept, mask_scores, prototypes[i], size, class_names)
-            for i, ((kept, mask_scores), size) in enumerate(
-                zip(detections, batch.sizes, strict=True)
-            )
+            for i, ((kept, mask_scores), size) in enumerate(zip(rescored, batch.sizes, strict=True))
         ]
         clock.record("masks")
         return instances

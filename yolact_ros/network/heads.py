@@ -20,6 +20,11 @@ class Protonet(nn.Sequential):
         channels: Channels of P3 and of the hidden layers.
         prototypes: Number k of prototypes.
         convolutions: 3x3 convolutions before the enlargement.
+
+    Attributes:
+        prototypes: As given.
+        margin: Pixels of P3 at an edge whose prototypes depend on what lies beyond it: one for each
+            convolution before the enlargement, and half for it and for the one behind it.
     """
 
     def __init__(self, channels: int, prototypes: int, convolutions: int) -> None:
@@ -31,6 +36,8 @@ class Protonet(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, prototypes, 1),
         )
+        self.prototypes = prototypes
+        self.margin = convolutions + 1
 
     def forward(self, p3: Tensor) -> Tensor:
         """(B, channels, h, w) to (B, 2h, 2w, k), after ReLU."""

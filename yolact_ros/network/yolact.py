@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from yolact_ros.presets import (
     ResNetSpec,
     get_preset,
 )
-from yolact_ros.structures import RawPredictions, TrainingPredictions
+from yolact_ros.structures import PendingPredictions, RawPredictions, TrainingPredictions
 
 from .backbone import ResNetBackbone
 from .darknet import DarkNetBackbone
@@ -23,6 +25,7 @@ from .fpn import FeaturePyramid
 from .heads import HeadOutputs, PredictionHead, Protonet
 from .mask_iou import MaskIouNet
 from .priors import PriorCache
+from .prototypes import prototypes_within
 from .torchvision_backbone import TorchvisionBackbone
 
 Backbone = ResNetBackbone | DarkNetBackbone | TorchvisionBackbone
@@ -65,34 +68,53 @@ class Yolact(nn.Module):
         self._priors = PriorCache(preset)
         self._initialize()
 
-    def forward(self, x: Tensor) -> RawPredictions | TrainingPredictions:
+    def forward(
+        self, x: Tensor, *, pending: bool = False
+    ) -> RawPredictions | PendingPredictions | TrainingPredictions:
         """Run the network.
 
         Args:
             x: (B, 3, H, W) normalised RGB; H = W = the preset's input size as published.
+            pending: In evaluation mode, whether the prototypes wait until boxes are known.
 
         Returns:
-            `RawPredictions` in evaluation mode, `TrainingPredictions` in training mode.
+            `RawPredictions` in evaluation mode, or `PendingPredictions` if these are asked for;
+            `TrainingPredictions` in training mode.
         """
         if x.ndim != 4 or x.shape[1] != 3:
             raise InputError(f"input: expected (B, 3, H, W), got {tuple(x.shape)}")
-        levels, prototypes, (offsets, class_logits, coefficients) = self.predict(x)
+        levels, (offsets, class_logits, coefficients) = self.predict(x)
+        p3 = levels[0]
         cells = [(level.shape[2], level.shape[3]) for level in levels]
         priors = self._priors.get((x.shape[2], x.shape[3]), cells, x.device)
         if self.training:
-            semantic_logits = self.semantic_seg_conv(levels[0])
+            prototypes = self.prototypes(p3)
+            semantic_logits = self.semantic_seg_conv(p3)
             return TrainingPredictions(
                 offsets, class_logits, coefficients, prototypes, semantic_logits, priors
             )
         # In half precision the best candidates would all score 1, and any of them be kept.
         dtype = torch.promote_types(class_logits.dtype, torch.float32)
         class_scores = torch.softmax(class_logits, dim=-1, dtype=dtype)
-        return RawPredictions(offsets, class_scores, coefficients, prototypes, priors)
+        if pending:
+            make = partial(prototypes_within, self.proto_net, self.prototypes, p3)
+            return PendingPredictions(offsets, class_scores, coefficients, make, priors)
+        return RawPredictions(offsets, class_scores, coefficients, self.prototypes(p3), priors)
 
-    def predict(self, x: Tensor) -> tuple[list[Tensor], Tensor, HeadOutputs]:
-        """The pyramid levels, the prototypes and the outputs of the head: all that has weights."""
+    def start(self, x: Tensor) -> PendingPredictions:
+        """Run the network but for its prototypes, in evaluation mode."""
+        predictions: PendingPredictions = self(x, pending=True)
+        return predictions
+
+    def predict(self, x: Tensor) -> tuple[list[Tensor], HeadOutputs]:
+        """The pyramid levels and the outputs of the head."""
         levels = self.fpn(self.backbone(x))
-        return levels, self.proto_net(levels[0]), self.prediction_layers[0](levels)
+        return levels, self.prediction_layers[0](levels)
+
+    def prototypes(self, p3: Tensor) -> Tensor:
+        """(B, h, w, k) prototypes of the finest pyramid level."""
+        prototypes: Tensor = self.proto_net(p3)
+        return prototypes
 
     def _initialize(self) -> None:
         # As published: Xavier outside the backbone, zero biases.

@@ -41,7 +41,7 @@ def compile_network(network: Yolact) -> Yolact:
     # By default it is eight, and the ninth camera's batch would silently be slow.
     dynamo = importlib.import_module("torch._dynamo").config
     dynamo.cache_size_limit = max(dynamo.cache_size_limit, MOST_SIZES)
-    network.predict = torch.compile(  # type: ignore[method-assign]
-        network.predict, dynamic=False, options={"freezing": True}
-    )
+    for name in ("predict", "prototypes"):
+        compiled = torch.compile(getattr(network, name), dynamic=False, options={"freezing": True})
+        setattr(network, name, compiled)
     return network

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from yolact_ros.presets import Preset
-from yolact_ros.structures import RawPredictions
+from yolact_ros.structures import PendingPredictions, RawPredictions
 
 MaskIou = Callable[[Tensor], Tensor]
 """The mask-IoU net of YOLACT++: (N, 1, h, w) soft masks cropped by their boxes to (N, classes)."""
@@ -29,6 +29,28 @@ class RawNetwork(Protocol):
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """(B, 3, h, w) normalised RGB on the network's device to predictions on it."""
+
+
+@runtime_checkable
+class StartedNetwork(Protocol):
+    """A network that may be asked for its prototypes when boxes are known."""
+
+    def start(self, x: Tensor) -> PendingPredictions:
+        """The network but for its prototypes; the argument is that of `RawNetwork`."""
+
+
+def start(network: RawNetwork, x: Tensor) -> PendingPredictions:
+    """Run a network but for its prototypes, or all of it where it knows no other way."""
+    if isinstance(network, StartedNetwork):
+        return network.start(x)
+    raw = network(x)
+    return PendingPredictions(
+        raw.offsets,
+        raw.class_scores,
+        raw.coefficients,
+        lambda boxes: list(raw.prototypes),
+        raw.priors,
+    )
 
 
 class EngineNetwork(RawNetwork, Protocol):
