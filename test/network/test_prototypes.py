@@ -40,7 +40,7 @@ def tensor(boxes):
     return torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 3), st.integers(3, 30), st.integers(3, 30), st.lists(some_boxes, max_size=3))
 @torch.inference_mode()
 def test_parts_equal_the_whole(convolutions, height, width, boxes):
