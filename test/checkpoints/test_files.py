@@ -99,6 +99,11 @@ WRONG = {
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is an HDF5 file, such as Keras writes"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(90), "is a PNG picture"),
     "TorchScript": (zipped("m/data.pkl", "m/constants.pkl"), "is a TorchScript file"),
+    "ONNX model": (
+        b"\x08\x08\x12\x07pytorch",
+        "is an exported ONNX model, whose weights cannot be loaded again: give the .pth",
+    ),
+    "exported program": (zipped("m/archive_format"), "is an exported program of torch.export, w"),
     "pickle": (pickle.dumps({"a": 1}), "is a Python pickle that torch.save did not write"),
     "program": (pickle.dumps(Malicious()), "is a Python pickle that torch.save did not write"),
     "program in a .pth": (saved({"a": Malicious()}), "exec) and not tensors alone"),

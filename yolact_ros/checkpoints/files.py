@@ -19,7 +19,7 @@ from yolact_ros.errors import InputError
 _HEAD = 4096  # bytes that are looked at
 _LONGEST_HEADER = 100_000_000  # bytes, as the safetensors library allows
 
-TORCH, SAFETENSORS, EXPORTED, OTHER = "torch", "safetensors", "exported", "other"
+TORCH, SAFETENSORS, ONNX, PROGRAM, OTHER = "torch", "safetensors", "onnx", "program", "other"
 
 
 class CheckpointError(InputError):
@@ -31,8 +31,8 @@ class FileKind:
     """What a file is.
 
     Attributes:
-        name: "torch" (a .pth file), "safetensors", "exported" (an ONNX model, or a program of
-            torch.export), or "other".
+        name: "torch" (a .pth file), "safetensors", "onnx" (a model), "program" (of torch.export),
+            or "other".
         fault: What is wrong with it as a file of weights, and the remedy; empty if nothing is.
     """
 
@@ -79,18 +79,9 @@ def require_weights(path: Path) -> str:
         CheckpointError: It is something else; the message says what, and what to do.
     """
     kind = find_kind(path)
-    if kind.name == EXPORTED:
-        raise CheckpointError(_exported(path))
     if kind.fault:
         raise CheckpointError(f"weights: {path} {kind.fault}")
     return kind.name
-
-
-def _exported(path: Path) -> str:
-    return (
-        f"weights: expected a .pth or .safetensors file, got the exported {path}, whose weights "
-        "cannot be loaded again; an .onnx file runs with engine 'onnxruntime'"
-    )
 
 
 def _within(folder: Path) -> str:
@@ -102,6 +93,9 @@ _WEIGHTS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 _AGAIN = "download or copy it again"
 _UNPACK = "unpack it and give the .pth or .safetensors file in it"
 _SAVE = "save the tensors where it was made: torch.save(model.state_dict(), 'weights.pth')"
+_EXPORTED = (
+    "whose weights cannot be loaded again: give the .pth or .safetensors file that it was made from"
+)
 _OTHER_FORMAT = "give a .pth or .safetensors file of YOLACT"
 
 # First bytes, what they mean, and the remedy.
@@ -151,7 +145,8 @@ def _kind_of(path: Path, head: bytes, size: int) -> FileKind:
         what = "a Python pickle that torch.save did not write"
         return FileKind(OTHER, f"is {what}, and reading it would execute what is in it: {_SAVE}")
     if _ONNX.match(head):
-        return FileKind(EXPORTED)
+        what = f"is an exported ONNX model, {_EXPORTED}"
+        return FileKind(ONNX, f"{what}; it runs with engine 'onnxruntime'")
     if not any(head):
         what = f"begins with {len(head)} zeros, as after a download or copy that was broken off"
         return FileKind(OTHER, f"{what}: {_AGAIN}")
@@ -194,7 +189,8 @@ def _kind_of_zip(path: Path, size: int) -> FileKind:
         return FileKind(OTHER, f"{fault}; {_AGAIN}")
     inner = {name.partition("/")[2] for name in names}
     if {"archive_format", "serialized_exported_program.json"} & {*names, *inner}:
-        return FileKind(EXPORTED)  # a program of torch.export, such as `yolact-ros export` writes
+        what = "is an exported program of torch.export"
+        return FileKind(PROGRAM, f"{what}, {_EXPORTED}; docs/export.md shows how to run it")
     if "constants.pkl" in inner:
         what = "is a TorchScript file, a program that torch.jit.save wrote"
         return FileKind(OTHER, f"{what}: {_SAVE}")

@@ -177,9 +177,9 @@ def test_the_preset_and_the_names_are_checked(exported):
     ("arguments", "message"),
     [
         ({"engine": "tensorrt"}, "engine: expected one of torch, onnxruntime, got 'tensorrt'"),
-        ({"engine": "torch"}, r"weights: expected a \.pth or \.safetensors file, got the exported"),
+        ({"engine": "torch"}, r"weights: .*\.onnx is an exported ONNX model, whose weights cannot"),
         ({"weights": None}, r"weights: expected an \.onnx file .*, got none"),
-        ({"weights": "x.pth"}, r"weights: expected an \.onnx file .*, got x\.pth"),
+        ({"weights": "x.pth"}, r"weights: expected an \.onnx file, none at x\.pth"),
         ({"weights": "none.onnx"}, r"weights: expected an \.onnx file, none at none\.onnx"),
         ({"precision": "fp16"}, "precision: expected auto or fp32, which .*, got 'fp16'"),
         ({"precision": "fp8"}, "precision: expected one of auto, .*, got 'fp8'"),
@@ -215,6 +215,18 @@ def test_files_of_others_are_refused(exported, tmp_path):
     with pytest.raises(CheckpointError, match=r"weights: cannot read .*broken\.onnx as ONNX"):
         load(broken)
     model = onnx.load(path)
+    model.ir_version = 99
+    onnx.save(model, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=r"^weights: onnxruntime \S+ cannot load the file \("):
+        load(tmp_path / "x.pth")
+    model.ir_version = 8
+    tensor = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    before = tensor.raw_data
+    tensor.raw_data = np.full(len(before) // 4, np.nan, np.float32).tobytes()
+    onnx.save(model, tmp_path / "changed.onnx")
+    tensor.raw_data = before
+    with pytest.raises(CheckpointError, match="1 with values that are not finite: "):
+        load(tmp_path / "changed.onnx")
     entries = {entry.key: entry for entry in model.metadata_props}
     for key, value, message in [
         ("options", "[]", "metadata cannot be read"),
@@ -238,7 +250,9 @@ def test_exported_files_are_no_weights_for_torch(exported, tmp_path):
     with pytest.raises(ValueError, match="runs with engine 'onnxruntime'"):
         Segmenter(weights=path)
     save_checkpoint(network, tmp_path / "x.safetensors", {})
-    with pytest.raises(ValueError, match=r"expected an \.onnx file of `yolact-ros export`"):
+    with pytest.raises(
+        ValueError, match=r"expected an \.onnx file; .* is a file of weights, which"
+    ):
         Segmenter(weights=tmp_path / "x.safetensors", engine="onnxruntime")
 
 

@@ -5,6 +5,6 @@ In: the arguments of a `Segmenter`. Out: a `PreparedNetwork`, whose network turn
 (B, 3, h, w) into `RawPredictions`.
 
 Read `protocol` first (what decoding expects of a network), then `prepare` (checks the arguments and
-chooses), `compilation` (torch.compile), `exported_file` (names and metadata of exported files) and
-`onnxruntime`.
+chooses), `compilation` (torch.compile), `exported_file` (names and metadata of exported files),
+`onnx_file` (reads and checks one, says why a runtime refuses it) and `onnxruntime`.
 """

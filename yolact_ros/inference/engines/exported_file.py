@@ -44,17 +44,17 @@ class ExportedFile:
     Attributes:
         preset: Architecture, classes, normalisation and input size.
         precision: Arithmetic of the network, "fp32" or "fp16"; inputs and outputs are float32.
-        options: Which detections the decoded outputs hold.
+        options: Which detections the decoded outputs hold; None for a file without them.
     """
 
     preset: Preset
     precision: str
-    options: SegmenterOptions
+    options: SegmenterOptions | None
 
     def metadata(self) -> dict[str, str]:
         """The text entries to write into the file."""
         preset = self.preset
-        return {
+        entries = {
             _FORMAT_KEY: FORMAT,
             "yolact_ros_version": __version__,
             **describe_preset(preset),
@@ -65,8 +65,10 @@ class ExportedFile:
             "std": json.dumps(preset.normalization.std),
             "candidate_threshold": json.dumps(CANDIDATE_THRESHOLD),
             _PRECISION_KEY: self.precision,
-            _OPTIONS_KEY: json.dumps(dataclasses.asdict(self.options)),
         }
+        if self.options is not None:
+            entries[_OPTIONS_KEY] = json.dumps(dataclasses.asdict(self.options))
+        return entries
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: str | Path) -> ExportedFile:
@@ -87,11 +89,13 @@ class ExportedFile:
                 "of yolact_ros wrote it; export it again"
             )
         try:
-            options = json.loads(metadata[_OPTIONS_KEY])
-            options["classes"] = tuple(options["classes"])
+            options = None
+            if _OPTIONS_KEY in metadata:
+                fields = json.loads(metadata[_OPTIONS_KEY])
+                options = SegmenterOptions(**{**fields, "classes": tuple(fields["classes"])})
             precision = metadata[_PRECISION_KEY]
             expect_one_of("precision", precision, EXPORT_PRECISIONS)
             preset = preset_from_json(metadata[DEFINITION_KEY])
-            return cls(preset, precision, SegmenterOptions(**options))
+            return cls(preset, precision, options)
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"weights: {path}: metadata cannot be read: {error}") from error

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.checkpoints.choice import agree_on_preset
-from yolact_ros.checkpoints.files import EXPORTED, expanded, find_kind
-from yolact_ros.errors import InputError, first_line
+from yolact_ros.errors import InputError
 from yolact_ros.inference.device import resolve_device
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
@@ -27,7 +26,14 @@ from .exported_file import (
     MASK_IOU_INPUT,
     MASK_IOU_OUTPUT,
     RAW_OUTPUTS,
-    ExportedFile,
+)
+from .onnx_file import (
+    fixed_batch,
+    in_batches,
+    read_onnx,
+    require_finite,
+    require_mask_iou,
+    why_refused,
 )
 from .protocol import MaskIou
 
@@ -75,22 +81,20 @@ class OnnxNetwork:
         preset: str | Preset | None = None,
         class_names: Sequence[str] = (),
     ) -> None:
-        path = expanded(path)
         onnx, runtime = _packages()
         self.device = _resolve_device(device, runtime)
-        model = _read(onnx, path)
-        described = ExportedFile.from_metadata(
-            {entry.key: entry.value for entry in model.metadata_props}, path
-        )
-        self.preset = agree_on_preset(described.preset, path, preset, class_names)
-        self.precision = described.precision
-        cut = onnx.utils.Extractor(model)
+        file = read_onnx(path)
+        require_finite(file)
+        self.preset = agree_on_preset(file.described.preset, file.path, preset, class_names)
+        self.precision = file.described.precision
+        cut = onnx.utils.Extractor(file.model)
         how = (self.device, self.precision)
         raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
         self._raw = _Part(runtime, raw, *how, most=_MOST_IMAGES)
         self.providers = tuple(self._raw.providers)
         self.maskiou_net: MaskIou | None = None
         if self.preset.mask_iou:
+            require_mask_iou(file)
             mask_iou = cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT])
             net = _Part(runtime, mask_iou, *how, most=_MOST_IMAGES * _MASKS_OF_AN_IMAGE)
             self.maskiou_net = lambda masks: net(masks)[0]
@@ -116,7 +120,8 @@ class _Part:
 
     Args:
         runtime: The module onnxruntime.
-        model: With one input and outputs whose first axis alone is dynamic, and equals the input's.
+        model: With one input and outputs whose first axis alone may be dynamic, and equals the
+            input's.
         device: Where it runs.
         precision: "fp32" or "fp16": its arithmetic.
         most: Length of the first axis up to which TensorRT need not build another engine.
@@ -138,10 +143,8 @@ class _Part:
                 providers=_providers(runtime, device, _profile(model, most), precision),
             )
         except Exception as error:  # ONNX Runtime's own errors share no base class
-            raise CheckpointError(
-                f"weights: onnxruntime {runtime.__version__} cannot load them: {error}; YOLACT++ "
-                "needs a version with DeformConv, 1.25 or later"
-            ) from error
+            name = f"onnxruntime {runtime.__version__}"
+            raise CheckpointError(f"weights: {why_refused(name, model, error)}") from error
         self.providers = self._session.get_providers()
         if device.type == "cuda" and _CUDA not in self.providers:
             raise InputError(
@@ -149,10 +152,16 @@ class _Part:
                 f"{', '.join(self.providers)}; its messages above say why"
             )
         self._device = device
+        self._size = fixed_batch(model)
         [self._input] = self._session.get_inputs()
         self._outputs = self._session.get_outputs()
 
     def __call__(self, x: Tensor) -> list[Tensor]:
+        if self._size in (None, len(x)):
+            return self._run(x)
+        return in_batches(self._run, x, self._size)
+
+    def _run(self, x: Tensor) -> list[Tensor]:
         x = x.float().contiguous()
         binding = self._session.io_binding()
         place = (self._device.type, self._device.index or 0)
@@ -174,7 +183,8 @@ def _profile(model: Any, most: int) -> dict[str, str]:
     """The shapes that TensorRT builds an engine for, so that no batch makes it build another."""
     [entry] = model.graph.input
     sides = [str(axis.dim_value) for axis in entry.type.tensor_type.shape.dim][1:]
-    counts = {"min": 1, "opt": 1, "max": most}
+    size = fixed_batch(model)
+    counts = {"min": size or 1, "opt": size or 1, "max": size or most}
     return {
         f"trt_profile_{name}_shapes": f"{entry.name}:{'x'.join([str(count), *sides])}"
         for name, count in counts.items()
@@ -228,17 +238,3 @@ def _packages() -> tuple[ModuleType, ModuleType]:
             f"onnxruntime onnx), got: {error}"
         ) from error
     return onnx, onnxruntime
-
-
-def _read(onnx: ModuleType, path: Path) -> Any:
-    kind = find_kind(path, "an .onnx file")
-    if kind.name != EXPORTED:
-        fault = kind.fault or "is a file of weights, which runs with engine 'torch'"
-        raise CheckpointError(f"weights: expected an .onnx file; {path} {fault}")
-    try:
-        return onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's own errors
-        raise CheckpointError(
-            f"weights: cannot read {path} as ONNX: it is cut off, damaged or another program "
-            f"({first_line(error)})"
-        ) from error

@@ -105,10 +105,10 @@ def prepare_network(
     if compile == "on":
         raise InputError("compile: expected off or auto with another engine than torch, got on")
     if network is None:
-        if weights is None or Path(weights).suffix != ".onnx":
+        if weights is None:
             raise InputError(
                 "weights: expected an .onnx file of `yolact-ros export` for engine 'onnxruntime', "
-                f"got {'none' if weights is None else weights}"
+                "got none"
             )
         network = OnnxNetwork(weights, device=device, preset=preset, class_names=class_names)
     if precision not in ("auto", network.precision):
