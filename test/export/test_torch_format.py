@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from yolact_ros.export import export_network
+from yolact_ros.export.description import describe
 from yolact_ros.inference import SegmenterOptions
 from yolact_ros.inference.engines.exported_file import ExportedFile
 from yolact_ros.presets import ResNetSpec, get_preset
@@ -87,6 +88,14 @@ def test_a_program_runs_without_this_package(tmp_path, network, program):
         assert set(found) == {
             *raw._fields, "boxes", "scores", "class_ids", "detection_coefficients", "mask_scores",
         }  # fmt: skip
+
+
+def test_what_it_is_can_be_read_without_running_it(program):
+    path, _ = program
+    entries = describe(path)
+    assert entries["format"] == "torch.export program" and entries["precision"] == "fp32"
+    assert entries["preset"] == "yolact_demo, 128 pixels, 8 classes"
+    assert json.loads(entries["options"])["max_instances"] == 20
 
 
 def test_the_file_holds_no_paths_of_this_machine(program):

@@ -127,7 +127,13 @@ def write_tensors(
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; the file moves to `path` where the block ends."""
+    """Give a name beside `path` to write to; the file moves to `path` where the block ends.
+
+    Raises:
+        InputError: `path` is a folder.
+    """
+    if path.is_dir():
+        raise InputError(f"out: expected a file name, got the folder {path}")
     unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield unfinished

@@ -125,8 +125,13 @@ def _path(text: str) -> Path:
 
 def file_ending(*suffixes: str) -> Kind[Path]:
     """Make the kind of a path with one of these suffixes, in lower or upper case."""
-    expected = f"a file name that ends in {', '.join(suffixes)}"
-    return Kind("FILE", _path, expected, lambda path: path.suffix.lower() in suffixes)
+    expected = f"a file name that ends in {', '.join(suffixes)}, not a folder"
+    return Kind(
+        "FILE",
+        _path,
+        expected,
+        lambda path: path.suffix.lower() in suffixes and not path.is_dir(),
+    )
 
 
 def from_to(metavar: str, make: type[Number], low: float, high: float) -> Kind[Number]:

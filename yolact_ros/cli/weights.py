@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import math
 import textwrap
+from pathlib import Path
 from typing import Any
 
 from yolact_ros.errors import InputError
@@ -86,7 +87,7 @@ def _register_convert(actions: Any) -> None:
         ),
         parents=[shared("--preset", "--class-names", "--force", preset={"help": preset})],
     )
-    _add_file(parser, "source", "IN")
+    _add_file(parser, "source", "IN", _WEIGHTS)
     parser.add_argument(
         "target",
         type=file_ending(".safetensors"),
@@ -104,23 +105,22 @@ def _register_inspect(actions: Any) -> None:
         "inspect",
         help="describe a weights file",
         description="Print what a weights file contains: tensors, classes, metadata, and the "
-        "presets that it fits.",
+        "presets that it fits. Of an exported file: the preset, classes, versions and options.",
         examples=(
             "yolact-ros weights inspect yolact_base_54_800000.pth",
             "yolact-ros weights inspect run/best.safetensors",
+            "yolact-ros weights inspect yolact_base.onnx",
         ),
     )
-    _add_file(parser, "file", "FILE")
+    _add_file(parser, "file", "FILE", f"{_WEIGHTS}, or an exported .onnx or .pt2 file")
     parser.set_defaults(run=run_inspect)
 
 
-def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str) -> None:
-    parser.add_argument(
-        name,
-        type=existing_file,
-        metavar=metavar,
-        help="Weights to read: a .pth or .safetensors file.",
-    )
+_WEIGHTS = "a .pth or .safetensors file"
+
+
+def _add_file(parser: argparse.ArgumentParser, name: str, metavar: str, what: str) -> None:
+    parser.add_argument(name, type=existing_file, metavar=metavar, help=f"Weights to read: {what}.")
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -191,8 +191,11 @@ def run_convert(arguments: argparse.Namespace) -> int:
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Print what is in a file."""
     from yolact_ros.checkpoints import fitting, reading
+    from yolact_ros.checkpoints.files import ONNX, PROGRAM, find_kind
     from yolact_ros.checkpoints.naming import is_backbone_alone
 
+    if find_kind(arguments.file).name in (ONNX, PROGRAM):
+        return _inspect_exported(arguments.file)
     file = reading.read_weights(arguments.file)
     kept, shapes = file.tensors, file.shapes
     parameters = sum(t.numel() for n, t in kept.items() if not n.endswith(_BUFFERS))
@@ -222,6 +225,15 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     for name, text in sorted(file.metadata.items()):
         if name not in (reading.PRESET_KEY, reading.DEFINITION_KEY):
             _entry(name, text)
+    return 0
+
+
+def _inspect_exported(path: Path) -> int:
+    from yolact_ros.export.description import describe
+
+    _entry("file", f"{path} ({_megabytes(path.stat().st_size)})")
+    for name, text in describe(path).items():
+        _entry(name, text)
     return 0
 
 
