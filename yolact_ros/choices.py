@@ -19,6 +19,9 @@ EXPORT_PRECISIONS = ("fp32", "fp16")
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 """The formats of an exported network, with the suffix of their files."""
 
+EXPORT_OPSETS = range(18, 24)
+"""ONNX opsets of an exported file; deformable convolution came with 19."""
+
 COMPILE_MODES = ("off", "on", "auto")
 """Whether the network goes through `torch.compile`."""
 

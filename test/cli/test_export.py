@@ -38,6 +38,16 @@ def test_a_file_with_its_options_and_classes(tmp_path, weights, capfd):
     assert file.preset.class_names == CLASSES
     options = file.options
     assert (options.nms, options.max_instances, options.score_threshold) == ("cross_class", 7, 0.25)
+    assert main(["weights", "inspect", str(out)]) == 0
+    printed = capfd.readouterr().out
+    for words in (
+        "format        ONNX, IR version 8, opset 18",
+        "inputs        images batchx3x320x320",
+        "preset        yolact_demo, 320 pixels, 2 classes",
+        "class names   screw, nut",
+        '"nms": "cross_class"',
+    ):
+        assert words in printed
     segmenter = Segmenter(weights=out, engine="onnxruntime", device="cpu")
     assert segmenter.class_names == CLASSES and segmenter.options.max_instances == 100
 
@@ -63,12 +73,19 @@ def test_a_file_is_replaced_only_with_force(tmp_path, weights, refused, made, ca
     out.write_text("old")
     command = ["export", "--weights", weights, "--out", str(out)]
     assert refused(*command) == (1, f"yolact-ros: --out: {out} exists; --force replaces it")
+    folder = tmp_path / "folder.onnx"
+    folder.mkdir()
+    status, line = refused(*command[:-1], str(folder), "--force")
+    assert status == 2 and ".onnx, .pt2, not a folder, got " in line
+    assert refused(*command, "--opset", "17")[0] == 2
     assert out.read_text() == "old" and not made
-    assert main([*command, "--force", "--no-check"]) == 0
+    form = ["--raw", "--batch", "2", "--opset", "21"]
+    assert main([*command, "--force", "--no-check", *form]) == 0
     assert "difference" not in capfd.readouterr().out
     assert out.read_text() == "new"
     [options] = made
     assert (options["format"], options["precision"], options["check"]) == ("onnx", "fp32", False)
+    assert (options["raw"], options["batch"], options["opset"]) == (True, 2, 21)
 
 
 def test_the_format_follows_from_the_name(tmp_path, weights, made, capsys):

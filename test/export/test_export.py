@@ -13,13 +13,15 @@ import torch
 from torch import nn
 
 from yolact_ros.export import export, export_network
+from yolact_ros.export.onnx_format import choose_opset
 from yolact_ros.inference import SegmenterOptions
 from yolact_ros.inference.decode import detect
 from yolact_ros.inference.engines.exported_file import ExportedFile
+from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
 from yolact_ros.inference.rescore import rescore
 from yolact_ros.network import build_network
 from yolact_ros.ops.suppression import batch_cross_class_fast_nms, batch_fast_nms
-from yolact_ros.presets import get_preset, preset_from_json
+from yolact_ros.presets import ResNetSpec, get_preset, preset_from_json
 
 pytestmark = pytest.mark.slow  # exports networks, and runs them in ONNX Runtime
 
@@ -79,7 +81,7 @@ def test_outputs_equal_those_of_torch(exported, preset):
 def test_the_file_says_what_it_is(exported):
     network, path = exported("yolact_demo")
     model = onnx.load(path, load_external_data=False)
-    assert [entry.version for entry in model.opset_import if not entry.domain] == [20]
+    assert (model.ir_version, [entry.version for entry in model.opset_import]) == (8, [18])
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert preset_from_json(metadata["preset_definition"]) == network.preset
@@ -183,9 +185,54 @@ def test_half_precision_is_near(tmp_path, full_precision):
     assert run(tmp_path / "x.onnx", random_batch(network, 1))["prototypes"].dtype == np.float32
 
 
+def test_raw_outputs_of_one_image_open_in_opencv(tmp_path):
+    import cv2
+
+    network, path = small(), tmp_path / "x.onnx"
+    assert max(export_network(network, path, raw=True, batch=1).values()) < 1e-5
+    images = random_batch(network, 3)
+    with torch.inference_mode():
+        expected = network(images)
+    model = cv2.dnn.readNetFromONNX(str(path))
+    model.setInput(images[:1].numpy(), "images")
+    names = ["offsets", "class_scores", "coefficients", "prototypes"]
+    for name, values in zip(names, model.forward(names), strict=True):
+        wanted = getattr(expected, name)[:1]
+        assert values.shape == wanted.shape
+        np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-4, err_msg=name)
+    # and in ours, one image after another
+    for found, wanted in zip(OnnxNetwork(path, device="cpu")(images), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert "options" not in metadata
+    assert ExportedFile.from_metadata(metadata, path) == ExportedFile(network.preset, "fp32", None)
+
+
+def test_the_lowest_opset_follows_from_the_network():
+    plain = small()
+    deformable = small(backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1))
+    assert (choose_opset(plain, None), choose_opset(deformable, None)) == (18, 19)
+    assert choose_opset(deformable, 21) == 21
+    with pytest.raises(
+        ValueError, match=r"opset: expected 19 to 23 for yolact_demo, as DeformConv"
+    ):
+        choose_opset(deformable, 18)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
+        ("x.onnx", {"opset": 17}, "opset: expected 18 to 23, got 17"),
+        (
+            "x.pt2",
+            {"format": "torch", "opset": 18},
+            "opset: expected none with format 'torch', got",
+        ),
+        (
+            "x.onnx",
+            {"raw": True, "options": SegmenterOptions(0.3)},
+            "raw: expected no options of decoded outputs",
+        ),
         ("x.onnx", {"format": "tflite"}, "format: expected one of onnx, torch, got 'tflite'"),
         ("x.pt2", {}, r"out: expected a name that ends in \.onnx, got .*x\.pt2"),
         ("no/x.onnx", {}, "out: expected a folder at .*no, found none"),
@@ -208,11 +255,19 @@ def test_what_cannot_be_exported_is_refused(tmp_path, name, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_is_no_file_to_write(tmp_path):
+    (tmp_path / "x.onnx").mkdir()
+    with pytest.raises(ValueError, match=r"out: expected a file name, got the folder .*x\.onnx"):
+        export_network(small(), tmp_path / "x.onnx")
+
+
 @pytest.fixture
 def written_before(full_precision, monkeypatch):
     """The file of `small()` is not made anew."""
     file, _ = full_precision
-    monkeypatch.setitem(export._WRITE, "onnx", lambda module, images, path: shutil.copy(file, path))
+    monkeypatch.setattr(
+        export, "write_onnx", lambda module, images, path, opset: shutil.copy(file, path)
+    )
 
 
 @pytest.mark.usefixtures("written_before")

@@ -7,10 +7,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
+from yolact_ros.choices import EXPORT_FORMATS, EXPORT_OPSETS, EXPORT_PRECISIONS
 from yolact_ros.errors import InputError
 
-from .options import DETECTIONS, NETWORK, detection_options, file_ending, shared
+from .options import (
+    DETECTIONS,
+    NETWORK,
+    detection_options,
+    file_ending,
+    from_to,
+    positive_int,
+    shared,
+)
 
 if TYPE_CHECKING:
     from yolact_ros.presets import Preset
@@ -22,12 +30,14 @@ def register(commands: Any) -> None:
         "export",
         help="write a network as an ONNX or torch.export file",
         description="Write a network with its decoding and suppression as one file that needs "
-        "neither this package nor another file: ONNX (opset 20), or a torch.export program. The "
-        "batch size is dynamic. Preset, classes, normalisation and options are stored in the "
-        "file's metadata. The file is compared with the network before it gets its final name.",
+        "neither this package nor another file: ONNX, or a torch.export program. It takes any "
+        "number of images, unless --batch says how many. Preset, classes, normalisation and "
+        "options are stored in the file's metadata. The file is compared with the network before "
+        "it gets its final name.",
         examples=(
             "yolact-ros export --weights yolact_base_54_800000.pth --out yolact_base.onnx",
             "yolact-ros export --preset yolact_demo --out demo.pt2",
+            "yolact-ros export --preset yolact_demo --out raw.onnx --raw --batch 1",
         ),
         parents=[
             shared(
@@ -60,6 +70,22 @@ def register(commands: Any) -> None:
         help="Format of the file. Unless given, it is torch if --out ends in .pt2, else onnx.",
     )
     parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="Write the network's raw outputs only, for programs that decode them themselves.",
+    )
+    parser.add_argument(
+        "--batch",
+        type=positive_int,
+        help="Number of images that the file takes; unless given, any. OpenCV's dnn needs it.",
+    )
+    parser.add_argument(
+        "--opset",
+        type=from_to("N", int, EXPORT_OPSETS[0], EXPORT_OPSETS[-1]),
+        help="ONNX opset; unless given, the lowest that the network can be written in, which most "
+        "programs read: 18, and 19 for YOLACT++.",
+    )
+    parser.add_argument(
         "--no-check",
         action="store_true",
         help="Do not compare the file with the network it was made from.",
@@ -86,6 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         format=format,
         options=options,
         precision=arguments.precision,
+        raw=arguments.raw,
+        batch=arguments.batch,
+        opset=arguments.opset,
         check=not arguments.no_check,
     )
     print(f"{out}: {_describe(network.preset)}, {arguments.precision}, {_megabytes(out)}")

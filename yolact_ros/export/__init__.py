@@ -2,8 +2,8 @@
 """Export: a network in, one file out that runs without this package (docs/export.md).
 
 Read `export` first (writes the file and compares it with the network), then `exported_network` (the
-network with decoding and suppression as one module, which is written) and the two formats,
-`onnx_format` and `torch_format`.
+network with decoding and suppression as one module, which is written), the two formats,
+`onnx_format` and `torch_format`, and `description` (what a file is).
 """
 
 from .export import export_network

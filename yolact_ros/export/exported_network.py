@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -21,20 +23,24 @@ from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.inference.precision import resolve_precision
 from yolact_ros.network import Yolact
 from yolact_ros.network.folding import fold_batch_norms
+from yolact_ros.presets import Preset
+from yolact_ros.structures import RawPredictions
 
 
 class ExportedNetwork(nn.Module):
-    """From normalised images to raw predictions and to kept detections.
+    """From normalised images to raw predictions and, unless only these are wanted, to detections.
 
     Args:
         network: A copy of it is used, with its batch norms folded.
-        options: Which detections are kept; they become constants.
+        options: Which detections are kept; they become constants. None: raw predictions only.
         precision: Arithmetic of the network, "fp32" or "fp16".
+        batch: Number of images that the file is for; None for any.
         cut_at_mask_iou: Whether to return input and output of the mask-IoU net, too, under the
             names `MASK_IOU_INPUT` and `MASK_IOU_OUTPUT`.
 
     Attributes:
         file: The metadata for the file.
+        dynamic_shapes: Which axes of the input are dynamic, as `torch.export` takes it.
 
     Raises:
         InputError: A kind of suppression that cannot be exported, or an unknown class.
@@ -45,25 +51,21 @@ class ExportedNetwork(nn.Module):
     def __init__(
         self,
         network: Yolact,
-        options: SegmenterOptions,
+        options: SegmenterOptions | None,
         precision: str,
         *,
+        batch: int | None = None,
         cut_at_mask_iou: bool = False,
     ) -> None:
         super().__init__()
-        if options.nms not in BATCH_NMS_KINDS:
-            raise InputError(
-                f"nms: expected one of {', '.join(BATCH_NMS_KINDS)} in an exported file, "
-                f"got {options.nms!r}"
-            )
         preset = network.preset
-        class_ids = options.class_ids(preset.class_names)
         self.file = ExportedFile(preset, precision, options)
         self._dtype = resolve_precision(precision, torch.device("cpu")).dtype
         self._cut = cut_at_mask_iou
         self._network = fold_batch_norms(network).to("cpu", self._dtype)
-        limits = limits_of(options, class_ids, len(preset.class_names), torch.device("cpu"))
-        self.register_buffer("limits", limits)
+        self.dynamic_shapes: Any = None if batch else ({0: torch.export.Dim("batch", min=1)},)
+        if options is not None:
+            self.register_buffer("limits", _limits(options, preset))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Run the network, decoding and suppression.
@@ -72,12 +74,20 @@ class ExportedNetwork(nn.Module):
             images: (B, 3, S, S) float32 normalised RGB.
 
         Returns:
-            By name: the fields of `RawPredictions`, in float32; `boxes`, `scores`, `class_ids` and
-            `detection_coefficients` as in `BatchDetections`, and with a mask-IoU net that is used
-            `mask_scores`.
+            By name: the fields of `RawPredictions`, in float32; unless these are all, `boxes`,
+            `scores`, `class_ids` and `detection_coefficients` as in `BatchDetections`, and with a
+            mask-IoU net that is used `mask_scores`.
         """
         raw = self._network(images.to(self._dtype))
         raw = type(raw)(*(values.float() for values in raw))
+        outputs = {name: getattr(raw, name) for name in (*RAW_OUTPUTS, PRIORS)}
+        options = self.file.options
+        if options is None:
+            # OpenCV has no outputs that are constants.
+            return outputs | {PRIORS: raw.priors + 0 * images[0, 0, :1, :1]}
+        return outputs | self._detect(raw, options)
+
+    def _detect(self, raw: RawPredictions, options: SegmenterOptions) -> dict[str, Tensor]:
         net, passed = self._network.maskiou_net, {}
 
         def score(masks: Tensor) -> Tensor:
@@ -85,11 +95,19 @@ class ExportedNetwork(nn.Module):
             passed[MASK_IOU_INPUT], passed[MASK_IOU_OUTPUT] = masks, net(masks).float()
             return passed[MASK_IOU_OUTPUT]
 
-        options = self.file.options
         found = detect_batch(raw, self.limits, options, None if net is None else score)
-        outputs = {name: getattr(raw, name) for name in (*RAW_OUTPUTS, PRIORS)}
         decoded = (found.boxes, found.scores, found.class_ids, found.coefficients)
-        outputs |= dict(zip(DECODED_OUTPUTS, decoded, strict=True))
+        outputs = dict(zip(DECODED_OUTPUTS, decoded, strict=True))
         if found.mask_scores is not None:
             outputs[MASK_SCORES] = found.mask_scores
         return outputs | (passed if self._cut else {})
+
+
+def _limits(options: SegmenterOptions, preset: Preset) -> Tensor:
+    if options.nms not in BATCH_NMS_KINDS:
+        raise InputError(
+            f"nms: expected one of {', '.join(BATCH_NMS_KINDS)} in an exported file, "
+            f"got {options.nms!r}"
+        )
+    class_ids = options.class_ids(preset.class_names)
+    return limits_of(options, class_ids, len(preset.class_names), torch.device("cpu"))

@@ -13,23 +13,44 @@ import torch
 from torch import Tensor
 
 from yolact_ros import __version__
+from yolact_ros.choices import EXPORT_OPSETS
 from yolact_ros.errors import InputError
 from yolact_ros.inference.engines.exported_file import INPUT, MASK_IOU_INPUT, MASK_IOU_OUTPUT
+from yolact_ros.inference.engines.onnx_file import why_refused
+from yolact_ros.network import Yolact
+from yolact_ros.network.deformable import DeformableConv2d
 
 from .exported_network import ExportedNetwork
 
-OPSET = 20
-"""The first that has deformable convolution in the form of torchvision's and is older than all of
-today's engines."""
+_WITH_DEFORMABLE = 19
+"""The first opset that has deformable convolution."""
 
 
-def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
+def choose_opset(network: Yolact, opset: int | None) -> int:
+    """The opset that is wanted, or the lowest that a network can be written in.
+
+    Raises:
+        InputError: It cannot be written in the one that is wanted.
+    """
+    lowest, highest = EXPORT_OPSETS[0], EXPORT_OPSETS[-1]
+    why = ""
+    if any(isinstance(module, DeformableConv2d) for module in network.modules()):
+        lowest, why = _WITH_DEFORMABLE, f" for {network.preset.name}, as DeformConv came with 19"
+    if opset is None:
+        return lowest
+    if not lowest <= opset <= highest:
+        raise InputError(f"opset: expected {lowest} to {highest}{why}, got {opset}")
+    return opset
+
+
+def write_onnx(module: ExportedNetwork, images: Tensor, path: Path, opset: int) -> None:
     """Write the file.
 
     Args:
         module: The network to export, with `cut_at_mask_iou`.
-        images: An example of its input, of two images or more.
+        images: An example of its input, of two images or more unless it is for one.
         path: The file.
+        opset: As `choose_opset` chose it. The file has the lowest IR version with it.
 
     Raises:
         InputError: onnx or onnxscript is not installed.
@@ -48,8 +69,8 @@ def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
             module,
             (images,),
             dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            opset_version=opset,
+            dynamic_shapes=module.dynamic_shapes,
             input_names=[INPUT],
             output_names=names,
             verbose=False,
@@ -58,6 +79,7 @@ def write_onnx(module: ExportedNetwork, images: Tensor, path: Path) -> None:
     model = program.model_proto
     _strip(model)
     _hide_outputs(model.graph, (MASK_IOU_INPUT, MASK_IOU_OUTPUT))
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     model.producer_name, model.producer_version = "yolact_ros", __version__
     onnx.helper.set_model_props(model, module.file.metadata())
     onnx.checker.check_model(model)
@@ -82,9 +104,12 @@ def run_onnx(path: Path, images: Tensor) -> dict[str, Tensor]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own errors share no base class
+        import onnx
+
+        runtime = f"onnxruntime {onnxruntime.__version__}"
+        found = why_refused(runtime, onnx.load(path, load_external_data=False), error)
         raise InputError(
-            f"export: expected onnxruntime to run the file, to compare it with the network, got: "
-            f"{error}; YOLACT++ needs a version with DeformConv, 1.25 or later"
+            f"export: expected onnxruntime to run the file, to compare it with the network: {found}"
         ) from error
     names = [output.name for output in session.get_outputs()]
     values = session.run(names, {INPUT: images.numpy()})

@@ -22,7 +22,7 @@ def write_torch(module: ExportedNetwork, images: Tensor, path: Path) -> None:
 
     Args:
         module: The network to export.
-        images: An example of its input, of two images or more.
+        images: An example of its input, of two images or more unless it is for one.
         path: The file.
     """
     program = trace(module, images)
@@ -33,10 +33,10 @@ def write_torch(module: ExportedNetwork, images: Tensor, path: Path) -> None:
 
 
 def trace(module: ExportedNetwork, images: Tensor) -> torch.export.ExportedProgram:
-    """Trace the module as a graph for any batch size."""
-    batch = torch.export.Dim("batch", min=1)
+    """Trace the module as a graph for its batch size."""
+    shapes = module.dynamic_shapes
     with torch.no_grad():
-        return torch.export.export(module, (images,), dynamic_shapes=({0: batch},), strict=False)
+        return torch.export.export(module, (images,), dynamic_shapes=shapes, strict=False)
 
 
 def run_torch(path: Path, images: Tensor) -> dict[str, Tensor]:
