@@ -13,7 +13,7 @@ from yolact_ros.ops.masks.crop import crop_ranges
 
 from .heads import Protonet
 
-PART_COST = 0.03
+PART_COST = 0.05
 """Of the time for a whole image, that each part of it takes whatever its size."""
 WHOLE_FROM = 0.8
 """Of the time for a whole image, that its parts take, from which on the whole is computed."""
