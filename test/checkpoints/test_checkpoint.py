@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import pickle
 
 import pytest
@@ -97,6 +98,22 @@ def test_writing_leaves_nothing_behind_and_never_half_a_file(network, tmp_path, 
         save_checkpoint(network, tmp_path / "weights.pth", {})
     with pytest.raises(ValueError, match="expected a folder"):
         save_checkpoint(network, tmp_path / "no" / "weights.safetensors", {})
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(network, tmp_path, monkeypatch):
+    done = []
+
+    def flush(descriptor):
+        done.append(f"flush {os.readlink(f'/proc/self/fd/{descriptor}')}")
+
+    def replace(source, target, replace=os.replace):
+        done.append(f"flush {source}" in done)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", replace)
+    save_checkpoint(network, tmp_path / "x.safetensors", {})
+    assert done[1:] == [True, f"flush {tmp_path}"]
 
 
 def test_an_authors_file_with_its_obsolete_tensors_loads(network, tmp_path):

@@ -145,7 +145,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def publish(finished: Path, path: Path) -> None:
     """Move a complete file to its name, with the permissions of a new file.
 
-    Temporary files of libraries are often readable by nobody else.
+    Temporary files of libraries are often readable by nobody else. It is on the disk before it has
+    the name, so that a power cut leaves what was there before, or all of it.
     """
     sample = finished.with_name(f"{finished.name}.mode")
     sample.touch()
@@ -153,7 +154,15 @@ def publish(finished: Path, path: Path) -> None:
         finished.chmod(stat.S_IMODE(sample.stat().st_mode))
     finally:
         sample.unlink()
+    with finished.open("rb") as file:
+        os.fsync(file.fileno())
     os.replace(finished, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network drives flush no folders
+            os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _of_preset(network: nn.Module) -> str:
