@@ -25,6 +25,11 @@ def test_a_network_on_another_backbone_predicts_and_trains(name):
     sum(output.mean() for output in predictions[:5]).backward()
     stem = next(network.backbone.parameters())
     assert stem.grad is not None and stem.grad.abs().sum() > 0
+    layers = [layer for stage in network.backbone.stages for layer in stage]
+    assert len(network.backbone.stages) == 3
+    staged = [id(p) for layer in layers for p in layer.parameters()]
+    ended = {id(p) for p in network.backbone.parameters() if p.grad is not None}
+    assert ended <= set(staged)
     with torch.inference_mode():
         raw = network.eval()(x)
     assert raw.offsets.shape[1] == len(raw.priors)

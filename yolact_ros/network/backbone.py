@@ -52,6 +52,12 @@ class ResNetBackbone(nn.Module):
             outputs.append(channels)
         self.channels = tuple(outputs[1:])
 
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers of each stage, the first with those before it."""
+        first, *others = self.layers
+        return [[self.conv1, self.bn1, first], *([stage] for stage in others)]
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to C3, C4, C5 at strides 8, 16, 32."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))

@@ -32,6 +32,12 @@ class DarkNetBackbone(nn.Module):
             outputs.append(channels)
         self.channels = tuple(outputs[-3:])
 
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers of each stage, the first with those before it."""
+        first, *others = self.layers
+        return [[self._preconv, first], *([stage] for stage in others)]
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to C3, C4, C5 at strides 8, 16, 32."""
         x = self._preconv(x)

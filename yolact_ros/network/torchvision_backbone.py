@@ -53,6 +53,19 @@ class TorchvisionBackbone(nn.Module):
             self.channels = tuple(channels for _, channels in found)
             self.body = create_feature_extractor(model, return_nodes=list(self.nodes))
 
+    @property
+    def stages(self) -> list[list[nn.Module]]:
+        """The layers up to each of the three maps, in the order in which they run."""
+        graph = list(self.body.graph.nodes)
+        maps = graph[-1].args[0]  # by name, of the node that returns them
+        stages: list[list[nn.Module]] = [[]]
+        for node in graph[:-1]:
+            if node.op == "call_module":
+                stages[-1].append(self.body.get_submodule(node.target))
+            if node in maps.values():
+                stages.append([])
+        return stages[: len(self.nodes)]
+
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to C3, C4, C5 at strides 8, 16, 32."""
         outputs = self.body(x)

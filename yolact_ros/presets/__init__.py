@@ -11,7 +11,7 @@ from .preset import (
     ResNetSpec,
     TorchvisionSpec,
 )
-from .registry import get_preset, preset_names, with_backbone, with_classes
+from .registry import get_preset, preset_names, with_backbone, with_classes, with_input_size
 from .serialization import preset_from_json, preset_to_json
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "preset_to_json",
     "with_backbone",
     "with_classes",
+    "with_input_size",
 ]

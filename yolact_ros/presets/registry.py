@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Sequence
 
 from yolact_ros.errors import InputError
@@ -95,3 +96,28 @@ def with_backbone(preset: Preset, backbone: str) -> Preset:
     return dataclasses.replace(
         preset, name=f"{preset.name}:{spec.name}", backbone=spec, published=None
     )
+
+
+def with_input_size(preset: Preset, input_size: int) -> Preset:
+    """Derive a preset for another size of the network's input.
+
+    The sides of the priors follow it, in whole pixels, as the authors' do.
+
+    >>> im400 = with_input_size(get_preset("yolact_base"), 400)
+    >>> im400.prior_sizes == get_preset("yolact_im400").prior_sizes
+    True
+
+    Args:
+        preset: Everything else is kept; the published figures are dropped if the size changes.
+        input_size: Side of the square input in pixels.
+
+    Raises:
+        InputError: It is so small that a prior would have no size.
+    """
+    if input_size == preset.input_size:
+        return preset
+    sizes = tuple(
+        tuple(math.floor(size * input_size / preset.input_size) for size in level)
+        for level in preset.prior_sizes
+    )
+    return dataclasses.replace(preset, input_size=input_size, prior_sizes=sizes, published=None)

@@ -439,3 +439,20 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"image file, got .*1\.png which is no picture"):
         training_set(dataset)[0]
+
+
+def test_images_with_rare_classes_are_shown_more_often(tmp_path):
+    common, rare = (0, 0, 8, 8), thing((0, 0, 8, 8), class_id=1)
+    pictures = [(noise(8, 8, n), [thing(common)] if n < 8 else []) for n in range(10)]
+    pictures[3][1].append(rare)
+    pictures[9][1].append(rare | {"crowd": True})
+    dataset = write_dataset(tmp_path, pictures)
+    # the rare class is in 1 of 10 images: sqrt(0.625 / 0.1) = 2.5; 8 of 10 have the other
+    samples = training_set(dataset, length=240, repeat_threshold=0.625)
+    assert samples.factors.tolist() == [1, 1, 1, 2.5, 1, 1, 1, 1, 1, 1]
+    assert samples.pass_length == 12
+    orders = [[samples.image_at(12 * k + i).id for i in range(12)] for k in range(20)]
+    times = [order.count(4) for order in orders]
+    assert set(times) == {2, 3} and all(set(order) == set(range(1, 11)) for order in orders)
+    assert sum(times) / 20 == pytest.approx(2.5 * 12 / 11.5, abs=0.3)
+    assert len(set(map(tuple, orders))) == 20

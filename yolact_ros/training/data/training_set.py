@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,8 +21,13 @@ from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.errors import InputError
 from yolact_ros.training.data import bit_planes
 from yolact_ros.training.data.augmentation import Augmentation
+from yolact_ros.training.data.repeats import pass_order, repeat_factors
 from yolact_ros.training.data.target import Target
 from yolact_ros.training.data.transforms import geometry_of, photometric_of, recolor
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a run."""
+_SECONDS_LEFT = 30  # of a worker after SIGTERM
 
 # First numbers of the seeds of unrelated random streams.
 _ORDER, _SAMPLE = 0, 1
@@ -61,6 +67,8 @@ class TrainingSet(Dataset[Sample]):
         length: Number of samples; None: one pass over the images.
         empty_images: Whether to include images without objects (crowds do not count); they show
             what is background.
+        repeat_threshold: Images with classes that fewer images have, as a fraction, are shown more
+            often, see `repeat_factors`; 0: all alike.
 
     Raises:
         InputError: An argument is out of its range, or no image is left.
@@ -75,6 +83,7 @@ class TrainingSet(Dataset[Sample]):
         seed: int,
         length: int | None = None,
         empty_images: bool = True,
+        repeat_threshold: float = 0.0,
     ) -> None:
         if input_size < 1:
             raise InputError(f"input_size: expected at least 1, got {input_size}")
@@ -93,7 +102,9 @@ class TrainingSet(Dataset[Sample]):
         self.input_size = input_size
         self.augmentation = augmentation
         self.seed = seed
-        self._length = len(images) if length is None else length
+        self.factors = repeat_factors(images, repeat_threshold) if repeat_threshold else None
+        self.pass_length = len(pass_order(self.factors, len(images), np.random.default_rng(0)))
+        self._length = self.pass_length if length is None else length
         self._dataset = dataset
         self._geometry = geometry_of(augmentation)
         self._sanitize = v2.SanitizeBoundingBoxes()
@@ -112,10 +123,10 @@ class TrainingSet(Dataset[Sample]):
         """
         if not 0 <= index < self._length:
             raise IndexError(f"index: expected 0 to {self._length - 1}, got {index}")
-        number, position = divmod(index, len(self.images))
+        number, position = divmod(index, self.pass_length)
         if self._pass_order[0] != number:
             rng = np.random.default_rng([self.seed, _ORDER, number])
-            self._pass_order = number, rng.permutation(len(self.images))
+            self._pass_order = number, pass_order(self.factors, len(self.images), rng)
         return self.images[self._pass_order[1][position]]
 
     def __getitem__(self, index: int) -> Sample:
@@ -264,7 +275,13 @@ def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[np.uint8], list[Targ
 def prepare_worker(worker: int) -> None:
     """Limit a DataLoader's worker to one thread; pass it as `worker_init_fn`.
 
-    OpenCV and torch would start as many threads as there are cores in each worker.
+    OpenCV and torch would start as many threads as there are cores in each worker. Signals that
+    reach all processes of a run leave a worker alone: its run still waits for samples, and ends it.
     """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    # It may be the run's own SIGTERM, to a worker that did not end when it was told to.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_LEFT))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
