@@ -35,6 +35,13 @@ def pytest_addoption(parser):
         metavar="COUNT",
         help="hostile messages that test/ros/test_node_hostile.py sends; 0: a few",
     )
+    parser.addoption(
+        "--power-cuts",
+        type=int,
+        default=2,
+        metavar="COUNT",
+        help="copies of a running training's folder that test/training/test_resume.py resumes",
+    )
 
 
 def pytest_ignore_collect(collection_path, config):

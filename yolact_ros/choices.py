@@ -59,6 +59,12 @@ CLASS_LOSSES = ("softmax", "focal")
 FREEZE_NORMS = ("auto", "yes", "no")
 """Whether batch norms keep their statistics in training."""
 
+CHECKPOINTS = ("last", "previous")
+"""What a training run goes on from."""
+
+LOGGERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow", "comet": "comet-ml"}
+"""Where a training run logs to besides its CSV file, with the package that each needs."""
+
 TRAINING_DEVICES = ("auto", "cpu", "cuda")
 """What a network is trained on; which GPUs follows from their number."""
 

@@ -185,6 +185,15 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
         (["--backbone-weights", "x.pth"], 2, "expected auto, imagenet, none or an existing file"),
         (["--weights-class-names", "a"], 1, "weights_class_names: expected weights, whose classes"),
         (["--backbone", "mobilenet"], 2, "--backbone: expected torchvision:NAME"),
+        (["--input-size", "32"], 2, "--input-size: expected an integer from 64 to 4096, got '32'"),
+        (["--freeze-stages", "1"], 1, "freeze_stages: expected weights to start from, which stay"),
+        (["--freeze-stages", "9"], 1, "freeze_stages: expected at most 4, got 9"),
+        (["--repeat-threshold", "2"], 2, "--repeat-threshold: expected a number from 0 to 1"),
+        (["--early-stopping", "0"], 2, "--early-stopping: expected an integer of 1 or more"),
+        (["--checkpoint-minutes", "0"], 2, "--checkpoint-minutes: expected a number above 0"),
+        (["--resume", "first"], 2, "--resume: invalid choice: 'first'"),
+        (["--loggers", "clearml"], 2, "--loggers: invalid choice: 'clearml'"),
+        (["--loggers", "comet"], 1, "expected the package comet-ml for comet, found none: pip"),
         (["--threads", "0"], 2, "--threads: expected an integer of 1 or more, got '0'"),
     ],
 )
@@ -241,11 +250,18 @@ def test_another_backbone_and_a_set_that_is_mended(scenes, tmp_path, capfd):
     content["annotations"][3]["segmentation"] = [[1, 1, 5, 5]]
     (mended / "annotations.json").write_text(json.dumps(content))
     more = ["--backbone", "torchvision:mobilenet_v3_small", "--backbone-weights", "none"]
+    more += ["--repeat-threshold", "1", "--loggers", "--input-size", "128"]
     assert main(arguments(mended, tmp_path / "run", *more, "--max-steps", "1", "--mend")) == 0
     told = f"{mended / 'annotations.json'}: outlines of fewer than three points, left out: 1\n"
-    assert capfd.readouterr().out.count(told) == 2  # of the training data and of the other
+    printed = capfd.readouterr().out
+    assert printed.count(told) == 2  # of the training data and of the other
+    assert "images with rare classes are shown more often, at most" in printed
+    assert "input of 128 x 128 pixels" in printed
     segmenter = Segmenter(weights=tmp_path / "run" / "best.safetensors")
     assert segmenter.preset.name == "yolact_demo:mobilenet_v3_small"
+    assert segmenter.preset.input_size == 128
+    [log] = (tmp_path / "run" / "log").iterdir()
+    assert [file.name for file in log.iterdir()] == ["metrics.csv"]
 
 
 def test_more_devices_than_there_are(scenes, tmp_path, capfd):

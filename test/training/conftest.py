@@ -29,7 +29,7 @@ def arguments(scenes):
             *("--preset", "yolact_demo", "--recipe", "short", "--out", str(out)),
             *("--train", files[0], "--train-images", files[1]),
             *("--val", files[0], "--val-images", files[1]),
-            *("--device", "cpu", "--precision", "fp32", "--threads", "1"),
+            *("--device", "cpu", "--precision", "fp32", "--threads", "1", "--input-size", "96"),
             *more,
         ]
 

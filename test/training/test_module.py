@@ -104,6 +104,22 @@ def test_frozen_norms_stay_as_they_are_and_the_rest_learns(batch, after_validati
     assert module.network.training
 
 
+def test_frozen_stages_stay_as_they_are_and_the_rest_learns(batch):
+    network = build_network(PRESET)
+    frozen = [layer for stage in network.backbone.stages[:2] for layer in stage]
+    module = make_module(network=network, frozen_layers=frozen)
+    module.eval()
+    module.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    learn(module, batch, 2)
+    kept = ("backbone.conv1.", "backbone.bn1.", "backbone.layers.0.", "backbone.layers.1.")
+    for name, value in network.state_dict().items():
+        if name.startswith(kept):
+            assert torch.equal(value, before[name]), name
+    for name in ("backbone.layers.2.0.conv1.weight", "backbone.layers.2.0.bn1.running_mean"):
+        assert not torch.equal(network.state_dict()[name], before[name])
+
+
 def test_norms_that_are_not_frozen_learn(batch):
     module = make_module()
     mean = module.network.backbone.bn1.running_mean.clone()

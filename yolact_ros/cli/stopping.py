@@ -37,3 +37,24 @@ class StopSignals:
         del frame
         self.number = signal.Signals(number)
         self.__exit__()
+
+
+class TrainingSignals(StopSignals):
+    """For a command whose steps may take long: a second signal kills it, whatever it computes.
+
+    Attributes:
+        at_once: Whether a first one raises KeyboardInterrupt, since nothing has begun that is to be
+            finished.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = True
+
+    def _note(self, number: int, frame: object) -> None:
+        del frame
+        self.number = signal.Signals(number)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
+        if self.at_once:
+            raise KeyboardInterrupt

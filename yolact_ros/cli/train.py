@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
+import re
+import signal
+import sys
 import warnings
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from yolact_ros.choices import (
     AUGMENTATIONS,
+    CHECKPOINTS,
     CLASS_LOSSES,
     FREEZE_NORMS,
+    LOGGERS,
     RECIPES,
     TRAINING_DEVICES,
     TRAINING_PRECISIONS,
 )
+from yolact_ros.errors import InputError
 from yolact_ros.presets import TorchvisionSpec
 
 from .options import (
@@ -26,6 +33,8 @@ from .options import (
     accepted_by,
     existing_file,
     existing_folder,
+    fraction,
+    from_to,
     natural,
     non_negative,
     positive,
@@ -33,6 +42,7 @@ from .options import (
     shared,
     training_packages,
 )
+from .stopping import TrainingSignals
 
 if TYPE_CHECKING:
     from yolact_ros.training.recipe import Recipe
@@ -49,7 +59,8 @@ def register(commands: Any) -> None:
         help="train a network on a data set in COCO format",
         description="Train a network on some data sets and validate it on others, in COCO "
         "format. The result, best.safetensors in the output folder, is ready for `predict`, `eval` "
-        "and, as parameter `weights`, for the node.",
+        "and, as parameter `weights`, for the node. Ctrl-C and SIGTERM end it after the current "
+        "step, with a checkpoint and the exit status 130 or 143; a second one kills it.",
         examples=(
             "yolact-ros train --preset yolact_resnet50 --weights yolact_resnet50_54_800000.pth "
             f"--recipe short {data} --out run",
@@ -89,7 +100,18 @@ def register(commands: Any) -> None:
             help=f"Folder of the {what} images: of each file, or one for all.",
         )
     parser.add_argument(
-        "--resume", action="store_true", help="Continue the interrupted run in the output folder."
+        "--resume",
+        nargs="?",
+        const="last",
+        choices=CHECKPOINTS,
+        help="Continue the interrupted run in the output folder, from its last checkpoint, or from "
+        "the previous one, should the last be damaged.",
+    )
+    parser.add_argument(
+        "--data-changed",
+        action="store_true",
+        help="With --resume, accept data whose files have changed, such as pictures that were "
+        "compressed again; there must be as many of the same classes.",
     )
     parser.add_argument(
         "--mend",
@@ -102,10 +124,33 @@ def register(commands: Any) -> None:
     )
     _add_schedule(parser.add_argument_group("schedule"))
     _add_machine(parser.add_argument_group("machine"))
+    parser.add_argument(
+        "--loggers",
+        nargs="*",
+        choices=LOGGERS,
+        default=["tensorboard"],
+        metavar="NAME",
+        help="Where losses and figures are logged to besides log/*/metrics.csv: %(choices)s, or "
+        "nothing.",
+    )
     parser.set_defaults(run=run)
 
 
 def _add_start(group: Any) -> None:
+    group.add_argument(
+        "--input-size",
+        type=from_to("PIXELS", int, 64, 4096),
+        help="Side of the network's square input; unless given, the preset's. A larger one finds "
+        "smaller objects, and takes more time and memory.",
+    )
+    group.add_argument(
+        "--freeze-stages",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="Leave the first N stages of the backbone as they are, with their batch norms; the "
+        "first has the layers before it.",
+    )
     group.add_argument(
         "--backbone",
         type=accepted_by(TorchvisionSpec.parse),
@@ -181,6 +226,18 @@ def _add_schedule(group: Any) -> None:
         "--batch-size", type=positive_int, default=8, help="Images per step and process."
     )
     group.add_argument(
+        "--repeat-threshold",
+        type=fraction,
+        default=0.0,
+        help="Show images with rare classes more often: with classes that a smaller fraction of "
+        "the images has, 0.001 in the LVIS paper; 0 shows all alike.",
+    )
+    group.add_argument(
+        "--early-stopping",
+        type=positive_int,
+        help="End after N validations without a better mask AP; unless given, all steps are done.",
+    )
+    group.add_argument(
         "--validate-every",
         type=positive_int,
         help="Steps between validations; unless given, one epoch, for at most 20 validations.",
@@ -188,8 +245,14 @@ def _add_schedule(group: Any) -> None:
     group.add_argument(
         "--checkpoint-every",
         type=positive_int,
-        default=200,
-        help="Steps between checkpoints, from which --resume continues.",
+        help="Steps between checkpoints; unless given, they are made by time alone.",
+    )
+    group.add_argument(
+        "--checkpoint-minutes",
+        type=positive,
+        default=10.0,
+        help="Minutes between checkpoints, from which --resume continues. One is also made with "
+        "every validation, and after Ctrl-C or SIGTERM.",
     )
     group.add_argument(
         "--freeze-norms",
@@ -230,7 +293,23 @@ def _add_machine(group: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Run the command; after a signal, tell how to go on."""
+    with TrainingSignals() as stop:
+        try:
+            _train(arguments, stop)
+            return 0
+        except KeyboardInterrupt as stopped:
+            return _ended(arguments, stop, str(stopped))
+
+
+def _train(arguments: argparse.Namespace, stop: TrainingSignals) -> None:
+    for name in arguments.loggers:
+        module = LOGGERS[name].replace("-", "_")
+        if importlib.util.find_spec(module) is None:
+            raise InputError(
+                f"--loggers: expected the package {LOGGERS[name]} for {name}, found none: "
+                f"pip install {LOGGERS[name]}"
+            )
     # By default OpenMP's threads wait by spinning for long, and starve each other as soon as other
     # processes want the cores: steps of 0.5 s then took 10 s. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
@@ -253,8 +332,24 @@ def run(arguments: argparse.Namespace) -> int:
         if field.name != "recipe"
     }
     options = TrainingOptions(recipe=chosen_recipe(arguments), **given)
-    train(options, arguments.command_line)
-    return 0
+    train(options, arguments.command_line, _resuming(arguments.command_line), stop)
+
+
+def _ended(arguments: argparse.Namespace, stop: TrainingSignals, when: str) -> int:
+    number = stop.number or signal.SIGINT
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return 0  # the first process of the machine tells, and would be killed for another status
+    how = "nothing was begun"
+    if (arguments.out / "run.json").is_file():
+        how = f"to go on: {_resuming(arguments.command_line)}"
+    text = f"stopped by {number.name} {when or 'before the first step'}; {how}"
+    print(f"yolact-ros: {text}", file=sys.stderr)
+    return 128 + number
+
+
+def _resuming(command: str) -> str:
+    """The command that goes on with the run that this one begins or resumes."""
+    return re.sub(r" --resume([ =](last|previous))?(?= |$)", "", command) + " --resume"
 
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:

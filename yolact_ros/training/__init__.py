@@ -8,6 +8,7 @@
 - `data/`: images and annotations to augmented samples and batches;
 - `losses/`: predictions and targets to the terms of the loss;
 - `module`: one training step, as Lightning calls it;
-- `validation`, `callbacks`: measures the network, keeps the best weights and a checkpoint;
-- `run_folder`, `plots`: what is written to repeat, resume and look at a run.
+- `validation`, `callbacks`, `loggers`: measures the network, keeps the best weights, logs;
+- `last_checkpoint`: what a run goes on from, and what ends it;
+- `opening`, `changes`, `run_folder`, `plots`: what is written to repeat, resume and look at a run.
 """

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run keeps while it goes on: the best weights, and a checkpoint to resume from."""
+"""Validates while a run goes on, and keeps the best weights."""
 
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
 
 from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.network import Yolact
 
+from .module import require_finite
 from .validation import Validator
 
 FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
@@ -46,6 +45,10 @@ class BestWeights(Callback):
         self.step = 0
         self.figures: dict[str, float] = {}
         self.measured_step = 0
+
+    def on_validation_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """Refuse weights that are no numbers."""
+        require_finite("weights", module.state_dict(), trainer.global_step)
 
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, *numbers: int
@@ -78,43 +81,21 @@ class BestWeights(Callback):
             setattr(self, name, value)
 
 
-@dataclass(eq=False, kw_only=True)
-class LastCheckpoint(Callback):
-    """Keeps one file to resume the run from; it is replaced in one move, never half written.
+class EarlyEnd(EarlyStopping):
+    """Ends a run after some validations without a better mask AP.
 
-    A step that is followed by a validation is saved after it, so that a resumed run neither skips
-    nor repeats the validation. (Lightning's own callback saves before.) The last step is not
-    saved: what follows it is done again if it was interrupted.
-
-    Attributes:
-        path: The file.
-        every: Steps between checkpoints.
-        validated_every: Steps between validations.
+    Args:
+        validations: How many; a resumed run may have another number.
     """
 
-    path: Path
-    every: int
-    validated_every: int
+    def __init__(self, validations: int) -> None:
+        super().__init__(
+            "mask_ap", mode="max", patience=validations, check_on_train_epoch_end=False
+        )
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Save after every `every`-th step, unless a validation follows it."""
-        if trainer.global_step % self.every == 0 and trainer.global_step % self.validated_every:
-            self._save(trainer)
-
-    def on_validation_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Save after a validation that is part of the training."""
-        if trainer.state.fn == "fit":
-            self._save(trainer)
-
-    def _save(self, trainer: lightning.Trainer) -> None:
-        if trainer.global_step >= trainer.max_steps:
-            return
-        incomplete = self.path.with_name(f"{self.path.name}.incomplete")
-        trainer.save_checkpoint(incomplete)
-        if trainer.is_global_zero:
-            os.replace(incomplete, self.path)
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
 
 class ProgressBar(TQDMProgressBar):

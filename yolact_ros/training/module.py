@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning
@@ -27,6 +28,10 @@ class TrainingError(InputError):
     """Training cannot go on."""
 
 
+class DivergedError(TrainingError):
+    """Predictions, losses or weights are not finite."""
+
+
 class TrainingModule(lightning.LightningModule):
     """Training steps on random samples.
 
@@ -40,6 +45,7 @@ class TrainingModule(lightning.LightningModule):
         seed: Of the random choices within a step.
         frozen_norms: Whether batch norms keep their statistics and parameters, as published for
             fewer than six images per GPU.
+        frozen_layers: Layers of the network that stay as they are.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class TrainingModule(lightning.LightningModule):
         optimize: Callable[[Yolact], tuple[Optimizer, LRScheduler]],
         seed: int,
         frozen_norms: bool,
+        frozen_layers: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
         self.network = network
@@ -57,17 +64,16 @@ class TrainingModule(lightning.LightningModule):
         self.optimize = optimize
         self.seed = seed
         self.frozen_norms = frozen_norms
-        if frozen_norms:
-            for norm in self._norms():
-                norm.requires_grad_(False)
-                norm.eval()
+        self._frozen = [*frozen_layers, *(self._norms() if frozen_norms else ())]
+        for layer in self._frozen:
+            layer.requires_grad_(False)
+            layer.eval()
 
     def train(self, mode: bool = True) -> TrainingModule:
-        """Change the mode, except that frozen batch norms stay in evaluation mode."""
+        """Change the mode, except that what is frozen stays in evaluation mode."""
         super().train(mode)
-        if self.frozen_norms:
-            for norm in self._norms():
-                norm.eval()
+        for layer in self._frozen:
+            layer.eval()
         return self
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -84,10 +90,10 @@ class TrainingModule(lightning.LightningModule):
             predictions = predictions._replace(
                 **{name: value.float() for name, value in predictions._asdict().items()}
             )
-            self._require_finite("predictions", predictions._asdict())
+            require_finite("predictions", predictions._asdict(), self.global_step)
             terms = self.loss(predictions, targets, mask_iou_net=self.network.maskiou_net)
             total = torch.stack(list(terms.values())).sum()
-        self._require_finite("loss", terms)
+        require_finite("loss", terms, self.global_step)
         logged = {f"loss_{name}": value.detach() for name, value in terms.items()}
         logged["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         together = self.trainer.world_size > 1
@@ -106,6 +112,17 @@ class TrainingModule(lightning.LightningModule):
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set rates and weight decay as the options say for the step, not as they were before."""
+        optimizer, scheduler = self.optimize(self.network)
+        scheduler.last_epoch = checkpoint["global_step"] - 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the optimiser has not stepped yet
+            scheduler.step()
+        [state] = checkpoint["optimizer_states"]
+        state["param_groups"] = optimizer.state_dict()["param_groups"]
+        checkpoint["lr_schedulers"] = [scheduler.state_dict()]
+
     def _normalize(self, images: np.ndarray[Any, Any]) -> Tensor:
         """(B, S, S, 3) uint8 RGB to the network's input."""
         normalization = self.network.preset.normalization
@@ -115,17 +132,28 @@ class TrainingModule(lightning.LightningModule):
         # channels last in memory, as the network is
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
 
-    def _require_finite(self, what: str, values: Mapping[str, Tensor]) -> None:
-        """Stop all processes if a value is not finite on one of them."""
-        flags = torch.stack([~torch.isfinite(value).all() for value in values.values()]).int()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(flags)
-        if flags.any():
-            wrong = [name for name, flag in zip(values, flags.tolist(), strict=True) if flag]
-            raise TrainingError(
-                f"{what}: expected finite numbers at step {self.global_step}, got others in "
-                f"{', '.join(wrong)}; a lower learning rate or gradient clipping may help"
-            )
-
     def _norms(self) -> list[nn.Module]:
         return [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+def require_finite(what: str, values: Mapping[str, Tensor], step: int) -> None:
+    """Stop all processes if a value is not finite on one of them.
+
+    Raises:
+        DivergedError: It names the values; single numbers are shown.
+    """
+    flags = torch.stack([~torch.isfinite(value).all() for value in values.values()]).int()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(flags)
+    if not flags.any():
+        return
+    wrong = [
+        f"{name} ({value.item():g})" if value.ndim == 0 else name
+        for (name, value), flag in zip(values.items(), flags.tolist(), strict=True)
+        if flag
+    ]
+    more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+    raise DivergedError(
+        f"{what}: expected finite numbers at step {step}, got others in "
+        f"{', '.join(wrong[:4])}{more}"
+    )

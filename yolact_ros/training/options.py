@@ -11,15 +11,23 @@ from typing import Any
 
 import torch
 
-from yolact_ros.choices import FREEZE_NORMS, TRAINING_DEVICES, TRAINING_PRECISIONS
+from yolact_ros.choices import (
+    CHECKPOINTS,
+    FREEZE_NORMS,
+    LOGGERS,
+    TRAINING_DEVICES,
+    TRAINING_PRECISIONS,
+)
 from yolact_ros.errors import InputError
 from yolact_ros.inference.precision import time_convolution
 
 from .recipe import Recipe, default_steps
 
 _DATA = ("train", "train_images", "val", "val_images")
-_PLACES = ("out", *_DATA, "workers")
-"""Options that a resumed run may change: they do not affect its result."""
+_PLACES = ("out", *_DATA, "workers", "checkpoint_every", "checkpoint_minutes", "loggers")
+"""Options that do not affect the result."""
+_OF_THE_START = ("classes", "resume", "data_changed")
+"""Options that describe no run; the preset's definition has the classes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class TrainingOptions:
         val, val_images: The same for validation. Their classes must be among the training data's.
         out: Folder of the run, see `RunFolder`.
         recipe: Augmentation, losses, optimiser and learning rate.
+        input_size: Side of the network's input in pixels; None: the preset's.
         classes: Names of the classes to take of the data; none: all.
         backbone: "torchvision:NAME" to replace the preset's backbone, see `with_backbone`.
         weights: A trained network to start from; None: see `backbone_weights`.
@@ -50,11 +59,21 @@ class TrainingOptions:
         freeze_norms: Whether batch norms keep their statistics and parameters: "yes", "no", or
             "auto": if there are weights to start from and fewer than six images per step and
             process.
+        freeze_stages: Number of the backbone's first stages that stay as they are, with their batch
+            norms; the first has the layers before it.
+        repeat_threshold: Fraction of the images below which a class is rare and its images are
+            shown more often, see `repeat_factors`; 0: all are shown alike.
+        early_stopping: Validations without a better mask AP after which the run ends; None: it does
+            all steps.
         validate_every: Steps between validations; None: one pass over the data, but at most 20
             validations in all.
-        checkpoint_every: Steps between checkpoints.
+        checkpoint_every: Steps between checkpoints; None: by time alone.
+        checkpoint_minutes: Time between checkpoints.
+        loggers: Where it logs to besides a CSV file, of `LOGGERS`.
         workers: Processes that make samples, per training process; 0: it makes its own.
-        resume: Continue an interrupted run.
+        resume: Continue an interrupted run from its "last" checkpoint or the "previous" one; None:
+            a new run.
+        data_changed: Resume a run although files of its data have changed since.
         mend: Leave out or put right what has errors in the data, see `read_dataset`.
 
     Raises:
@@ -69,6 +88,7 @@ class TrainingOptions:
     out: Path
     recipe: Recipe
     classes: Sequence[str] = ()
+    input_size: int | None = None
     backbone: str | None = None
     weights: Path | None = None
     weights_class_names: Sequence[str] | None = None
@@ -81,28 +101,44 @@ class TrainingOptions:
     nodes: int = 1
     precision: str = "auto"
     freeze_norms: str = "auto"
+    freeze_stages: int = 0
+    repeat_threshold: float = 0.0
+    early_stopping: int | None = None
     validate_every: int | None = None
-    checkpoint_every: int = 200
+    checkpoint_every: int | None = None
+    checkpoint_minutes: float = 10.0
+    loggers: Sequence[str] = ("tensorboard",)
     workers: int = 1
-    resume: bool = False
+    resume: str | None = None
+    data_changed: bool = False
     mend: bool = False
 
     def __post_init__(self) -> None:
         if self.weights_class_names and self.weights is None:
             raise InputError("weights_class_names: expected weights, whose classes they name")
-        least = dict.fromkeys(("batch_size", "devices", "nodes", "checkpoint_every"), 1)
-        least |= dict.fromkeys(("max_steps", "validate_every"), 1)
-        least |= dict.fromkeys(("seed", "workers"), 0)
+        least = dict.fromkeys(("batch_size", "devices", "nodes"), 1)
+        least |= dict.fromkeys(("max_steps", "validate_every", "checkpoint_every"), 1)
+        least |= dict.fromkeys(("early_stopping", "input_size"), 1)
+        least |= dict.fromkeys(("seed", "workers", "freeze_stages"), 0)
         for name, bound in least.items():
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise InputError(f"{name}: expected {bound} or more, got {value}")
+        if not self.checkpoint_minutes > 0:
+            raise InputError(
+                f"checkpoint_minutes: expected more than 0, got {self.checkpoint_minutes}"
+            )
+        if not 0 <= self.repeat_threshold <= 1:
+            raise InputError(f"repeat_threshold: expected 0 to 1, got {self.repeat_threshold}")
+        if unknown := [name for name in self.loggers if name not in LOGGERS]:
+            raise InputError(f"loggers: expected {', '.join(LOGGERS)}, got {unknown[0]!r}")
         for name, allowed in (
+            ("resume", CHECKPOINTS),
             ("device", TRAINING_DEVICES),
             ("precision", TRAINING_PRECISIONS),
             ("freeze_norms", FREEZE_NORMS),
         ):
-            if getattr(self, name) not in allowed:
+            if getattr(self, name) not in (None, *allowed):
                 raise InputError(
                     f"{name}: expected {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
@@ -134,22 +170,26 @@ class Run:
         return self.options.devices * self.options.nodes
 
     def settings(self) -> dict[str, Any]:
-        """Everything that affects the result; it must be the same when the run is resumed."""
+        """Everything that affects the result."""
         settings = asdict(self.options) | {
+            "joined_batch": self.batch,
             "device": self.device,
             "precision": self.precision,
             "max_steps": self.steps,
             "validate_every": self.validate_every,
             "weights": self.options.weights and self.options.weights.name,
         }
-        # the definition of the preset has the classes
-        return {k: v for k, v in settings.items() if k not in (*_PLACES, "classes", "resume")}
+        return {k: v for k, v in settings.items() if k not in (*_PLACES, *_OF_THE_START)}
+
+    def end(self) -> dict[str, str]:
+        """The settings that decide where the run ends, for the metadata of its last weights."""
+        return {"max_steps": str(self.steps), "early_stopping": str(self.options.early_stopping)}
 
     def places(self) -> dict[str, str]:
-        """The options that may differ when the run is resumed."""
-        options = self.options
-        folders = {name: " ".join(map(str, getattr(options, name))) for name in _DATA}
-        return {"out": str(options.out), "workers": str(options.workers), **folders}
+        """The options that do not affect the result."""
+        values = {name: getattr(self.options, name) for name in _PLACES}
+        lists = (*_DATA, "loggers")
+        return {k: " ".join(map(str, v)) if k in lists else str(v) for k, v in values.items()}
 
 
 def resolve(options: TrainingOptions, images: int, precision: str | None = None) -> Run:

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from yolact_ros.checkpoints import CheckpointError
+from yolact_ros.checkpoints.checkpoint import replacing
+from yolact_ros.checkpoints.reading import read_pickled
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.errors import InputError
 from yolact_ros.provenance import file_sha256, git_revision, versions
 
-
-class RunError(InputError):
-    """A folder cannot be used for a run."""
+from .changes import Changes, RunError, describe_other_data, find_changes
 
 
 class RunFolder:
@@ -29,8 +29,10 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        description: Everything needed to repeat the run, as JSON; see `begin`.
+        description: Everything needed to repeat the run, as JSON; see `describe`.
+        pictures: Digests of the images, to name those that have changed.
         checkpoint: The state that an interrupted run is resumed from.
+        previous: The one before it.
         best: Weights with the highest mask AP in validation.
         last: Weights after the last step.
         log: TensorBoard files and `metrics.csv`, one folder for each start of the run.
@@ -40,67 +42,156 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.description = path / "run.json"
+        self.pictures = path / "pictures.json"
         self.checkpoint = path / "last.ckpt"
+        self.previous = path / "previous.ckpt"
         self.best = path / "best.safetensors"
         self.last = path / "last.safetensors"
         self.log = path / "log"
         self.curve = path / "curve.png"
 
-    @property
-    def precision(self) -> str | None:
-        """The arithmetic of the run that is there; None if there is none."""
-        if not self.description.is_file():
-            return None
-        settings: dict[str, Any] = json.loads(self.description.read_text())["settings"]
-        return settings["precision"]
-
-    def begin(
-        self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resume: bool
-    ) -> Path | None:
-        """Write the description of a new run, or check that a resumed one has not changed.
-
-        Args:
-            settings: Everything that affects the result; must be equal when a run is resumed.
-            provenance: Describes this start of the run: command, versions, machine.
-            resume: Whether to continue the run that is there.
-
-        Returns:
-            The checkpoint to resume from; None to start at the first step.
+    def require_new(self) -> None:
+        """Check that there is no run.
 
         Raises:
-            RunError: There is a run already and it is not to be resumed, there is none to resume,
-                or it had other settings.
+            RunError: There is one.
         """
-        settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
-        starts = []
-        if resume:
-            if not self.description.is_file():
-                raise RunError(f"resume: expected a run in {self.path}, found no run.json there")
-            found = json.loads(self.description.read_text())
-            _require_equal(found["settings"], settings, self.path)
-            starts = found["starts"]
-        elif self.description.exists():
+        if self.description.exists():
             raise RunError(
                 f"out: expected a new folder, got the run in {self.path}; `--resume` goes on "
                 "with it"
             )
+
+    def settings(self) -> dict[str, Any]:
+        """Read the settings of the run that is there.
+
+        Raises:
+            RunError: There is none.
+        """
+        return dict(self._described()["settings"])
+
+    def find_changes(
+        self,
+        settings: Mapping[str, Any],
+        pictures: Mapping[str, Mapping[str, str]],
+        *,
+        data_changed: bool,
+    ) -> Changes:
+        """Compare the settings of the run with those that it is resumed with.
+
+        Args:
+            settings: Of this start.
+            pictures: Digests of the images by file name, of "train" and "val".
+            data_changed: Whether files of the data may differ.
+
+        Raises:
+            RunError: Something differs that may not.
+        """
+        changes = find_changes(self.settings(), _as_json(settings))
+        other = [name for name in pictures if f"{name}_sha256" in changes]
+        if other and not data_changed:
+            before = self._read(self.pictures)
+            told = [
+                f"{name}: {describe_other_data(before[name], pictures[name])}" for name in other
+            ]
+            raise RunError(
+                f"resume: expected the data of the run in {self.path}, got others: "
+                f"{'; '.join(told)}; if they show the same, --data-changed goes on with them"
+            )
+        return changes
+
+    def describe(
+        self,
+        settings: Mapping[str, Any],
+        start: Mapping[str, Any],
+        pictures: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Write the description of the run, with this start after those that it had.
+
+        Args:
+            settings: Everything that affects the result.
+            start: Describes this start: command, versions, machine, first step, changes.
+            pictures: As for `find_changes`.
+        """
+        starts = self._described()["starts"] if self.description.exists() else []
         self.path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"settings": settings, "starts": [*starts, provenance]}, indent=1)
-        self.description.write_text(text + "\n")
-        return self.checkpoint if self.checkpoint.is_file() else None
+        for path, content in (
+            (self.pictures, pictures),
+            (self.description, {"settings": settings, "starts": [*starts, start]}),
+        ):
+            with replacing(path) as unfinished:
+                unfinished.write_text(json.dumps(content, indent=1) + "\n")
+
+    def _described(self) -> dict[str, Any]:
+        if not self.description.is_file():
+            raise RunError(f"resume: expected a run in {self.path}, found no run.json there")
+        return self._read(self.description)
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+            return content
+        except (ValueError, OSError):
+            raise RunError(
+                f"resume: {path} is missing, cut off or damaged; a new run may begin with the "
+                f"weights beside it: --weights {self.best}"
+            ) from None
+
+    def step_to_resume(self, which: str, going_on: str) -> int:
+        """Find the step after which a run goes on.
+
+        Args:
+            which: "last", or "previous" for the checkpoint before it, which takes its place.
+            going_on: The command that resumes the run, to name the other checkpoint.
+
+        Returns:
+            The number of steps done; 0 if there is no checkpoint yet.
+
+        Raises:
+            RunError: The checkpoint is broken, or is missing where another is there.
+        """
+        if which == "previous":
+            before = _step_of(self.previous)
+            if before is None:
+                raise RunError(f"resume: {self.previous} {_fault(self.previous)}")
+            os.replace(self.previous, self.checkpoint)
+            return before
+        step = _step_of(self.checkpoint)
+        if step is not None:
+            return step
+        before = _step_of(self.previous)
+        fault = f"resume: {self.checkpoint} {_fault(self.checkpoint)}"
+        if before is not None:
+            raise RunError(
+                f"{fault}; the one before it, of step {before}, is whole, and the run goes on from "
+                f"there with: {going_on} previous"
+            )
+        if self.checkpoint.exists() or self.previous.exists():
+            raise RunError(
+                f"{fault}: no run can go on from it; a new run may begin with the weights beside "
+                f"it: --weights {self.best}"
+            )
+        return 0
 
 
-def _require_equal(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    differing = [
-        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
-    if differing:
-        raise RunError(
-            f"resume: expected the settings of the run in {path}, got others: "
-            f"{'; '.join(differing)}"
-        )
+def _step_of(checkpoint: Path) -> int | None:
+    """The steps done; None if the file is missing or cannot be read."""
+    try:
+        return int(read_pickled(checkpoint)["global_step"])
+    except (CheckpointError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _fault(checkpoint: Path) -> str:
+    if checkpoint.exists():
+        return "is cut off, damaged or another program's"
+    return "is missing"
+
+
+def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they are read again: tuples have become lists."""
+    content: dict[str, Any] = json.loads(json.dumps(settings))
+    return content
 
 
 def picture_digests(dataset: CocoDataset) -> list[str]:
@@ -133,3 +224,9 @@ def is_first_process() -> bool:
     """Whether this is the process, of all of the run, that writes files and prints."""
     first_machine = os.environ.get("NODE_RANK", "0") == "0"
     return first_machine and int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def say(text: str) -> None:
+    """Print a line, on one process for all."""
+    if is_first_process():
+        print(text, flush=True)

@@ -7,37 +7,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
 
-from yolact_ros.checkpoints import CheckpointError, read_metadata
-from yolact_ros.checkpoints.reading import read_pickled
-from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.merge import read_datasets
 from yolact_ros.errors import InputError
-from yolact_ros.network import build_network
-from yolact_ros.presets import Preset, get_preset, preset_to_json, with_backbone, with_classes
+from yolact_ros.network import Yolact, build_network
+from yolact_ros.presets import (
+    Preset,
+    get_preset,
+    with_backbone,
+    with_classes,
+    with_input_size,
+)
 from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.data.loading import TrainingData
 from yolact_ros.training.data.training_set import TrainingSet
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
-from .callbacks import FIGURES, BestWeights, LastCheckpoint, ProgressBar, write_weights
-from .module import TrainingError, TrainingModule
+from .callbacks import FIGURES, BestWeights, EarlyEnd, ProgressBar, write_weights
+from .last_checkpoint import LastCheckpoint, Stop
+from .loggers import make_loggers
+from .module import DivergedError, TrainingError, TrainingModule
+from .opening import Data, open_folder
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
-from .run_folder import (
-    RunError,
-    RunFolder,
-    dataset_digest,
-    describe_start,
-    is_first_process,
-    picture_digests,
-)
+from .run_folder import RunFolder, describe_start, is_first_process, say
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 
@@ -71,54 +70,73 @@ class Trained:
         )
 
 
-class _Data(NamedTuple):
-    """What is trained and validated on, and the preset with the classes of the training data."""
-
-    training: CocoDataset
-    validation: CocoDataset
-    preset: Preset
-
-
-def train(options: TrainingOptions, command: str) -> Trained:
+def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> Trained:
     """Train, validate on the way, and leave the weights in the run's folder.
 
     Args:
         options: Of the run.
         command: The command line, for the run's folder and the metadata of the weights.
+        going_on: The command line that resumes the run.
+        stop: Tells of signals.
 
     Raises:
         DatasetError: A data set has problems.
         RunError: The folder cannot be used.
         TrainingError: A loss is not finite, or the run ended early.
         InputError: Other options do not fit.
+        KeyboardInterrupt: A signal came; the text says after which step, if after any.
     """
+    folder, begun = RunFolder(options.out), None
+    if options.resume or (not is_first_process() and folder.description.is_file()):
+        begun = folder.settings()
+        if options.freeze_norms == "auto":
+            options = replace(options, freeze_norms=begun["freeze_norms"])
+    elif is_first_process():
+        folder.require_new()
     data = _read_data(options)
-    folder, described = RunFolder(options.out), describe_start(command, options.seed)
-    is_begun = options.resume or not is_first_process()
-    run = resolve(options, len(data.training), folder.precision if is_begun else None)
+    run = resolve(options, len(data.training), begun and begun["precision"])
     module, start = _make_module(data.preset, run)
     loaders = _make_loaders(data, run)
-    checkpoint = _open_folder(folder, run, data, described)
-    if options.resume and folder.last.is_file():
-        _say(f"the run in {folder.path} is finished")
-        text = read_metadata(folder.best)
-        best_step, figures = int(text["step"]), {name: float(text[name]) for name in FIGURES}
-    else:
-        first_step = _step_of(checkpoint)
-        _say(_introduction(run, module, start, len(data.training), first_step))
-        best = BestWeights(Validator(data.validation), folder.best, described)
-        trainer = _make_trainer(run, folder, best, first_step, module.frozen_norms)
-        _fit(trainer, module, loaders, checkpoint, best, run)
-        if is_first_process():
-            write_weights(module.network, folder.last, {**described, "step": str(run.steps)})
-            draw_curve(folder.log, folder.curve)
-        best_step, figures = best.step, best.figures
-    trained = Trained(folder, run.steps, best_step, figures)
-    _say(str(trained))
+    described = describe_start(command, options.seed)
+    first_step = 0
+    if is_first_process():  # Lightning starts the others when the folder is open
+        opened = open_folder(folder, run, data, described, going_on, module.frozen_norms)
+        if opened is None:
+            return _finished(folder)
+        first_step = opened
+    elif options.resume and folder.checkpoint.is_file():
+        first_step = folder.step_to_resume("last", going_on)
+    say(_introduction(run, module, start, loaders, first_step))
+    best = BestWeights(Validator(data.validation), folder.best, described)
+    last = _make_last_checkpoint(run, folder, len(data.validation), stop)
+    trainer = _make_trainer(run, folder, [best, last], first_step, module.frozen_norms)
+    try:
+        _fit(trainer, module, loaders, folder.checkpoint if first_step else None, best)
+    except DivergedError as error:
+        raise DivergedError(f"{error}; {_remedy(trainer, loaders, folder, going_on)}") from None
+    if trainer.should_stop:
+        say(f"ended early: no better mask AP in {options.early_stopping} validations")
+    if is_first_process():
+        done = {"step": str(trainer.global_step), **run.end()}
+        write_weights(module.network, folder.last, described | done)
+        draw_curve(folder.log, folder.curve)
+    trained = Trained(folder, trainer.global_step, best.step, best.figures)
+    say(str(trained))
     return trained
 
 
-def _read_data(options: TrainingOptions) -> _Data:
+def _finished(folder: RunFolder) -> Trained:
+    """The result of a run that was resumed after its end."""
+    say(f"the run in {folder.path} is finished")
+    text = read_metadata(folder.best)
+    figures = {name: float(text[name]) for name in FIGURES}
+    steps = int(read_metadata(folder.last)["step"])
+    trained = Trained(folder, steps, int(text["step"]), figures)
+    say(str(trained))
+    return trained
+
+
+def _read_data(options: TrainingOptions) -> Data:
     classes, mend = options.classes, options.mend
     training = read_datasets(options.train, options.train_images, classes, mend=mend)
     validation = read_datasets(options.val, options.val_images, classes, mend=mend)
@@ -126,7 +144,7 @@ def _read_data(options: TrainingOptions) -> _Data:
         if lack := dataset.lack_of_objects:
             raise InputError(f"{name}: {dataset.annotation_file}: {lack}")
         for remark in dataset.remarks:
-            _say(remark)
+            say(remark)
     if unknown := [name for name in validation.class_names if name not in training.class_names]:
         raise InputError(
             f"{', '.join(map(str, options.val))}: expected classes among those of "
@@ -137,7 +155,9 @@ def _read_data(options: TrainingOptions) -> _Data:
     preset = replace(preset, category_ids=training.category_ids)
     if options.backbone is not None:
         preset = with_backbone(preset, options.backbone)
-    return _Data(training, validation, preset)
+    if options.input_size is not None:
+        preset = with_input_size(preset, options.input_size)
+    return Data(training, validation, preset)
 
 
 def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None]:
@@ -160,11 +180,22 @@ def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None
         optimize=partial(recipe.optimize, steps=run.steps, batch=run.batch),
         seed=options.seed,
         frozen_norms=frozen_norms,
+        frozen_layers=_frozen_layers(network, options.freeze_stages, start),
     )
     return module, start
 
 
-def _make_loaders(data: _Data, run: Run) -> TrainingData:
+def _frozen_layers(network: Yolact, count: int, start: Start | None) -> list[nn.Module]:
+    """The layers of the backbone's first stages."""
+    stages = network.backbone.stages
+    if count > len(stages):
+        raise InputError(f"freeze_stages: expected at most {len(stages)}, got {count}")
+    if count and start is None:
+        raise InputError("freeze_stages: expected weights to start from, which stay, got none")
+    return [layer for stage in stages[:count] for layer in stage]
+
+
+def _make_loaders(data: Data, run: Run) -> TrainingData:
     options = run.options
     return TrainingData(
         training=TrainingSet(
@@ -173,6 +204,7 @@ def _make_loaders(data: _Data, run: Run) -> TrainingData:
             augmentation=augmentation_named(options.recipe.augmentation),
             seed=options.seed,
             length=run.steps * run.batch,
+            repeat_threshold=options.repeat_threshold,
         ),
         validation=data.validation,
         steps=run.steps,
@@ -181,20 +213,29 @@ def _make_loaders(data: _Data, run: Run) -> TrainingData:
     )
 
 
+def _make_last_checkpoint(run: Run, folder: RunFolder, images: int, stop: Stop) -> LastCheckpoint:
+    return LastCheckpoint(
+        path=folder.checkpoint,
+        previous=folder.previous,
+        every=run.options.checkpoint_every,
+        minutes=run.options.checkpoint_minutes,
+        validated_every=run.validate_every,
+        validation_images=images,
+        stop=stop,
+    )
+
+
 def _make_trainer(
-    run: Run, folder: RunFolder, best: BestWeights, first_step: int, frozen_norms: bool
+    run: Run, folder: RunFolder, kept: Sequence[Callback], first_step: int, frozen_norms: bool
 ) -> lightning.Trainer:
     options, recipe = run.options, run.options.recipe
-    last = LastCheckpoint(
-        path=folder.checkpoint,
-        every=options.checkpoint_every,
-        validated_every=run.validate_every,
-    )
     averaging = [EMAWeightAveraging(decay=recipe.average)] if recipe.average else []
-    # The best weights are written before averaging takes its weights back.
-    callbacks: list[Callback] = [best, *averaging, last, ProgressBar(refresh_rate=10)]
-    version = f"from_step_{first_step}"
-    return lightning.Trainer(
+    best, last = kept
+    early = [EarlyEnd(options.early_stopping)] if options.early_stopping else []
+    # The best weights are written before averaging takes its weights back, and the step at which
+    # a run ends early is not saved.
+    callbacks: list[Callback] = [best, *averaging, *early, last, ProgressBar(refresh_rate=10)]
+    trainer = lightning.Trainer(
         accelerator="gpu" if run.device == "cuda" else "cpu",
         devices=options.devices,
         num_nodes=options.nodes,
@@ -208,61 +249,13 @@ def _make_trainer(
         gradient_clip_val=recipe.gradient_clip or None,
         callbacks=callbacks,
         enable_checkpointing=False,
-        logger=[
-            CSVLogger(folder.log, name="", version=version),
-            TensorBoardLogger(folder.log, name="", version=version),
-        ],
+        logger=make_loggers(options.loggers, folder, first_step),
         log_every_n_steps=min(max(run.steps // 100, 1), 20),
         enable_model_summary=False,
     )
-
-
-def _open_folder(
-    folder: RunFolder, run: Run, data: _Data, described: dict[str, str]
-) -> Path | None:
-    """Open the run's folder, on one process for all; return the checkpoint to resume from."""
-    if not is_first_process():
-        # Lightning starts these processes when the first one has opened the folder.
-        return folder.checkpoint if run.options.resume and folder.checkpoint.is_file() else None
-    training, validation = map(picture_digests, (data.training, data.validation))
-    if shared := _shared_pictures(data, training, validation):
-        _say(shared)
-    settings = run.settings() | {
-        "preset_definition": preset_to_json(data.preset),
-        "train_sha256": dataset_digest(run.options.train, training),
-        "val_sha256": dataset_digest(run.options.val, validation),
-    }
-    return folder.begin(settings, {**described, **run.places()}, resume=run.options.resume)
-
-
-def _shared_pictures(data: _Data, training: Sequence[str], validation: Sequence[str]) -> str | None:
-    """Warn of validation images that are trained on, by the digests of all."""
-    trained = dict(zip(training, data.training.images, strict=True))
-    shared = [
-        (image.file_name, trained[digest].file_name)
-        for digest, image in zip(validation, data.validation.images, strict=True)
-        if digest in trained
-    ]
-    if not shared:
-        return None
-    named = [val if val == train else f"{val} ({train} in training)" for val, train in shared]
-    return (
-        f"warning: {len(shared)} of {len(validation)} validation images are also trained on: "
-        f"{', '.join(named[:3])}{', ...' * (len(named) > 3)}; validation says nothing about new "
-        "images with them. `yolact-ros dataset split --images DIR` makes parts that share none"
-    )
-
-
-def _step_of(checkpoint: Path | None) -> int:
-    if checkpoint is None:
-        return 0
-    try:
-        return int(read_pickled(checkpoint)["global_step"])
-    except (CheckpointError, KeyError, TypeError):
-        raise RunError(
-            f"resume: {checkpoint} is cut off, damaged or another program's: no run can go on from "
-            "it; a new run may begin with the weights beside it: --weights best.safetensors"
-        ) from None
+    # Lightning's answer to SIGTERM, a broadcast within the signal's handler, is in `stop`'s way.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _fit(
@@ -271,36 +264,59 @@ def _fit(
     loaders: TrainingData,
     checkpoint: Path | None,
     best: BestWeights,
-    run: Run,
 ) -> None:
-    trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        _say(f"interrupted; `--resume` goes on, from the checkpoint in {run.options.out}")
-        raise KeyboardInterrupt
-    if trainer.global_step < run.steps:
-        raise TrainingError(
-            f"training: expected {run.steps} steps, got {trainer.global_step} before it ended; "
-            "`--resume` goes on"
-        )
-    if best.measured_step < run.steps:
-        trainer.validate(module, loaders, verbose=False)
+    try:
+        trainer.fit(module, loaders, ckpt_path=checkpoint, weights_only=True)
+        if trainer.global_step < trainer.max_steps and not trainer.should_stop:
+            raise TrainingError(
+                f"training: expected {trainer.max_steps} steps, got {trainer.global_step} before "
+                "it ended; `--resume` goes on"
+            )
+        if best.measured_step < trainer.global_step:
+            trainer.validate(module, loaders, verbose=False)
+    except SystemExit as end:  # what Lightning makes of KeyboardInterrupt
+        raise (end.__context__ or end) from None
 
 
-def _say(text: str) -> None:
-    if is_first_process():
-        print(text, flush=True)
+def _remedy(
+    trainer: lightning.Trainer, loaders: TrainingData, folder: RunFolder, going_on: str
+) -> str:
+    """What a run that diverged was doing, and how it may go on."""
+    loss = trainer.callback_metrics.get("loss")
+    before = f"the loss before was {loss:.3g}; " if loss is not None else ""
+    pictures = f"the images of the step: {', '.join(loaders.files_of(trainer.global_step))}; "
+    remedy = "a lower --learning-rate or --gradient-clip 10 may help"
+    if not folder.checkpoint.is_file():
+        return f"{before}{pictures}{remedy} in a new run"
+    text = f"{before}{pictures}{remedy}, from the last checkpoint: {going_on} --learning-rate X"
+    if folder.previous.is_file():
+        text += f"; or from the one before it: {going_on} previous --learning-rate X"
+    return text
 
 
 def _introduction(
-    run: Run, module: TrainingModule, start: Start | None, images: int, first_step: int
+    run: Run, module: TrainingModule, start: Start | None, loaders: TrainingData, first_step: int
 ) -> str:
-    preset, passes = module.network.preset, run.steps * run.batch / images
+    preset, training = module.network.preset, loaders.training
+    passes = run.steps * run.batch / training.pass_length
+    frozen = "; batch norms frozen" if module.frozen_norms else ""
+    if run.options.freeze_stages:
+        frozen += f"; the backbone's first {run.options.freeze_stages} stages frozen"
     lines = [
         f"{preset.name} for {len(preset.class_names)} classes: {', '.join(preset.class_names)}",
-        f"{images} images; {run.steps} steps of {run.batch}, that is {passes:.1f} passes; "
-        f"{run.device}, {run.precision}" + ("; batch norms frozen" if module.frozen_norms else ""),
+        f"{len(training.images)} images; {run.steps} steps of {run.batch}, that is {passes:.1f} "
+        f"passes; {run.device}, {run.precision}{frozen}",
         str(start) if start is not None else "all weights begin at random",
     ]
+    if run.options.input_size is not None:
+        lines.append(f"input of {preset.input_size} x {preset.input_size} pixels")
+    if training.factors is not None:
+        repeated = int((training.factors > 1).sum())
+        lines.append(
+            f"{repeated} images with rare classes are shown more often, at most "
+            f"{training.factors.max():.1f} times in a pass of {training.pass_length}"
+        )
     if run.options.resume:
-        lines.append(f"resumed from step {first_step}")
+        none = "" if first_step else ": there is no checkpoint yet"
+        lines.append(f"resumed from step {first_step}{none}")
     return "\n".join(lines)

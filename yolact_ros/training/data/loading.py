@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import lightning
@@ -12,7 +14,13 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
-from yolact_ros.training.data.training_set import Sample, TrainingSet, collate, prepare_worker
+from yolact_ros.training.data.training_set import (
+    STOPPING,
+    Sample,
+    TrainingSet,
+    collate,
+    prepare_worker,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,22 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(begin, begin + self.batch_size))
 
 
+class _Loader(DataLoader[Sample]):
+    """Starts its workers with signals held back, which `prepare_worker` then decides on.
+
+    Ctrl-C reaches all processes of a terminal: workers that are just starting would each print a
+    traceback, and others would end before the step that waits for them.
+    """
+
+    def __iter__(self) -> Any:
+        resource_tracker.ensure_running()  # which would let them through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(eq=False, kw_only=True)
 class TrainingData(lightning.LightningDataModule):
     """The data loaders of Lightning's trainer.
@@ -67,10 +91,17 @@ class TrainingData(lightning.LightningDataModule):
     def __post_init__(self) -> None:
         super().__init__()
 
+    def files_of(self, step: int) -> list[str]:
+        """Name the images of a step, of all processes, and of one that is no more the last."""
+        assert self.trainer is not None
+        images = self.batch_size * self.trainer.world_size
+        begin = min(step, self.steps - 1) * images
+        return [self.training.image_at(index).file_name for index in range(begin, begin + images)]
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Load the remaining samples, from the trainer's current step on."""
         assert self.trainer is not None
-        return DataLoader(
+        return _Loader(
             self.training,
             batch_sampler=StepSampler(
                 steps=self.steps,
