@@ -25,11 +25,16 @@ class Model:
     Args:
         path: The `.onnx` file.
         providers: ONNX Runtime's execution providers, the preferred one first.
+
+    Raises:
+        ValueError: It has no decoded outputs, or another program wrote it.
     """
 
     def __init__(self, path: str, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> None:
         self.session = onnxruntime.InferenceSession(path, providers=list(providers))
         metadata = self.session.get_modelmeta().custom_metadata_map
+        if "options" not in metadata:  # of the decoded outputs
+            raise ValueError(f"expected a file of `yolact-ros export` without --raw, got {path}")
         self.class_names = json.loads(metadata["class_names"])
         self.side = int(metadata["input_size"])
         self.mean = np.array(json.loads(metadata["mean"]), np.float32)
@@ -101,7 +106,10 @@ def main() -> None:
     parser.add_argument("image")
     parser.add_argument("--out", help="picture with the masks to write")
     arguments = parser.parse_args()
-    model, image = Model(arguments.model), cv2.imread(arguments.image)
+    try:
+        model, image = Model(arguments.model), cv2.imread(arguments.image)
+    except ValueError as error:
+        parser.error(f"model: {error}")
     if image is None:
         parser.error(f"image: expected a picture, cannot read {arguments.image}")
     [found] = model([image])

@@ -12,6 +12,8 @@ import pytest
 from yolact_ros.inference import Segmenter
 from yolact_ros.scenes.scene import Scene
 
+onnx = pytest.importorskip("onnx")
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx_numpy.py"
 
 _RUN = """
@@ -77,7 +79,13 @@ def test_the_example_is_a_program(exported, tmp_path):
     assert result.returncode == 0, result.stderr
     assert " pixels" in result.stdout
     assert (cv2.imread(str(tmp_path / "out.png")) != image[..., ::-1]).any()
-    missing = subprocess.run(
-        [sys.executable, EXAMPLE, path, "none.png"], capture_output=True, text=True
-    )
-    assert missing.returncode == 2 and "cannot read none.png" in missing.stderr
+    model = onnx.load(path)
+    [options] = [entry for entry in model.metadata_props if entry.key == "options"]
+    model.metadata_props.remove(options)
+    onnx.save(model, tmp_path / "raw.onnx")
+    for wrong, message in (
+        ([path, "none.png"], "cannot read none.png"),
+        ([tmp_path / "raw.onnx", "none.png"], "without --raw, got "),
+    ):
+        result = subprocess.run([sys.executable, EXAMPLE, *wrong], capture_output=True, text=True)
+        assert result.returncode == 2 and message in result.stderr

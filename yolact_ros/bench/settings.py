@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_ros.choices import EXPORT_FORMATS, EXPORT_PRECISIONS
+from yolact_ros.choices import EXPORT_PRECISIONS
 from yolact_ros.errors import InputError
 
 
@@ -59,8 +59,3 @@ class SpeedSettings:
         if self.engine != "torch" and self.precision not in ("auto", *EXPORT_PRECISIONS):
             expected = f"{' or '.join(EXPORT_PRECISIONS)} for an exported file"
             raise InputError(f"precision: expected {expected}, got {self.precision!r}")
-        if self.weights is not None and self.weights.suffix in EXPORT_FORMATS.values():
-            raise InputError(
-                f"weights: expected a .pth or .safetensors file, got {self.weights}; the network "
-                "is exported by this command itself"
-            )
