@@ -14,16 +14,23 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from bootstrap.lock import Lock
 from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
-_REQUIREMENTS = ("core.txt", "train.txt", "onnx.txt", "tracking.txt", "test.txt")
+REQUIREMENTS = ("core.txt", "train.txt", "onnx.txt", "tracking.txt", "test.txt")
+WITH_ROS = (*REQUIREMENTS, "ros-jazzy.txt")
+"""Files of requirements/ that an environment is made of, without and with a ROS 2 in it."""
 _PIP_INSTALL = (
     *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
     # what is used is compiled when it is, most of PyTorch never
     *("--progress-bar", "off", "--no-compile"),
 )
 _STAMP = "yolact_ros_requirements.json"
+_MARK = "yolact_ros.lock"
+"""Is made before anything else in the folder: only where it is, the folder is ours."""
+_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
+"""Variables that would have pip install to another place."""
 
 _SYSTEM_PACKAGES = """
 import importlib, json
@@ -56,6 +63,7 @@ class Environment:
         self.ros = ros
         self._root = root
         self._stamp = folder / _STAMP
+        self._mark = folder / _MARK
 
     @property
     def python(self) -> Path:
@@ -66,6 +74,9 @@ class Environment:
     def variables(self) -> dict[str, str]:
         """The environment variables to run its programs with."""
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+        for name in _ELSEWHERE:
+            variables.pop(name, None)
+        variables["PIP_USER"] = "0"
         variables["VIRTUAL_ENV"] = str(self.folder)
         variables["PATH"] = f"{self.folder / 'bin'}{os.pathsep}{variables.get('PATH', '')}"
         if self.ros is None:
@@ -78,9 +89,19 @@ class Environment:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other checkouts that share the environment from changing it at the same time."""
+        """Keeps other checkouts that share the environment from changing it at the same time.
+
+        Raises:
+            SetupError: Something stands there that scripts/setup did not make.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "yolact_ros.lock").open("w") as file:
+        if not self._mark.exists() and any(self.folder.iterdir()):
+            raise SetupError(
+                f"{self.folder} was not made by this script, which changes nothing in it. "
+                "Give it another folder, which it makes: YOLACT_ROS_VENV=FOLDER in front of the "
+                "command. Or move that one away."
+            )
+        with self._mark.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -91,8 +112,13 @@ class Environment:
         except (OSError, ValueError, KeyError):
             return False
 
-    def fill(self, python: Python, steps: Steps) -> None:
+    def fill(self, python: Python, steps: Steps, lock: Lock | None) -> None:
         """Makes it if it is not there, and installs the requirements.
+
+        Args:
+            python: The interpreter to make it of.
+            steps: Tells the user what is done.
+            lock: The files to install; None: the newest that the requirements allow.
 
         Raises:
             SetupError: pip fails, or what stands there is not a working environment.
@@ -112,13 +138,13 @@ class Environment:
             )
         self._stamp.unlink(missing_ok=True)
         pip = [str(self.python), *_PIP_INSTALL]
-        what = (
-            "what it needs beside ROS 2"
-            if self.ros
-            else "ROS 2 and PyTorch, about 3 GB to download"
-        )
-        with steps.step(f"installing {what}, into {where}"):
-            steps.run([*pip, *self._pip_arguments()], self.variables, self._root)
+        what = "what it needs beside ROS 2" if self.ros else "ROS 2 and PyTorch"
+        size = lock.size if lock else "about 3 GB"
+        with steps.step(f"installing {what} into {where}, {size} to download"):
+            if lock:
+                self._install_locked(lock, steps)
+            else:
+                steps.run([*pip, *self._pip_arguments()], self.variables, self._root)
             if not (self.folder / "bin" / "pytest").exists():
                 # a pytest of the system would run with the system's Python
                 steps.run([*pip, "--ignore-installed", "pytest"], self.variables, self._root)
@@ -152,13 +178,23 @@ class Environment:
                 changed += 1
         return changed
 
+    def _install_locked(self, lock: Lock, steps: Steps) -> None:
+        command = [self.python, *_PIP_INSTALL, "--require-hashes", "-r", lock.file]
+        try:
+            steps.run(command, self.variables, self._root)
+        except SetupError as error:
+            raise SetupError(
+                f"{error}\n{lock.file} names versions and files that were tried. Where your "
+                "package index has others,\n    scripts/setup --unlocked\ninstalls the newest "
+                "versions that requirements/*.txt allow."
+            ) from error
+
     def _pip_arguments(self) -> list[str]:
         folder = self._root / "requirements"
         if self.ros is None:
-            names = (*_REQUIREMENTS, "ros-jazzy.txt")
-            return [word for name in names for word in ("-r", str(folder / name))]
+            return [word for name in WITH_ROS for word in ("-r", str(folder / name))]
         found = json.loads(self._ask(_SYSTEM_PACKAGES))
-        lines = [line for name in _REQUIREMENTS for line in _requirement_lines(folder / name)]
+        lines = [line for name in REQUIREMENTS for line in _requirement_lines(folder / name)]
         if "cv2" in found:
             # the system's OpenCV has no record that pip could see
             lines = [line for line in lines if not line.startswith("opencv-python")]
@@ -171,8 +207,10 @@ class Environment:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"ROS 2 {self.ros}\n".encode())
-        for name in (*_REQUIREMENTS, "ros-jazzy.txt"):
-            digest.update((self._root / "requirements" / name).read_bytes())
+        files = [self._root / "requirements" / name for name in WITH_ROS]
+        locks = [] if self.ros else sorted((self._root / "requirements" / "lock").glob("*.txt"))
+        for file in (*files, *locks):
+            digest.update(file.read_bytes())
         return digest.hexdigest()
 
     def _ask(self, code: str) -> str:

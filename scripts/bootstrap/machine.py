@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.steps import SetupError, Steps
+from bootstrap.steps import PackagesMissing, SetupError, Steps
 
 PYTHONS_OF_THE_WHEELS = ((3, 10), (3, 11), (3, 12), (3, 13))
 """The versions of CPython that the ROS 2 wheels exist for."""
@@ -132,11 +134,19 @@ def python_for_wheels() -> Python:
     )
 
 
-def install_missing_tools(python: Python, steps: Steps, root: Path) -> None:
+def install_missing_tools(python: Python, steps: Steps, root: Path, agreed: bool) -> None:
     """Installs the compiler, make and Python's headers through apt-get, where they are missing.
 
+    Args:
+        python: The interpreter whose headers are needed.
+        steps: Tells the user what is done.
+        root: The checkout.
+        agreed: Whether the user has agreed to it already. If not, whoever sits at a terminal is
+            asked; without a terminal, root goes on, and others are told what to type.
+
     Raises:
-        SetupError: Something is missing and cannot be installed from here; with what to install.
+        PackagesMissing: They are to be installed by the user.
+        SetupError: Something is missing and cannot be installed from here; with what to do.
     """
     missing = _missing_packages(python)
     if not missing:
@@ -146,17 +156,29 @@ def install_missing_tools(python: Python, steps: Steps, root: Path) -> None:
             f"{python.executable} lacks venv or its headers ({python.header}), and is not the "
             "system's own, so no package brings them. Use a complete Python 3.10 to 3.13."
         )
-    apt_get = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-    install = [*apt_get, "install", "-y", "--no-install-recommends", *missing]
-    by_hand = f"apt-get install {' '.join(missing)}"
     if shutil.which("apt-get") is None:
-        raise SetupError(
+        raise PackagesMissing(
             f"Missing, by Debian's names: {' '.join(missing)}. Install them and run this again."
         )
-    if os.geteuid() != 0 and not _as_root():
-        raise SetupError(
+    by_hand = f"apt-get install {' '.join(missing)}"
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    if sudo and shutil.which("sudo") is None:
+        raise PackagesMissing(
             f"Missing: {' '.join(missing)}. As root run\n    {by_hand}\nand then this again."
         )
+    by_hand = " ".join([*sudo, by_hand])
+    if not _may_install(missing, by_hand, agreed):
+        raise PackagesMissing(
+            f"Missing: {' '.join(missing)}. Run\n    {by_hand}\nand then this again, or "
+            "let it do so with --yes."
+        )
+    if sudo and not _can_use_sudo():
+        raise PackagesMissing(
+            f"Missing: {' '.join(missing)}, and sudo asks for a password. In a terminal run\n"
+            f"    {by_hand}\nand then this again."
+        )
+    apt_get = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    install = [*apt_get, "install", "-y", "--no-install-recommends", *missing]
     with steps.step(f"installing {' '.join(missing)}"):
         try:
             steps.run(install, os.environ, root)
@@ -169,6 +191,49 @@ def install_missing_tools(python: Python, steps: Steps, root: Path) -> None:
         raise SetupError(
             f"After {by_hand} there is still missing: {' '.join(still)}. See {steps.log}."
         )
+
+
+def _at_terminal() -> bool:
+    """Whether somebody can read a question and answer it."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _may_install(packages: Sequence[str], by_hand: str, agreed: bool) -> bool:
+    if agreed:
+        return True
+    if not _at_terminal():
+        return os.geteuid() == 0
+    size = _size_to_download(packages)
+    print(
+        f"setup: this needs {' '.join(packages)} of the system{size}. Run `{by_hand}`? [y/N] ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _size_to_download(packages: Sequence[str]) -> str:
+    """In words, for a sentence; empty where apt-get does not know it, as without package lists."""
+    result = subprocess.run(
+        ["apt-get", "-y", "--print-uris", "--no-install-recommends", "install", *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 'http://.../make_4.3-4.1_amd64.deb' make_4.3-4.1_amd64.deb 395644 SHA256:...
+    sizes = [int(size) for size in re.findall(r"^'[^']*' \S+ (\d+) ", result.stdout, re.MULTILINE)]
+    if result.returncode != 0 or not sizes:
+        return ""
+    return f" ({max(1, round(sum(sizes) / 1e6))} MB to download, {len(sizes)} packages)"
+
+
+def _can_use_sudo() -> bool:
+    """Whether sudo needs no password now; at a terminal it asks for one first."""
+    silent = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    if silent.returncode == 0:
+        return True
+    return _at_terminal() and subprocess.run(["sudo", "-v"], check=False).returncode == 0
 
 
 def _missing_packages(python: Python) -> list[str]:
@@ -186,10 +251,3 @@ def _missing_packages(python: Python) -> list[str]:
         f"{version}-venv": has_venv,
     }
     return [package for package, present in wanted.items() if not present]
-
-
-def _as_root() -> list[str]:
-    if os.geteuid() == 0 or shutil.which("sudo") is None:
-        return []
-    allowed = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-    return ["sudo", "-n"] if allowed.returncode == 0 else []

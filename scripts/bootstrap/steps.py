@@ -15,7 +15,19 @@ TAIL_LINES = 30
 
 
 class SetupError(Exception):
-    """Something that the user has to know or do; the message is shown as it is."""
+    """Something that the user has to know or do; the message is shown as it is.
+
+    Attributes:
+        exit_code: What scripts/setup, and the scripts that call it, end with.
+    """
+
+    exit_code = 1
+
+
+class PackagesMissing(SetupError):
+    """The system lacks packages that nobody agreed to install; the message says how to."""
+
+    exit_code = 3
 
 
 class Steps:

@@ -9,9 +9,11 @@ import shutil
 from pathlib import Path
 
 from bootstrap.environment import Environment
-from bootstrap.steps import Steps
+from bootstrap.steps import SetupError, Steps
 
 PACKAGE = "yolact_ros"
+_BUILT = (PACKAGE, "vision_msgs")
+_FOLDERS = ("build", "install")
 
 
 class Workspace:
@@ -31,7 +33,7 @@ class Workspace:
         """Builds what has changed; takes seconds when nothing has.
 
         Raises:
-            SetupError: colcon fails.
+            SetupError: colcon fails, or the package was built here by somebody else.
         """
         sources = ["."] if self._has_vision_msgs() else [".", "overlay"]
         identity = {
@@ -40,10 +42,8 @@ class Workspace:
             "sources": sources,
         }
         if not self._stamp.exists() or json.loads(self._stamp.read_text()) != identity:
-            # CMake keeps the paths of the environment that it saw first
-            for name in ("build", "install"):
-                shutil.rmtree(self._root / name, ignore_errors=True)
-            self._stamp.parent.mkdir()
+            self._remove_builds()
+            self._stamp.parent.mkdir(exist_ok=True)
             self._stamp.write_text(json.dumps(identity) + "\n")
         self._remove_deleted_modules()
         command: list[str | Path] = [
@@ -54,6 +54,22 @@ class Workspace:
             command.append(f"-DCMAKE_PREFIX_PATH={self._environment.folder}")
         with steps.step("building messages and package"):
             steps.run(command, self._environment.variables, self._root)
+
+    def _remove_builds(self) -> None:
+        """CMake keeps the paths of the environment that it saw first.
+
+        What else was built into these folders stays.
+        """
+        builds = [self._root / folder / name for folder in _FOLDERS for name in _BUILT]
+        there = [build for build in builds if build.exists()]
+        if there and not self._stamp.exists():
+            raise SetupError(
+                f"{there[0]} was not made by this script, which deletes nothing of others. Move "
+                f"the folders {' and '.join(_FOLDERS)} of {self._root} away, or delete them, and "
+                "run this again."
+            )
+        for build in there:
+            shutil.rmtree(build)
 
     def _has_vision_msgs(self) -> bool:
         """Whether there is one already, other than this checkout's own overlay."""

@@ -2,10 +2,15 @@
 """What scripts/setup decides, on made-up machines: folders, programs in PATH and variables."""
 
 import fcntl
+import io
 import os
+import re
+import select
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 SETUP = ROOT / "scripts" / "setup"
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from bootstrap import machine  # noqa: E402
-from bootstrap.environment import Environment  # noqa: E402
-from bootstrap.steps import SetupError, Steps  # noqa: E402
+from bootstrap import lock, machine  # noqa: E402
+from bootstrap.environment import WITH_ROS, Environment  # noqa: E402
+from bootstrap.steps import PackagesMissing, SetupError, Steps  # noqa: E402
 from bootstrap.workspace import Workspace  # noqa: E402
 
 
@@ -141,10 +146,10 @@ def test_missing_tools_are_installed_after_an_update(monkeypatch, bare_machine, 
         f'touch "{compiler}" && chmod 755 "{compiler}"',
     )
     monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
-    machine.install_missing_tools(python, steps, tmp_path)
+    machine.install_missing_tools(python, steps, tmp_path, agreed=False)
     log = steps.log.read_text()
     assert log.count("apt-get install -y --no-install-recommends g++\n") == 2
-    machine.install_missing_tools(python, steps, tmp_path)
+    machine.install_missing_tools(python, steps, tmp_path, agreed=False)
     assert steps.log.read_text() == log
 
 
@@ -152,14 +157,85 @@ def test_a_user_without_rights_is_told_what_to_install(monkeypatch, bare_machine
     folder, python = bare_machine
     _program(folder, "apt-get", "exit 1")
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
-    with pytest.raises(SetupError, match=r"As root run\n    apt-get install g\+\+\n"):
-        machine.install_missing_tools(python, steps, tmp_path)
+    with pytest.raises(PackagesMissing, match=r"As root run\n    apt-get install g\+\+\n"):
+        machine.install_missing_tools(python, steps, tmp_path, agreed=True)
 
 
 def test_a_machine_without_apt_is_told_what_to_install(bare_machine, steps, tmp_path):
     _, python = bare_machine
-    with pytest.raises(SetupError, match=r"Missing, by Debian's names: g\+\+\."):
-        machine.install_missing_tools(python, steps, tmp_path)
+    with pytest.raises(PackagesMissing, match=r"Missing, by Debian's names: g\+\+\."):
+        machine.install_missing_tools(python, steps, tmp_path, agreed=True)
+
+
+def _apt_get(folder: Path) -> None:
+    """It knows the size of what it would download, and brings a g++."""
+    uris = "'http://deb.example/g.deb' g.deb 40000000 SHA256:0"
+    _program(
+        folder,
+        "apt-get",
+        f'case "$*" in *--print-uris*) echo "{uris}"; exit;; esac\n'
+        f'touch "{folder}/g++" && chmod 755 "{folder}/g++"',
+    )
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Somebody at a terminal: gives the file that they type into and read from."""
+    ours, theirs = os.openpty()
+    streams = SimpleNamespace(stdin=os.fdopen(theirs), stderr=os.fdopen(os.dup(theirs), "w"))
+    monkeypatch.setattr(machine, "sys", streams)
+    yield ours
+    for stream in (streams.stdin, streams.stderr):
+        stream.close()
+    os.close(ours)
+
+
+@pytest.mark.parametrize(("typed", "installed"), [(b"y\n", True), (b"\n", False), (b"n\n", False)])
+@pytest.mark.parametrize("user", [0, 1000])
+def test_whoever_sits_at_a_terminal_is_asked(
+    monkeypatch, bare_machine, steps, tmp_path, terminal, typed, installed, user
+):
+    folder, python = bare_machine
+    _apt_get(folder)
+    _program(folder, "sudo", '[ "$1" != -n ] || shift; exec "$@"')
+    _program(folder, "true", "")
+    monkeypatch.setattr(machine.os, "geteuid", lambda: user)
+    os.write(terminal, typed)
+    line = "sudo apt-get install g++" if user else "apt-get install g++"
+    if installed:
+        machine.install_missing_tools(python, steps, tmp_path, agreed=False)
+    else:
+        with pytest.raises(PackagesMissing, match=rf"Run\n    {re.escape(line)}\nand.*--yes"):
+            machine.install_missing_tools(python, steps, tmp_path, agreed=False)
+    asked = ""
+    while "[y/N]" not in asked and select.select([terminal], [], [], 5)[0]:
+        asked += os.read(terminal, 4096).decode()
+    assert f"needs g++ of the system (40 MB to download, 1 packages). Run `{line}`? [y/N]" in asked
+    assert (folder / "g++").exists() == installed
+
+
+def test_without_a_terminal_others_than_root_have_to_say_yes(
+    monkeypatch, bare_machine, steps, tmp_path
+):
+    folder, python = bare_machine
+    _apt_get(folder)
+    _program(folder, "sudo", 'test -e "$0.open" || exit 1; [ "$1" != -n ] || shift; exec "$@"')
+    _program(folder, "true", "")
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    nobody = SimpleNamespace(stdin=io.StringIO("y\n"), stderr=sys.stderr)
+    monkeypatch.setattr(machine, "sys", nobody)
+
+    def install(agreed):
+        machine.install_missing_tools(python, steps, tmp_path, agreed=agreed)
+
+    with pytest.raises(PackagesMissing, match=r"Run\n    sudo apt-get install g\+\+\nand.*--yes"):
+        install(agreed=False)
+    with pytest.raises(PackagesMissing, match="sudo asks for a password"):
+        install(agreed=True)
+    assert not (folder / "g++").exists()
+    (folder / "sudo.open").touch()
+    install(agreed=True)
+    assert (folder / "g++").exists()
 
 
 @pytest.fixture
@@ -214,14 +290,33 @@ def test_an_environment_is_complete_for_its_requirements_alone(environment, tmp_
     assert not environment.is_complete()
 
 
-def test_checkouts_wait_for_each_other(environment):
-    def lock() -> None:
+def test_checkouts_wait_for_each_other(tmp_path):
+    environment = Environment(tmp_path / "environment", None, ROOT)
+
+    def take() -> None:
         with (environment.folder / "yolact_ros.lock").open("w") as other:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     with environment.locked(), pytest.raises(BlockingIOError):
-        lock()
-    lock()
+        take()
+    take()
+    (environment.folder / "pyvenv.cfg").touch()
+    with environment.locked():
+        pass
+
+
+def test_an_environment_of_others_is_left_alone(environment):
+    before = sorted(environment.folder.rglob("*"))
+    with pytest.raises(SetupError, match=r"not made by this script.*YOLACT_ROS_VENV=FOLDER"):
+        environment.locked().__enter__()
+    assert sorted(environment.folder.rglob("*")) == before
+
+
+def test_pip_installs_nowhere_else(environment, monkeypatch):
+    monkeypatch.setenv("PIP_TARGET", "/somewhere")
+    monkeypatch.setenv("PIP_USER", "1")
+    variables = environment.variables
+    assert "PIP_TARGET" not in variables and variables["PIP_USER"] == "0"
 
 
 @pytest.fixture
@@ -247,6 +342,7 @@ def test_the_overlay_is_never_built_over_one_that_is_there(
     environment, checkout, steps, monkeypatch, tmp_path
 ):
     _colcon(environment)
+    Workspace(checkout, environment).build(steps)
     system = tmp_path / "opt" / "ros" / "share" / "vision_msgs"
     system.mkdir(parents=True)
     (system / "package.xml").touch()
@@ -260,7 +356,7 @@ def test_the_overlay_is_never_built_over_one_that_is_there(
     Workspace(checkout, beside).build(steps)
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{own}:{tmp_path / 'opt' / 'ros'}")
     Workspace(checkout, beside).build(steps)
-    without, system_only = (checkout / "calls").read_text().splitlines()
+    _, without, system_only = (checkout / "calls").read_text().splitlines()
     assert "--base-paths . overlay --cmake-args" in without
     assert "--base-paths . --cmake-args" in system_only
     assert not own.exists(), "what was built over a system's vision_msgs is taken away"
@@ -269,14 +365,28 @@ def test_the_overlay_is_never_built_over_one_that_is_there(
 def test_a_build_is_kept_until_the_environment_changes(environment, checkout, steps, tmp_path):
     _colcon(environment)
     Workspace(checkout, environment).build(steps)
-    kept = checkout / "install" / "kept"
-    kept.touch()
+    built = checkout / "install" / "yolact_ros" / "built"
+    of_others = checkout / "build" / "listener" / "CMakeCache.txt"
+    for file in (built, of_others):
+        file.parent.mkdir(parents=True)
+        file.touch()
     Workspace(checkout, environment).build(steps)
-    assert kept.exists()
+    assert built.exists()
     other = Environment(tmp_path / "other", None, ROOT)
     _colcon(other)
     Workspace(checkout, other).build(steps)
-    assert not kept.exists()
+    assert not built.exists()
+    assert of_others.exists(), "what is not ours stays"
+
+
+def test_a_build_of_others_is_left_alone(environment, checkout, steps):
+    _colcon(environment)
+    theirs = checkout / "install" / "yolact_ros" / "setup.bash"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    with pytest.raises(SetupError, match="install/yolact_ros was not made by this script"):
+        Workspace(checkout, environment).build(steps)
+    assert theirs.exists() and not (checkout / "calls").exists()
 
 
 def test_deleted_modules_leave_the_installation(environment, checkout, steps):
@@ -308,3 +418,133 @@ def test_the_reason_of_a_failed_setup_is_the_last_thing_said(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("setup: ROS 2 jazzy is sourced, but")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(machine.platform.machine() != "x86_64", reason="ROS 2 wheels: x86_64 alone")
+def test_setup_asks_before_it_changes_the_machine_and_leaves_what_others_made(
+    bare_machine, tmp_path, monkeypatch
+):
+    """The script itself, in a checkout whose .venv somebody else made."""
+    folder, _ = bare_machine
+    monkeypatch.undo()
+    scripts = tmp_path / "checkout" / "scripts"
+    shutil.copytree(ROOT / "scripts", scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    theirs = tmp_path / "checkout" / ".venv" / "bin" / "python"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    _apt_get(folder)
+    _program(folder, "bash", f'exec {shutil.which("bash")} "$@"')
+    _program(folder, "dirname", f'exec {shutil.which("dirname")} "$@"')
+    _program(folder, "python3", f'exec {sys.executable} "$@"')
+    # a user without rights, whoever runs this
+    user = scripts / "sitecustomize.py"
+    user.write_text("import os\nos.geteuid = lambda: 1000\n")
+    variables = {"PATH": str(folder), "PYTHONPATH": str(scripts), "HOME": str(tmp_path)}
+
+    def run(name, *arguments):
+        return subprocess.run(
+            [scripts / name, *arguments],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    missing = run("demo", "--cameras", "3")
+    assert missing.returncode == 3
+    assert "As root run\n    apt-get install g++\nand then this again" in missing.stderr
+    user.write_text("import os\nos.geteuid = lambda: 0\n")
+    refused = run("test", "--yes")
+    assert refused.returncode == 1
+    assert (folder / "g++").exists()
+    assert ".venv was not made by this script" in refused.stderr
+    assert list(theirs.parent.parent.rglob("*")) == [theirs.parent, theirs]
+
+
+REPORT = {
+    "install": [
+        {
+            "download_info": {
+                "url": f"https://index.example/{name}",
+                "archive_info": {"hashes": {"sha256": digest * 64}},
+            },
+            "metadata": {"name": package, "version": "1.5"},
+        }
+        for package, name, digest in (
+            ("torch", "torch-1.5-cp312-cp312-manylinux_2_28_x86_64.whl", "a"),
+            (
+                "Pillow",
+                "pillow-1.5-cp312-cp312-manylinux_2_39_x86_64.manylinux2014_x86_64.whl",
+                "b",
+            ),
+            ("six", "six-1.5-py2.py3-none-any.whl", "c"),
+        )
+    ]
+}
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A checkout with a list for this interpreter."""
+    python = machine.describe_python(sys.executable)
+    sizes = {each["download_info"]["url"]: 10**9 for each in REPORT["install"]}
+    file = lock.lock_file(tmp_path, python)
+    file.parent.mkdir(parents=True)
+    file.write_text(lock.lock_text(REPORT, sizes, python.name))
+    return tmp_path, python
+
+
+def test_a_list_of_tried_files_fits_a_machine_or_is_not_used(locked, monkeypatch):
+    root, python = locked
+    for version, fits in (("2.28", True), ("2.39", True), ("2.27", False)):
+        monkeypatch.setattr(lock.platform, "libc_ver", lambda version=version: ("glibc", version))
+        found = lock.find_lock(root, python)
+        assert (found is not None) == fits
+    monkeypatch.setattr(lock.platform, "libc_ver", lambda: ("", ""))
+    assert lock.find_lock(root, python) is None
+    monkeypatch.undo()
+    other = machine.Python("python3.9", (3, 9, 1), Path(), "/usr", True)
+    assert lock.find_lock(root, other) is None
+
+
+def test_tried_files_are_installed_by_their_hashes(locked, environment, steps, capsys):
+    root, python = locked
+    found = lock.find_lock(root, python)
+    lines = found.file.read_text().splitlines()
+    assert lines[1:] == [
+        f"Pillow==1.5 --hash=sha256:{'b' * 64}",
+        f"six==1.5 --hash=sha256:{'c' * 64}",
+        f"torch==1.5 --hash=sha256:{'a' * 64}",
+    ]
+    (environment.folder / "pyvenv.cfg").touch()
+    pip = 'case "$*" in *"-m pip"*) exit 1;; esac; exec'
+    _program(environment.folder / "bin", "python", f'{pip} {sys.executable} "$@"')
+    with pytest.raises(SetupError, match=r"scripts/setup --unlocked") as failure:
+        environment.fill(python, steps, found)
+    assert str(found.file) in str(failure.value)
+    assert f"--require-hashes -r {found.file}" in steps.log.read_text()
+    assert "3.0 GB to download" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", machine.PYTHONS_OF_THE_WHEELS)
+def test_the_lists_have_what_the_requirements_say(version):
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    name = ".".join(map(str, version))
+    lines = (ROOT / "requirements" / "lock" / f"python{name}.txt").read_text().splitlines()
+    assert lock._HEADER.match(lines[0])
+    pinned = dict(
+        re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line).groups()
+        for line in lines[1:]
+    )
+    pinned = {canonicalize_name(package): number for package, number in pinned.items()}
+    machine_of_the_lists = {"python_version": name, "python_full_version": f"{name}.0"}
+    for file in WITH_ROS:
+        for line in (ROOT / "requirements" / file).read_text().splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            wanted = Requirement(line)
+            if wanted.marker is None or wanted.marker.evaluate(machine_of_the_lists):
+                number = pinned[canonicalize_name(wanted.name)]
+                assert wanted.specifier.contains(number, prereleases=True), line

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Domain ids are the caller's alone."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ PROGRAM = Path(__file__).parents[2] / "scripts" / "free_domain_id.py"
 def two_ids(monkeypatch, tmp_path):
     """As if there were two domains, and nobody else on the machine who takes any."""
     monkeypatch.setattr(domain_id, "HIGHEST", 2)
-    monkeypatch.setattr(domain_id.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(domain_id, "_FOLDER", tmp_path)
     monkeypatch.setattr(domain_id, "_nobody_listens", lambda number: True)
     return domain_id
 
@@ -29,6 +30,28 @@ def test_no_id_is_given_twice_at_a_time(two_ids):
             pass
     with two_ids.reserve() as again:
         assert again in (1, 2)
+
+
+def test_ids_that_another_user_took_before_are_free_again(two_ids, tmp_path, monkeypatch):
+    before = os.umask(0o077)
+    try:
+        with two_ids.reserve(), two_ids.reserve():
+            pass
+    finally:
+        os.umask(before)
+    files = list(tmp_path.iterdir())
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o644, 0o644]
+    opened = os.open
+
+    def as_another_user(path, flags, *mode):
+        # what fs.protected_regular, set on most machines, does in /tmp
+        if Path(path) in files and flags & os.O_CREAT:
+            raise PermissionError(path)
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(two_ids.os, "open", as_another_user)
+    with two_ids.reserve() as first, two_ids.reserve() as second:
+        assert {first, second} == {1, 2}
 
 
 @pytest.mark.parametrize("port", [0, 10])  # of all participants, and of the first alone

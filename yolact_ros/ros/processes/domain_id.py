@@ -7,13 +7,14 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 HIGHEST = 101
 """The last id whose ports lie below those that Linux hands out to clients."""
+_FOLDER = Path("/tmp")
+"""The same for all users of the machine: TMPDIR may be one's own."""
 
 
 @contextmanager
@@ -41,16 +42,26 @@ def take() -> tuple[int, int]:
 
 
 def _lock(domain_id: int) -> int | None:
-    path = Path(tempfile.gettempdir()) / f"yolact_ros_domain_{domain_id}.lock"
     try:
-        # read only is enough for a lock, and is allowed on another user's file
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except PermissionError:
+        descriptor = _open(_FOLDER / f"yolact_ros_domain_{domain_id}.lock")
+    except (PermissionError, FileExistsError):
         return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    """Open a file that any user may lock: for that, reading is enough."""
+    try:
+        # Linux refuses O_CREAT in /tmp for a file of another user, also to root.
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL)
+    os.fchmod(descriptor, 0o644)  # whatever the umask
     return descriptor
 
 
