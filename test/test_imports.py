@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "yolact_ros"
 
 ROWS = (
     {"structures", "masks", "choices", "errors", "provenance"},
-    {"presets"},
+    {"presets", "findings"},
     {"ops", "visualization", "datasets", "tracking", "space", "recordings", "web"},
     {"network", "scenes"},
     {"checkpoints"},

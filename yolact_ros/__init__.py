@@ -4,14 +4,14 @@
 The map, in the order of imports: a part imports only parts of rows above its own.
 
     1   structures masks choices errors provenance      what everything shares; NumPy, no torch
-    2   presets                                         architectures and class lists, plain data
+    2   presets findings                                class lists; what a check found; plain data
     3   ops visualization datasets web space tracking recordings   tensors; drawing; pictures; 3D
     4   network scenes                                  layers; synthetic scenes with their truth
     5   checkpoints                                     files of weights
     6   inference                                       `Segmenter`: images to instances
     7   export evaluation                               ONNX and torch.export files; COCO metrics
     8   bench training                                  how fast; losses and trainer
-    9   ros                                             the node; the only folder that imports ROS
+    9   ros doctor                                      the node, alone importing ROS; checks
     10  cli                                             the command `yolact-ros`
 
 Each folder's `__init__.py` says what goes in, what comes out and in which order to read its files.

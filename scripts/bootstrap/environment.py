@@ -179,7 +179,7 @@ class Environment:
         return changed
 
     def _install_locked(self, lock: Lock, steps: Steps) -> None:
-        command = [self.python, *_PIP_INSTALL, "--require-hashes", "-r", lock.file]
+        command = [str(self.python), *_PIP_INSTALL, "--require-hashes", "-r", str(lock.file)]
         try:
             steps.run(command, self.variables, self._root)
         except SetupError as error:

@@ -27,7 +27,7 @@ def resolve_device(name: str) -> torch.device:
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto" and not count:
-        _log.info("device: the network runs on the CPU, since %s", _why_no_gpu())
+        _log.info("device: the network runs on the CPU, since %s", why_no_gpu())
         return torch.device("cpu")
     if name == "auto":
         name = "cuda"
@@ -35,7 +35,7 @@ def resolve_device(name: str) -> torch.device:
     if name != "cpu" and (kind != "cuda" or (name != "cuda" and not index.isdecimal())):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}")
     if kind == "cuda" and int(index or 0) >= count:
-        why = "" if count else f"; {_why_no_gpu()}"
+        why = "" if count else f"; {why_no_gpu()}"
         raise InputError(
             "device: expected one that this machine has "
             f"(cpu, {count} CUDA devices), got {name!r}{why}"
@@ -46,7 +46,8 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _why_no_gpu() -> str:
+def why_no_gpu() -> str:
+    """Why torch offers no GPU, as a clause."""
     if torch.version.cuda is None:
         return f"torch {torch.__version__} was built without CUDA: install a build with it"
     return f"torch {torch.__version__}, built for CUDA {torch.version.cuda}, finds no GPU or driver"

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+REMEDY = "give one another name (-r __node:=NAME) or namespace (-r __ns:=/NAME)"
+
 
 class Namesakes:
     """Counts the nodes of this node's name, and warns once whenever there are more of them.
@@ -24,7 +26,7 @@ class Namesakes:
         if count > max(self._seen, 1):
             self._node.get_logger().warning(
                 f"{count} nodes are called {self._node.get_fully_qualified_name()}: services and "
-                "parameters reach any of them; give one another name (-r __node:=NAME) or "
-                "namespace (-r __ns:=/NAME). A node that was killed counts for another 20 s"
+                f"parameters reach any of them; {REMEDY}. A node that was killed counts for "
+                "another 20 s"
             )
         self._seen = count

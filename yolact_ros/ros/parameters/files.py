@@ -45,7 +45,7 @@ def files_for_others(arguments: Sequence[str], node_name: str) -> list[str]:
             content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             continue  # rcl has read it, or the node would not be there
-        names = list(_node_names(content))
+        names = [name for name, _ in _entries(content)]
         if not any(_matches(name, node_name) for name in names):
             found = f"only for {', '.join(names)}" if names else "for no node at all"
             lines.append(
@@ -55,14 +55,42 @@ def files_for_others(arguments: Sequence[str], node_name: str) -> list[str]:
     return lines
 
 
-def _node_names(tree: Any, prefix: str = "") -> Iterator[str]:
-    """The names of nodes, which may have wildcards, above each `ros__parameters` of a file."""
+def parameters_in(file: str, node_name: str) -> dict[str, Any]:
+    """Return the parameters that a file has for a node, by their full names.
+
+    Args:
+        file: The parameter file.
+        node_name: The node's name with its namespace, such as /robot/yolact.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no text.
+        yaml.YAMLError: It is no YAML.
+    """
+    content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    given: dict[str, Any] = {}
+    for name, parameters in _entries(content):
+        if _matches(name, node_name) and isinstance(parameters, dict):
+            given |= _flat(parameters)
+    return given
+
+
+def _flat(parameters: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in parameters.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _entries(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names of nodes, which may have wildcards, and what is below each `ros__parameters`."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             if key == PARAMETERS_KEY:
-                yield prefix
+                yield prefix, value
             else:
-                yield from _node_names(value, f"{prefix}/{str(key).strip('/')}".rstrip("/"))
+                yield from _entries(value, f"{prefix}/{str(key).strip('/')}".rstrip("/"))
 
 
 def _matches(pattern: str, node_name: str) -> bool:
