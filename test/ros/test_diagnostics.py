@@ -44,7 +44,7 @@ def one_camera(counters, lifecycle="active", problem="", topic="/image", publish
         lifecycle,
         snapshot,
         problem,
-        network=NetworkState(device="cpu"),
+        network=NetworkState("yolact_demo", "cpu", "bf16", "measured: 2 times as fast"),
         cameras=[camera],
         active_since=90.0,
     )
@@ -78,6 +78,11 @@ def test_level_and_summary(clock, state, counted, level, text):
     assert message.header.stamp.sec == 3
     assert status.name == "left/yolact: segmentation" and status.hardware_id == "cpu"
     assert status.level == level and text in status.message
+    values = values_of(status)
+    assert (values["precision"], values["precision_reason"]) == (
+        "bf16",
+        "measured: 2 times as fast",
+    )
 
 
 def test_an_unconfigured_node_has_no_camera_and_says_its_problem():
