@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import ListParameters, SetParameters
 from rosgraph_msgs.msg import Clock
@@ -211,15 +212,16 @@ def test_a_node_that_loads_answers_and_says_what_it_does(
     )
     assert late[-2] < 2.0  # 0.2 s on a quiet machine
     assert consumer.statuses and values_of(consumer.statuses[-1])["cause"] == "loading"
-    refused = peer.call(ChangeState, "/yolact/change_state", timeout=60, **activate())
-    assert not refused.success  # it was active when its turn came
+    activate = ChangeState.Request(transition=Transition(label="activate"))
+    client = peer.node.create_client(ChangeState, "/yolact/change_state")
+    peer.until(client.service_is_ready, what="service")
+    refused = client.call_async(activate)
+    peer.spin(1.0)
+    assert not refused.done()
+    fault.write_text("")
+    peer.until(refused.done, 60, what="answer")
+    assert not refused.result().success  # it was active when its turn came
     assert "refused: not allowed while the node is active" in node.output
-
-
-def activate():
-    request = ChangeState.Request()
-    request.transition.label = "activate"
-    return {"transition": request.transition}
 
 
 def test_a_start_whose_cause_can_pass_is_tried_again(start, consumer, peer, tmp_path):

@@ -53,8 +53,7 @@ def publish_or_fail(self, result, wanted):
 
 
 def warm_up_slowly(self, batch):
-    deadline = time.monotonic() + (20 if fault() == "loads for long" else 0)
-    while time.monotonic() < deadline:
+    while fault() == "loads for long":
         time.sleep(0.25)
         busy = time.monotonic() + 0.25
         while time.monotonic() < busy:
