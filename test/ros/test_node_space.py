@@ -151,7 +151,6 @@ def ages_of(peer, messages):
     return ages
 
 
-@pytest.mark.alone  # compares ages
 def test_nine_kinds_of_depth_are_told_apart_and_none_delays_the_results(
     start, peer, camera, scene, weights, say
 ):
