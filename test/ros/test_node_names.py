@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names are applied once, and what is read is what is said."""
 
+import re
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -67,63 +69,61 @@ def test_each_camera_reads_what_the_log_and_the_diagnostics_say(
     peer.node.destroy_timer(timer)
 
 
+JPEG = "sensor_msgs/msg/CompressedImage is published on /cam/image/compressed"
+
+
 @pytest.mark.parametrize(
-    "parameters, rules, published, said",
+    "transport, published, said",
     [
-        # Raw is asked for where compressed images are.
         (
-            {},
-            ("image:=/cam/image/compressed",),
+            "raw",
+            {"/cam/image/compressed": CompressedImage, "/silent/image": Image},
+            {
+                # Raw is asked for where compressed images are.
+                ("given", "/cam/image/compressed"): "on /cam/image/compressed: 1 publisher found, "
+                f"but of sensor_msgs/msg/CompressedImage; {JPEG}: set image_transport to "
+                "compressed and remap `given/image` to /cam/image",
+                ("base", "/cam/image"): f"on /cam/image: nobody publishes there; {JPEG}: set "
+                "image_transport to compressed",
+                # Discovered, and silent.
+                ("silent", ""): "on /silent/image: 1 publisher found (/test_peer), but no image "
+                f"comes; {silence_advice()}",
+            },
+        ),
+        (
+            "compressed",
+            {"/cam/image/compressed": CompressedImage, "/raw/image": Image},
+            {
+                # The suffix that is added was given.
+                ("given", "/cam/image/compressed"): "on /cam/image/compressed/compressed: nobody "
+                "publishes there; /compressed is added to the name: remap `given/image` to "
+                "/cam/image",
+                # Compressed is asked for where raw images are.
+                ("base", "/raw/image"): "on /raw/image/compressed: nobody publishes there; "
+                "sensor_msgs/msg/Image is published on /raw/image: set image_transport to raw",
+            },
+        ),
+        # Nothing but other topics, for the only camera.
+        (
+            "compressed",
             {"/cam/image/compressed": CompressedImage},
-            "on /cam/image/compressed: 1 publisher found, but of sensor_msgs/msg/CompressedImage; "
-            "sensor_msgs/msg/CompressedImage is published on /cam/image/compressed: set "
-            "image_transport to compressed and remap `image` to /cam/image",
-        ),
-        (
-            {},
-            ("image:=/cam/image",),
-            {"/cam/image/compressed": CompressedImage},
-            "on /cam/image: nobody publishes there; sensor_msgs/msg/CompressedImage is published "
-            "on /cam/image/compressed: set image_transport to compressed",
-        ),
-        # The suffix that is added was given.
-        (
-            {"image_transport": "compressed"},
-            ("image:=/cam/image/compressed",),
-            {"/cam/image/compressed": CompressedImage},
-            "/compressed is added to the name: remap `image` to /cam/image",
-        ),
-        # Compressed is asked for where raw images are.
-        (
-            {"image_transport": "compressed"},
-            ("image:=/cam/image",),
-            {"/cam/image": Image},
-            "sensor_msgs/msg/Image is published on /cam/image: set image_transport to raw",
-        ),
-        # Nothing but other topics.
-        (
-            {"image_transport": "compressed"},
-            (),
-            {"/cam/image/compressed": CompressedImage},
-            "published instead: /cam/image (remap `image` to one of them)",
-        ),
-        # Discovered, and silent.
-        (
-            {},
-            (),
-            {"/image": Image},
-            f"1 publisher found (/test_peer), but no image comes; {silence_advice()}",
+            {
+                ("", ""): "on /image/compressed: nobody publishes there; published instead: "
+                "/cam/image (remap `image` to one of them)"
+            },
         ),
     ],
+    ids=["raw", "compressed", "one"],
 )
 def test_the_waiting_line_says_what_is_there_and_what_to_set(
-    start, peer, weights, parameters, rules, published, said
+    start, peer, weights, transport, published, said
 ):
     publishers = [peer.publisher(kind, topic) for topic, kind in published.items()]
-    arguments = [part for rule in rules for part in ("-r", rule)]
-    node = start("yolact_node", *arguments, **parameters, **weights)
-    line = node.wait_for("waiting for images")
-    assert line.endswith(said), line
+    rules = [part for name, topic in said if topic for part in ("-r", f"{name}/image:={topic}")]
+    names = ",".join(name for name, _ in said) or '""'
+    node = start("yolact_node", *rules, image_transport=transport, cameras=f"[{names}]", **weights)
+    for line in said.values():
+        node.wait_for(f"waiting for images.* {re.escape(line)}$")
     assert len(publishers) == len(published)
 
 
