@@ -159,7 +159,8 @@ class Exported(NamedTuple):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Callable[[str], Exported]:
     """Exports the network of a preset once, also for tests in another process of pytest-xdist:
-    `exported("yolact_demo")` with the shipped weights, others with those of test/golden."""
+    `exported("yolact_demo")` with the shipped weights, others with those of test/golden; and
+    `exported("small_plus")` the small YOLACT++ of `yolact_testing.networks`."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -169,13 +170,15 @@ def exported(tmp_path_factory) -> Callable[[str], Exported]:
         from yolact_ros.export import export_network
         from yolact_ros.inference import load_network
         from yolact_ros.network import build_network
-        from yolact_testing.networks import fill_with_recipe
+        from yolact_testing.networks import fill_with_recipe, small_plus
 
         runtime = pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
         if preset not in made:
             if preset == "yolact_demo":
                 network = load_network(preset)
+            elif preset == "small_plus":
+                network = small_plus()
             else:
                 network = fill_with_recipe(build_network(preset))
             version = tuple(map(int, runtime.__version__.split(".")[:2]))

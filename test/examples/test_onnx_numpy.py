@@ -40,7 +40,7 @@ assert "torch" not in sys.modules
 
 @pytest.mark.parametrize(
     ("preset", "sizes"),
-    [("yolact_demo", [(640, 480), (320, 400)]), ("yolact_plus_resnet50", [(640, 480)])],
+    [("yolact_demo", [(640, 480), (320, 400)]), ("small_plus", [(160, 120)])],
 )
 def test_numpy_assembles_the_masks_that_segmenter_does(exported, tmp_path, preset, sizes):
     network, path = exported(preset)

@@ -297,7 +297,7 @@ def assert_named(package, tmp_path, monkeypatch):
 
 def test_the_documentation_names_everything(exported):
     text = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
-    for preset in ("yolact_demo", "yolact_plus_resnet50"):
+    for preset in ("yolact_demo", "small_plus"):
         model = onnx.load(exported(preset).path, load_external_data=False)
         names = {value.name for value in (*model.graph.input, *model.graph.output)}
         names |= {entry.key for entry in model.metadata_props}

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs of torch.export run where torch and torchvision are, without this package."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -14,8 +13,7 @@ from yolact_ros.export import export_network
 from yolact_ros.export.description import describe
 from yolact_ros.inference import SegmenterOptions
 from yolact_ros.inference.engines.exported_file import ExportedFile
-from yolact_ros.presets import ResNetSpec, get_preset
-from yolact_testing.networks import random_network
+from yolact_testing.networks import small_plus
 
 pytestmark = pytest.mark.slow  # exports networks, and runs them in another process
 
@@ -40,19 +38,7 @@ torch.save((extra["metadata.json"], outputs), results)
 
 @pytest.fixture(scope="module")
 def network():
-    """A small YOLACT++: deformable convolutions and a mask-IoU net."""
-    preset = dataclasses.replace(
-        get_preset("yolact_demo"),
-        backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1),
-        input_size=128,
-        mask_iou=True,
-    )
-    network = random_network(preset, eager=2).eval()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "conv_offset_mask" in name:
-                parameter.normal_(0, 0.02)
-    return network
+    return small_plus()
 
 
 OPTIONS = SegmenterOptions(0.1, 20)

@@ -15,7 +15,7 @@ from yolact_ros.checkpoints import CheckpointError, save_checkpoint
 from yolact_ros.inference import Segmenter
 from yolact_ros.inference.engines.onnxruntime import OnnxNetwork, _providers, _resolve_device
 from yolact_ros.inference.gpu.path import GpuPath
-from yolact_ros.presets import COCO_CLASSES
+from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import Scene
 from yolact_testing.comparing import assert_close_instances
 
@@ -25,18 +25,16 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-PRESETS = ["yolact_demo", "yolact_plus_resnet50"]
+PRESETS = ["yolact_demo", "small_plus"]
+PUBLISHED = "yolact_plus_resnet50"
 
 
 def pictures(preset):
-    if preset == "yolact_demo":
-        sizes = [(640, 480), (320, 240), (500, 700)]
-        return [
-            Scene.random(2_100_000 + seed, width=width, height=height).frame(0.0).image[..., ::-1]
-            for seed, (width, height) in enumerate(sizes)
-        ]
-    make_image = runpy.run_path(str(GOLDEN / "fill_weights.py"))["make_image"]
-    return [make_image(0), make_image(1)]
+    sizes = [(640, 480), (320, 240), (500, 700)] if preset == "yolact_demo" else [(160, 120)] * 2
+    return [
+        Scene.random(2_100_000 + seed, width=width, height=height).frame(0.0).image[..., ::-1]
+        for seed, (width, height) in enumerate(sizes)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +79,8 @@ def test_instances_are_those_of_torch(both, preset):
         ("yolact_demo", {"nms": "exact", "nms_iou": 0.3}),
         ("yolact_demo", {"classes": ("mug", "can"), "nms": "cross_class"}),
         # which has masks to rescore by
-        ("yolact_plus_resnet50", {"nms": "cross_class", "rescoring": "product"}),
-        ("yolact_plus_resnet50", {"classes": COCO_CLASSES[10:], "rescoring": "class"}),
+        ("small_plus", {"nms": "cross_class", "rescoring": "product"}),
+        ("small_plus", {"classes": DEMO_CLASSES[3:], "rescoring": "class"}),
     ],
 )
 def test_options_change_between_calls(both, preset, changes):
@@ -99,36 +97,27 @@ def test_options_change_between_calls(both, preset, changes):
     assert_close_instances(found, expected)
 
 
-@pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_the_path_for_gpus_takes_it(exported, both, preset):
     torch_one, _ = both(preset)
     onnx_one = Segmenter(
         weights=exported(preset).path, engine="onnxruntime", device="cpu", make_path=GpuPath
     )
-    images = pictures(preset) if preset == "yolact_demo" else pictures(preset)[:1]
+    images = pictures(preset)
     for one, other in zip(onnx_one(images), torch_one(images), strict=True):
         assert_close_instances(one, other, least=3)
 
 
-@pytest.mark.parametrize("preset", ["yolact_resnet50", "yolact_plus_resnet50"])
-def test_outputs_are_the_published_ones(both, preset):
-    path = GOLDEN / f"{preset}.npz"
-    if not path.is_file():
-        path = Path(__file__).parents[4] / "shared" / "golden" / path.name
-    if not path.is_file():
-        pytest.skip(f"no reference outputs of {preset} (../shared/golden)")
-    _, segmenter = both(preset)
-    image = pictures(preset)[0]
-    [found] = segmenter(image)
-    with np.load(path) as golden:
+def test_outputs_are_the_published_ones(exported, shared_golden):
+    segmenter = Segmenter(weights=exported(PUBLISHED).path, engine="onnxruntime", device="cpu")
+    [found] = segmenter(runpy.run_path(str(GOLDEN / "fill_weights.py"))["make_image"](0))
+    with np.load(shared_golden / f"{PUBLISHED}.npz") as golden:
         assert found.class_ids.tolist() == golden["img0_post_class"].tolist()
-        name = "img0_post_score_box" if segmenter.preset.mask_iou else "img0_post_score"
-        np.testing.assert_allclose(found.scores, golden[name], rtol=0, atol=1e-3)
+        np.testing.assert_allclose(found.scores, golden["img0_post_score_box"], rtol=0, atol=1e-3)
         corners = found.boxes.astype(int)
         assert np.abs(corners - golden["img0_post_box"].clip(0)).max() <= 1
-        if segmenter.preset.mask_iou:
-            expected = golden["img0_post_maskiou"]
-            np.testing.assert_allclose(found.mask_scores, expected, rtol=0, atol=2e-3)
+        expected = golden["img0_post_maskiou"]
+        np.testing.assert_allclose(found.mask_scores, expected, rtol=0, atol=2e-3)
         areas = np.array([mask.area for mask in found.packed_masks])
         expected = golden["img0_post_area"]
         assert (np.abs(areas - expected) <= np.maximum(8, 0.005 * expected)).all()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks with weights that no training made."""
 
+import dataclasses
 import runpy
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.network import Yolact, build_network
-from yolact_ros.presets import Preset
+from yolact_ros.presets import Preset, ResNetSpec, get_preset
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "fill_weights.py"
 
@@ -41,6 +42,26 @@ def random_network(preset: Preset | str = "yolact_demo", *, eager: float = 0.0) 
         with torch.no_grad():
             network.prediction_layers[0].conf_layer.bias.view(-1, classes)[:, 0] -= eager
     return network
+
+
+def small_plus() -> Yolact:
+    """A small YOLACT++ in evaluation mode: convolutions that deform, and a mask-IoU net.
+
+    Its random weights see something everywhere, and rate the masks.
+    """
+    preset = dataclasses.replace(
+        get_preset("yolact_demo"),
+        backbone=ResNetSpec("bottleneck", (1, 1, 1, 1), 16, deformable_interval=1),
+        input_size=128,
+        mask_iou=True,
+    )
+    network = random_network(preset, eager=2)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "conv_offset_mask" in name:
+                parameter.normal_(0, 0.02)
+        network.maskiou_net.maskiou_net[10].bias.uniform_(0.3, 0.9)
+    return network.eval()
 
 
 def random_weights(
