@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
 import dataclasses
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from yolact_ros.bench.stages import measure_speed, ratios
 from yolact_ros.bench.tables import speed_table
 from yolact_ros.bench.timings import percentiles
 from yolact_ros.bench.workload import Workload
+from yolact_ros.presets import get_preset
 from yolact_ros.structures import RawPredictions
 
 SMALL = SpeedSettings(
@@ -295,8 +297,15 @@ def test_growth_is_measured_and_drawn(monkeypatch):
 
 
 @pytest.mark.slow
-def test_onnx_runtime_stands_beside_torch():
-    pytest.importorskip("onnxruntime")
+def test_onnx_runtime_stands_beside_torch(exported, monkeypatch):
+    file = exported("yolact_demo").path
+
+    def export_network(network, path, *, precision):
+        """A network like this one has been exported."""
+        assert network.preset == get_preset("yolact_demo") and precision == "fp32"
+        shutil.copy(file, path)
+
+    monkeypatch.setattr("yolact_ros.bench.workload.export_network", export_network)
     settings = dataclasses.replace(SMALL, engine="onnxruntime", threads=1, overlay=False)
     result = measure_speed(settings)
     assert result["settings"]["engine"] == "onnxruntime"
