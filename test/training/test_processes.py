@@ -25,9 +25,9 @@ OPTIONS = (
 
 
 @pytest.fixture(scope="module")
-def one_process(train, tmp_path_factory):
+def one_process(arguments, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
-    train(out, *OPTIONS, "--batch-size", "4")
+    assert main(["train", *arguments(out, *OPTIONS, "--batch-size", "4")]) == 0
     return out
 
 
