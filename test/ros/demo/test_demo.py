@@ -11,13 +11,13 @@ pytestmark = pytest.mark.timeout(400)  # a busy machine shows fewer of the frame
 
 def test_demo_agrees_with_the_camera_s_truth(start, tmp_path):
     picture = tmp_path / "out" / "overlay.png"
-    demo = start("yolact_ros.ros.demo", "--output", picture, "--frames", "120")
+    demo = start("yolact_ros.ros.demo", "--output", picture, "--frames", "100")
     code = demo.process.wait(300)
     print(demo.output)
     assert code == 0
     assert len(demo.lines(r"frames .* Hz  age p50")) >= 3
     [line] = demo.lines("frames of 640 x 480")
-    assert int(re.match(r"(\d+) frames", line)[1]) >= 120
+    assert int(re.match(r"(\d+) frames", line)[1]) >= 100
     assert "age of results p50" in line and "in DDS" in line and "in the node" in line
     assert cv2.imread(str(picture)).shape == (480, 640, 3)
     assert len(demo.lines(r"frames .* nearest \w+ at -?0\.\d+ -?0\.\d+ \d\.\d+ m ± \d+ mm")) >= 3
