@@ -24,8 +24,9 @@ def taps(size, output_size):
 def exact(image, size, channels):
     """Bilinear interpolation in double precision."""
     pixels = image.numpy().astype(float)[..., list(channels)]
-    for axis, length in enumerate(size):
-        first, second, weight = taps(pixels.shape[axis], length)
+    # first the axis that is reduced most: the other way round a row of 65535 would be 320 of them
+    for axis in sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis]):
+        first, second, weight = taps(pixels.shape[axis], size[axis])
         weight = weight.reshape(-1, *(1,) * (2 - axis))
         before, after = pixels.take(first, axis), pixels.take(second, axis)
         pixels = before + (after - before) * weight
