@@ -91,7 +91,7 @@ def assert_matches(message, found):
         assert turned <= max(2, MASK_TOLERANCE * np.count_nonzero(mask))
 
 
-@pytest.mark.alone
+@pytest.mark.paired
 def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weights, say):
     cameras = list(SIZES)
     arguments = ["-r", "__ns:=/robot", "-r", "side/image:=/other/rgb"]

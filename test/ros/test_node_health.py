@@ -177,7 +177,6 @@ def test_faults_are_told_apart_by_the_diagnostics_alone(start, consumer, peer, w
     assert node.lines("ending with exit code 1: .*illegal memory access")
 
 
-@pytest.mark.alone  # measures how soon it answers
 def test_a_node_that_loads_answers_and_says_what_it_does(
     start, consumer, peer, weights, tmp_path, say
 ):

@@ -148,7 +148,7 @@ def test_nothing_is_left_when_it_is_ended(bench, tmp_path, by, length, moment, c
         assert "ended by Ctrl-C" in run.output and "frames, as the node told: " in run.output
 
 
-@pytest.mark.alone  # the diagnostics must come in time
+@pytest.mark.paired  # the diagnostics must come in time
 def test_a_storm_passes(bench, peer, tmp_path, say):
     figures, picture = tmp_path / "storm.json", tmp_path / "storm.png"
     small = ["--image-size", "128x96", "--rate", 5, "--seed", 2]
