@@ -7,6 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torchvision.ops  # noqa: F401  # registers deform_conv2d, which is counted below
 from torch.utils.flop_counter import FlopCounterMode
 
 from yolact_ros.network import build_network
