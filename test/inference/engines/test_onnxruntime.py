@@ -44,7 +44,6 @@ def both(exported):
     def build(preset):
         if preset not in made:
             network, path = exported(preset)
-            made.clear()  # of the large ones only one at a time
             made[preset] = (
                 Segmenter(network=network, device="cpu", precision="fp32"),
                 Segmenter(weights=path, engine="onnxruntime", device="cpu"),
