@@ -233,7 +233,8 @@ def test_cv_bridge_does_not_work_with_this_numpy(monkeypatch, tmp_path):
     bridge.write_text(text.format("tobytes"))
     assert software.look_at_cv_bridge().found.startswith("works with NumPy")
     # a compiled one says this, and goes on
-    bridge.write_text("import sys\nprint('_ARRAY_API not found', file=sys.stderr)\n" + text)
+    noise = "import sys\nprint('_ARRAY_API not found', file=sys.stderr)\n"
+    bridge.write_text(noise + text.format("tobytes"))
     assert software.look_at_cv_bridge().level == WARNING
 
 
@@ -297,13 +298,16 @@ def test_without_ros_the_other_checks_are_made(sourced, monkeypatch, tmp_path, c
     sourced("", MISSING)
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(software, "look_at_cv_bridge", lambda: ok("cv_bridge", ""))
-    file = tmp_path / "weights.pth"
-    file.touch()
-    assert main(["doctor", "--json", "--image", "/camera", "--weights", str(file)]) == 1
+    weights = tmp_path / "weights.pth"
+    weights.touch()
+    file = tmp_path / "yolact.yaml"
+    file.write_text(f"/**: {{ros__parameters: {{weights: {weights}}}}}")
+    assert main(["doctor", "--json", "--image", "/camera", "--params", str(file)]) == 1
     found = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
     assert found["topics, parameters"]["level"] == NOT_CHECKED
     assert found["ROS"]["level"] == WARNING and found["ROS"]["remedy"]
-    assert found["weights"]["level"] == ERROR and found["torchvision"]["level"] == OK
+    assert "is empty (0 bytes)" in found["weights"]["found"]
+    assert found["torchvision"]["level"] == OK
 
 
 def _names_of_checks() -> set[str]:

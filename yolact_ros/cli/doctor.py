@@ -87,11 +87,31 @@ def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from examine("torch", gpu.look_at_torch)
     yield from examine("torchvision", gpu.look_at_torchvision)
     yield from examine("compiler", gpu.look_at_compiler)
-    yield from examine("weights", lambda: weights.check_weights(arguments.weights))
+    yield from examine("weights", lambda: weights.check_weights(_weights(arguments)))
     if ros.level != OK:
         yield not_checked("topics, parameters", "they need ROS 2", ros.remedy)
         return
     yield from examine("topics, parameters", lambda: _examine_ros(arguments))
+
+
+def _weights(arguments: argparse.Namespace) -> Path | None:
+    """The file that is named, or that the parameter file names; None: neither does."""
+    if arguments.weights or not arguments.params:
+        return arguments.weights
+    import yaml
+
+    from yolact_ros.ros.parameters.files import parameters_in  # needs no ROS
+
+    try:
+        given = parameters_in(str(arguments.params.expanduser()), _node_name(arguments))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # the check of the parameter file says so
+    named = given.get("weights")
+    return Path(named) if isinstance(named, str) and named else None
+
+
+def _node_name(arguments: argparse.Namespace) -> str:
+    return f"/{arguments.node.strip('/')}"
 
 
 def _examine_ros(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -102,7 +122,7 @@ def _examine_ros(arguments: argparse.Namespace) -> Iterator[Finding]:
             image=arguments.image,
             transport=arguments.transport,
             parameters=arguments.params.expanduser() if arguments.params else None,
-            node_name=f"/{arguments.node.strip('/')}",
+            node_name=_node_name(arguments),
             seconds=arguments.seconds,
         )
     )

@@ -2,6 +2,7 @@
 """What the doctor finds in a real ROS graph, and that it is gone once the remedy is followed."""
 
 import os
+import subprocess
 import threading
 import time
 
@@ -247,7 +248,15 @@ def test_a_camera_with_the_segment_of_the_default_profile(ask, start, peer):
 
 
 def test_a_camera_of_another_user():
-    sender = segments.Sender(pid=77, owner=65534, segment=None)
+    host, nobody = bytes([1, 15, 7, 7]), 65534
+    if os.geteuid() == 0:
+        with subprocess.Popen(["sleep", "60"], user=nobody) as process:
+            low = (process.pid & 0xFFFF).to_bytes(2, "little")
+            sender = segments.find_sender(host + low + bytes(10), host + bytes(12))
+            process.kill()
+        assert sender.pid == process.pid and sender.owner == nobody
+        assert segments.find_sender(bytes(4) + low + bytes(10), host + bytes(12)) is None
+    sender = segments.Sender(pid=77, owner=nobody, segment=None)
     silent = segments.check_sender(sender, 1000, 0, "rmw_fastrtps_cpp")
     assert silent.level == ERROR and "runs as user nobody" in silent.found
     assert "run both as one user" in silent.remedy
