@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import Any, TypeVar
+
+Signals = TypeVar("Signals", bound="StopSignals")
 
 
 class StopSignals:
@@ -21,7 +23,7 @@ class StopSignals:
         self.number: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> StopSignals:
+    def __enter__(self: Signals) -> Signals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             before = signal.getsignal(number)
             if number != signal.SIGHUP or before != signal.SIG_IGN:

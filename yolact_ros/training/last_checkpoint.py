@@ -85,7 +85,7 @@ class LastCheckpoint(Callback):
             self._save(trainer)
 
     def on_validation_batch_start(
-        self, trainer: lightning.Trainer, module: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, module: Any, batch: Any, batch_idx: int, *numbers: int
     ) -> None:
         """Break off where the run is to end, saved as it was before the validation."""
         if batch_idx >= self.validation_images // trainer.world_size:

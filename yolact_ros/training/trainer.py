@@ -94,7 +94,7 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
     elif is_first_process():
         folder.require_new()
     data = _read_data(options)
-    run = resolve(options, len(data.training), begun and begun["precision"])
+    run = resolve(options, len(data.training), begun["precision"] if begun else None)
     module, start = _make_module(data.preset, run)
     loaders = _make_loaders(data, run)
     described = describe_start(command, options.seed)
