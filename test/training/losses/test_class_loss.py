@@ -24,6 +24,9 @@ def test_each_image_has_its_own_number_of_negatives():
     priors, chosen = choose_negatives(logits, labels, [1, 0, 3], per_positive=3)
     found = [row[kept].tolist() for row, kept in zip(priors, chosen, strict=True)]
     assert found == [[5, 4, 3], [], [3]]
+    priors, chosen = choose_negatives(logits, labels, [1, 0, 3], per_positive=3, least=2)
+    found = [row[kept].tolist() for row, kept in zip(priors, chosen, strict=True)]
+    assert found == [[5, 4, 3], [5, 4], [3]], "two at least"
 
 
 def test_the_term_is_the_cross_entropy_of_positives_and_chosen_negatives():

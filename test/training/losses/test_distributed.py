@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-# The first and last image of each process's batch, and the class loss. Also with batches of
+# The first and last image of each process's batch, and options of the loss. Also with batches of
 # different size, with one rank without any object, and with none on either.
 CASES = [
-    (((0, 2), (2, 4)), "softmax"),
-    (((0, 1), (1, 4)), "focal"),
-    (((0, 2), (2, 3)), "softmax"),
-    (((2, 3), (2, 3)), "softmax"),
+    (((0, 2), (2, 4)), {}),
+    (((0, 1), (1, 4)), {"class_loss": "focal"}),
+    (((0, 2), (2, 3)), {}),
+    (((0, 2), (2, 3)), {"least_negatives": 20}),
+    (((2, 3), (2, 3)), {}),
 ]
 
 SCRIPT = """
@@ -40,12 +41,12 @@ PRESET = dataclasses.replace(get_preset("yolact_demo"), input_size=128)
 
 class Model(nn.Module):
     # Predictions of the images, scaled by shared parameters, and their losses.
-    def __init__(self, class_loss):
+    def __init__(self, options):
         super().__init__()
         torch.manual_seed(0)
         self.scales = nn.ParameterList([torch.rand(1) + 0.5 for _ in range(5)])
         self.net = MaskIouNet(PRESET.num_classes - 1)
-        self.loss = MultiBoxLoss(max_masks=1000, class_loss=class_loss)
+        self.loss = MultiBoxLoss(max_masks=1000, **options)
 
     def forward(self, predictions, targets):
         scaled = [value * scale for value, scale in zip(predictions[:5], self.scales)]
@@ -65,9 +66,9 @@ if rank:
     number, store = rank
     dist.init_process_group("gloo", init_method="file://" + store, rank=int(number), world_size=2)
 results = []
-for first, last, class_loss in json.loads(batches):
+for first, last, options in json.loads(batches):
     batch = TrainingPredictions(*(value[first:last].detach() for value in made[:5]), made.priors)
-    model = Model(class_loss)
+    model = Model(options)
     if rank:
         model = nn.parallel.DistributedDataParallel(model)
     terms = model(batch, targets[first:last])
@@ -93,14 +94,14 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     running = [
         start(
-            [(*ranges[rank], class_loss) for ranges, class_loss in CASES],
+            [(*ranges[rank], options) for ranges, options in CASES],
             folder / f"{rank}.pt",
             rank,
             folder / "store",
         )
         for rank in range(2)
     ]
-    joined = [(ranges[0][0], ranges[1][1], class_loss) for ranges, class_loss in CASES]
+    joined = [(ranges[0][0], ranges[1][1], options) for ranges, options in CASES]
     running.append(start(joined, folder / "joined.pt"))
     assert [process.wait(timeout=240) for process in running] == [0, 0, 0]
     return list(zip(*(torch.load(folder / f"{n}.pt") for n in ("0", "1", "joined")), strict=True))

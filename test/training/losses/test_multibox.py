@@ -121,6 +121,26 @@ def test_an_image_without_objects_adds_nothing_beside_one_with():
         assert beside[name].item() == pytest.approx(alone[name].item())
 
 
+def test_images_without_objects_teach_the_classes_if_wanted():
+    loss = MultiBoxLoss(least_negatives=2)
+    made = predictions(images=2)
+    logits = made.class_logits.requires_grad_()
+    terms = loss(made, [no_objects(), crowd_only()])
+    # Two negatives of each, which stand for two thirds of a positive.
+    assert terms["class"].item() == pytest.approx(2 * 2 * LN3 / (2 * 2 / 3))
+    assert [terms[name].item() for name in ("box", "mask")] == [0, 0]
+    terms["class"].backward()
+    taught = (logits.grad.abs().sum(dim=2) > 0).sum(dim=1)
+    assert taught.tolist() == [2, 2]
+    assert (logits.grad[..., 0] <= 0).all(), "towards the background"
+    alone = loss(predictions(), [quarter_target()])
+    beside = loss(predictions(images=2), [quarter_target(), no_objects()])
+    assert alone["class"].item() == pytest.approx(4 * LN3)
+    assert beside["class"].item() == pytest.approx(6 * LN3 / (1 + 2 / 3))
+    for name in ("box", "mask"):
+        assert beside[name].item() == pytest.approx(alone[name].item())
+
+
 def test_too_many_masks_are_sampled_and_scaled_up():
     target = quarter_target([0, 1, 2])
     every = MultiBoxLoss()(predictions(), [target])["mask"]

@@ -11,7 +11,11 @@ from .prior_matching import BACKGROUND, NEUTRAL
 
 
 def hard_negative_loss(
-    logits: Tensor, labels: Tensor, positives: list[int], negatives_per_positive: int
+    logits: Tensor,
+    labels: Tensor,
+    positives: list[int],
+    negatives_per_positive: int,
+    least_negatives: int = 0,
 ) -> Tensor:
     """Sum the cross entropy of the positives and of the hardest background priors (OHEM).
 
@@ -19,12 +23,14 @@ def hard_negative_loss(
         logits: (B, P, C), background first.
         labels: (B, P), see `Matches.labels`.
         positives: For each image its number of positive priors.
-        negatives_per_positive: See `choose_negatives`.
+        negatives_per_positive, least_negatives: See `choose_negatives`.
 
     Returns:
         The sum.
     """
-    negatives, chosen = choose_negatives(logits, labels, positives, negatives_per_positive)
+    negatives, chosen = choose_negatives(
+        logits, labels, positives, negatives_per_positive, least_negatives
+    )
     first = torch.arange(len(labels), device=labels.device)[:, None] * labels.shape[1]
     negatives = (negatives + first).flatten()
     positive = (labels.flatten() > 0).nonzero()[:, 0]
@@ -39,7 +45,7 @@ def hard_negative_loss(
 
 
 def choose_negatives(
-    logits: Tensor, labels: Tensor, positives: list[int], per_positive: int
+    logits: Tensor, labels: Tensor, positives: list[int], per_positive: int, least: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Choose the hardest background priors of each image (OHEM; SSD, section 2.2).
 
@@ -52,12 +58,13 @@ def choose_negatives(
         labels: (B, P), see `Matches.labels`.
         positives: For each image its number of positive priors.
         per_positive: How many for each positive of the image, but at most P - 1.
+        least: How many at least in each image; 0, as published: none in one without positives.
 
     Returns:
         Priors (B, k) int64, the hardest first, different ones in each row; and which of them are
         chosen, (B, k) bool: never a positive or neutral prior.
     """
-    wanted = [min(count * per_positive, labels.shape[1] - 1) for count in positives]
+    wanted = [min(max(count * per_positive, least), labels.shape[1] - 1) for count in positives]
     with torch.no_grad():
         highest = logits.max()
         hardness = torch.empty_like(logits[:, :, 0])

@@ -41,10 +41,10 @@ class MultiBoxLoss:
         ['box', 'class', 'mask', 'semantic']
 
     The box, class, mask and mask-IoU terms are divided by the number of positive priors of the
-    whole batch; without any (no object in any image) they are zero, with zero gradients. The
-    semantic term is divided by the number of images. Both are counted over all ranks of
-    `torch.distributed`: the mean of the ranks' losses, and of their gradients, is that of one
-    process with all their images. So every rank has to call the loss as often as the others.
+    whole batch; without any (no object in any image) they are zero, with zero gradients, but see
+    `least_negatives`. The semantic term is divided by the number of images. All are counted over
+    all ranks of `torch.distributed`: the mean of the ranks' losses, and of their gradients, is that
+    of one process with all their images. So every rank has to call the loss as often as the others.
 
     Crowd regions make priors neutral, and enter no other term. Samples are drawn with the global
     random generator of the predictions' device.
@@ -63,6 +63,10 @@ class MultiBoxLoss:
         negative_iou: See `match_priors`.
         crowd_overlap: See `match_priors`.
         negatives_per_positive: Hard negatives taken for each positive of an image.
+        least_negatives: Hard negatives taken of each image at least, so that images without objects
+            teach the classes, too. 0, as published: none of those. An image with fewer positives
+            than these stand for counts as if it had as many in the divisor of the class term.
+            Without a meaning for the focal loss, which takes all negatives.
         max_masks: Upper limit of the positives of an image in the mask loss, chosen at random;
             their loss is scaled up accordingly. The mask-IoU loss sees the same ones. Bounds the
             memory, which grows with masks times prototype pixels.
@@ -90,6 +94,7 @@ class MultiBoxLoss:
     negative_iou: float = 0.4
     crowd_overlap: float = 0.7
     negatives_per_positive: int = 3
+    least_negatives: int = 0
     max_masks: int = 100
     binary_masks: bool = True
     mask_iou_least_area: int = 25
@@ -110,6 +115,8 @@ class MultiBoxLoss:
                 "negative_iou, positive_iou: expected 0 < negative_iou <= positive_iou <= 1, "
                 f"got {self.negative_iou} and {self.positive_iou}"
             )
+        if self.least_negatives < 0:
+            raise InputError(f"least_negatives: expected 0 or more, got {self.least_negatives}")
         for name in ("max_masks", "max_mask_ious"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -146,16 +153,19 @@ class MultiBoxLoss:
         boxes = torch.cat([target.boxes for target in targets])  # (M, 4), of the whole batch
         class_ids = torch.cat([target.class_ids for target in targets])
         positives = _positives(labels, matched, [len(target) for target in targets])
-        count, images = mean_over_ranks(len(positives.priors), len(targets), labels.device)
+        count, images, class_count = mean_over_ranks(
+            [len(positives.priors), len(targets), self._class_count(positives.counts)],
+            labels.device,
+        )
         class_term = self._class_loss(predictions.class_logits, labels, positives.counts)
         sums = {
             "box": self.box_weight * _box_loss(predictions, positives, boxes),
-            "class": self.class_weight * class_term,
             **self._mask_terms(
                 predictions, self._sample(positives), boxes, class_ids, targets, mask_iou_net
             ),
         }
         terms = {name: value / count for name, value in sums.items()}
+        terms["class"] = self.class_weight * class_term / class_count
         semantic = _semantic_loss(predictions.semantic_logits, class_ids, targets)
         terms["semantic"] = self.semantic_weight * semantic / images
         return terms
@@ -175,7 +185,16 @@ class MultiBoxLoss:
     def _class_loss(self, logits: Tensor, labels: Tensor, positives: list[int]) -> Tensor:
         if self.class_loss == "focal":
             return focal_loss(logits, labels, self.focal_alpha, self.focal_gamma)
-        return hard_negative_loss(logits, labels, positives, self.negatives_per_positive)
+        return hard_negative_loss(
+            logits, labels, positives, self.negatives_per_positive, self.least_negatives
+        )
+
+    def _class_count(self, positives: list[int]) -> float:
+        """The divisor of the class term: the positives, or those that the negatives stand for."""
+        if self.class_loss == "focal":
+            return sum(positives)
+        least = self.least_negatives / self.negatives_per_positive
+        return sum(max(count, least) for count in positives)
 
     def _mask_terms(
         self,
@@ -230,23 +249,21 @@ class MultiBoxLoss:
         )
 
 
-def mean_over_ranks(positives: int, images: int, device: torch.device) -> tuple[float, float]:
+def mean_over_ranks(counts: Sequence[float], device: torch.device) -> list[float]:
     """Return the divisors of this rank's terms, so that the ranks' mean is the joined batch's.
 
     Args:
-        positives: Of this rank.
-        images: Of this rank.
+        counts: Of this rank.
         device: One that `torch.distributed` can use.
 
     Returns:
-        The sums over all ranks, each at least 1, divided by the number of ranks.
+        For each count its sum over all ranks, at least 1, divided by the number of ranks.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return max(positives, 1), images
-    counts = torch.tensor([positives, images], device=device)
-    dist.all_reduce(counts)
-    total, ranks = counts.tolist(), dist.get_world_size()
-    return max(total[0], 1) / ranks, max(total[1], 1) / ranks
+        return [max(count, 1) for count in counts]
+    sums, ranks = torch.tensor(counts, dtype=torch.float32, device=device), dist.get_world_size()
+    dist.all_reduce(sums)
+    return [max(total, 1) / ranks for total in sums.tolist()]
 
 
 def _positives(labels: Tensor, matched: Tensor, num_objects: list[int]) -> Positives:
