@@ -14,6 +14,7 @@ from yolact_ros.network import build_network
 from yolact_ros.presets import Normalization, get_preset, preset_names, with_classes
 from yolact_ros.training.starting_weights import (
     imagenet_name,
+    imagenet_version,
     start_backbone,
     start_from_weights,
 )
@@ -211,6 +212,10 @@ def test_weights_that_are_no_numbers_start_nothing(trained, tmp_path):
 )
 def test_the_name_in_torchvision(preset, name):
     assert imagenet_name(get_preset(preset)) == name
+    if name:
+        weights = torchvision.models.get_model_weights(name)
+        version = weights[imagenet_version(get_preset(preset))]
+        assert version is weights.IMAGENET1K_V1 is not weights.DEFAULT, "as published"
 
 
 @pytest.fixture(scope="module")

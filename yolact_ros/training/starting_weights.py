@@ -212,7 +212,7 @@ def start_backbone(network: Yolact, choice: str) -> Start | None:
             f"{network.preset.name}), got {choice!r}"
         )
     else:
-        state = _downloaded(name)
+        state = _downloaded(name, imagenet_version(network.preset))
     renamed = {_own_name(key, network.preset): value for key, value in state.items()}
     kept = [key for key in own if key in renamed and renamed[key].shape == own[key].shape]
     # A deformable convolution has a bias and offsets besides, and old files count no batches.
@@ -247,9 +247,19 @@ def _backbone_in(path: Path, preset: Preset, own: Mapping[str, Tensor]) -> Mappi
     return without_prefix(file.tensors, lambda key: _own_name(key, preset) in own)[1]
 
 
-def _downloaded(name: str) -> Mapping[str, Tensor]:
+def imagenet_version(preset: Preset) -> str:
+    """Return which of torchvision's weights of a preset's backbone a training starts from.
+
+    YOLACT's own ResNets start from the first, as published (dbolya/yolact at 902073d,
+    data/config.py, line 257). Their later ones come of a training with label smoothing and mixed
+    images.
+    """
+    return "IMAGENET1K_V1" if isinstance(preset.backbone, ResNetSpec) else "DEFAULT"
+
+
+def _downloaded(name: str, version: str) -> Mapping[str, Tensor]:
     try:
-        weights = torchvision.models.get_model_weights(name)["DEFAULT"]
+        weights = torchvision.models.get_model_weights(name)[version]
         return dict(weights.get_state_dict(progress=True, check_hash=True))
     except (OSError, RuntimeError) as error:
         raise InputError(
