@@ -4,6 +4,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -55,7 +56,8 @@ def run(scenes, shipped, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("runs") / "run"
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(arguments(scenes, out, "--weights", shipped)) == 0
+        augment = ("--augment", "mirror=off", "rotation=10", "--augment", "copy-paste=1")
+        assert main(arguments(scenes, out, "--weights", shipped, *augment)) == 0
     return out, printed.getvalue()
 
 
@@ -82,6 +84,10 @@ def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
     assert settings["seed"] == 9
     assert settings["max_steps"] == 3
     assert settings["recipe"]["optimizer"] == "adamw"
+    augmentation = settings["recipe"]["augmentation"]
+    assert [augmentation[name] for name in ("mirror", "rotation", "copy_paste")] == [0, 10, 1]
+    assert augmentation["window_crop"] == 0.6, "as in the recipe"
+    assert cv2.imread(str(out / "samples.png")).shape[1] > 2 * 320
     preset = json.loads(settings["preset_definition"])
     assert preset["class_names"] == ["dumbbell", "mushroom", "ball"]
     assert preset["input_size"] == 320
@@ -177,6 +183,7 @@ def test_validation_may_not_have_other_classes(scenes, tmp_path, capfd):
         (["--workers", "-1"], 2, "--workers: expected an integer of 0 or more, got '-1'"),
         (["--precision", "fp8"], 2, "--precision: invalid choice: 'fp8'"),
         (["--augmentation", "wild"], 2, "--augmentation: invalid choice: 'wild'"),
+        (["--augment", "hue=9", "miror=off"], 2, "--augment: expected NAME=VALUE with an entry"),
         (["--class-loss", "hinge"], 2, "--class-loss: invalid choice: 'hinge'"),
         (["--average", "1"], 2, "--average: expected a number from 0 to below 1, got '1'"),
         (["--learning-rate", "nan"], 2, "--learning-rate: expected a number above 0, got 'nan'"),

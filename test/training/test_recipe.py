@@ -6,8 +6,9 @@ import dataclasses
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from yolact_ros.training.recipe import RECIPES, default_steps, stepped_rate
+from yolact_ros.training.recipe import RECIPES, averaging, default_steps, stepped_rate
 
 
 def small_network():
@@ -65,11 +66,40 @@ def test_one_cycle_rises_and_falls_and_ends_with_the_last_step():
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    assert max(rates) == pytest.approx(2 * recipe.learning_rate, rel=1e-3)
+    assert max(rates) == pytest.approx(2**0.5 * recipe.learning_rate, rel=1e-3)
     assert rates.index(max(rates)) in (7, 8)
     assert rates[-1] < 0.01 * max(rates)
     decays = [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups]
     assert decays == [(0.02, 1), (0.0, 3)], "biases and norms are not decayed"
+
+
+@pytest.mark.parametrize("batch", [2, 8, 16, 64])
+def test_the_rate_follows_the_batch_by_the_rule_of_each_optimiser(batch):
+    assert RECIPES["published"].rate(batch) == pytest.approx(1e-3 * batch / 8)
+    assert RECIPES["short"].rate(batch) == pytest.approx(1e-3 * (batch / 8) ** 0.5)
+
+
+@pytest.mark.parametrize(("steps", "most"), [(20, 2e-6), (100, 1e-11), (600, 1e-15)])
+def test_the_average_forgets_the_first_step(steps, most):
+    """Its share, which was 0.998 ** 599 = 0.30 after 600 steps without the warm-up."""
+    model = nn.Sequential(nn.BatchNorm1d(1))  # with a buffer of integers
+    average = AveragedModel(model, multi_avg_fn=averaging(0.998), use_buffers=True)
+    for step in range(steps):
+        nn.init.constant_(model[0].weight, float(step == 0))
+        average.update_parameters(model)
+    assert 0 < average.module[0].weight.item() <= most
+
+
+def test_the_average_ends_with_its_own_decay():
+    model = nn.Linear(1, 1)
+    average = AveragedModel(model, multi_avg_fn=averaging(0.5))
+    expected = 0.0
+    for step in range(12):
+        nn.init.constant_(model.weight, step)
+        average.update_parameters(model)
+        decay = min(0.5, (1 + step) / (10 + step)) if step else 0.0
+        expected = decay * expected + (1 - decay) * step
+        assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_default_steps():

@@ -27,6 +27,12 @@ from yolact_ros.choices import (
 )
 from yolact_ros.errors import InputError
 from yolact_ros.presets import TorchvisionSpec
+from yolact_ros.training.data.augmentation import (
+    ENTRIES,
+    augmentation_named,
+    parse_entry,
+    with_entries,
+)
 
 from .options import (
     Kind,
@@ -197,7 +203,8 @@ def _add_recipe(group: Any) -> None:
     group.add_argument(
         "--learning-rate",
         type=positive,
-        help="Peak learning rate at batch 8, scaled to the actual one.",
+        help="Peak learning rate at batch 8, scaled to the actual one: in proportion to it with "
+        "SGD, to its square root with AdamW.",
     )
     group.add_argument(
         "--weight-decay", type=non_negative, help="Weight decay of the optimiser, per step."
@@ -205,15 +212,44 @@ def _add_recipe(group: Any) -> None:
     group.add_argument(
         "--augmentation", choices=AUGMENTATIONS, help="Random changes of the training images."
     )
+    group.add_argument(
+        "--augment",
+        type=_entry,
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="Set single entries of the augmentation, such as mirror=off, rotation=15 or "
+        f"scale=0.5:2. The entries: {', '.join(ENTRIES)}.",
+    )
+    group.add_argument(
+        "--empty-images",
+        action=argparse.BooleanOptionalAction,
+        help="Whether to train on images without objects; they show what is background.",
+    )
+    group.add_argument(
+        "--least-negatives",
+        type=natural,
+        help="Hardest background places that each image teaches at least, those without objects "
+        "too; 0, as published: three for each place of an object alone.",
+    )
     group.add_argument("--class-loss", choices=CLASS_LOSSES, help="Loss of the class scores.")
     group.add_argument(
         "--average",
         type=Kind("F", float, "a number from 0 to below 1", lambda value: 0 <= value < 1),
-        help="Decay per step of the weights' moving average, which is then kept; 0 for none.",
+        help="Decay per step of the weights' moving average, which is then kept; it is warmed up. "
+        "0 for none.",
     )
     group.add_argument(
         "--gradient-clip", type=non_negative, help="Largest norm of the gradients; 0 for no limit."
     )
+
+
+def _entry(text: str) -> tuple[str, Any]:
+    try:
+        return parse_entry(text)
+    except InputError as error:
+        # argparse itself puts the name of the option before the message
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from None
 
 
 def _add_schedule(group: Any) -> None:
@@ -356,9 +392,13 @@ def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     """Apply the options to the recipe that they name."""
     from yolact_ros.training import recipe
 
+    chosen = recipe.RECIPES[arguments.recipe]
     options = {field.name: getattr(arguments, field.name, None) for field in fields(recipe.Recipe)}
     changes = {name: value for name, value in options.items() if value is not None}
-    return replace(recipe.RECIPES[arguments.recipe], **changes)
+    named = changes.pop("augmentation", None)
+    augmentation = augmentation_named(named) if named else chosen.augmentation
+    changes["augmentation"] = with_entries(augmentation, arguments.augment or ())
+    return replace(chosen, **changes)
 
 
 def _on_cuda(device: str) -> bool:

@@ -10,5 +10,6 @@
 - `module`: one training step, as Lightning calls it;
 - `validation`, `callbacks`, `loggers`: measures the network, keeps the best weights, logs;
 - `last_checkpoint`: what a run goes on from, and what ends it;
-- `opening`, `changes`, `run_folder`, `plots`: what is written to repeat, resume and look at a run.
+- `opening`, `changes`, `run_folder`, `plots`, `preview`: what is written to repeat, resume and look
+  at a run.
 """

@@ -28,7 +28,8 @@ def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Changes:
     """Compare the settings of a run with those that it is resumed with.
 
     Args:
-        before: Settings as `run.json` has them; those of the recipe are under "recipe".
+        before: Settings as `run.json` has them; those of the recipe are under "recipe",
+            and of its augmentation under that.
         now: The same of this start.
 
     Returns:
@@ -74,4 +75,7 @@ def describe_other_data(before: Mapping[str, str], now: Mapping[str, str]) -> st
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {**settings, **settings["recipe"], "recipe": None}
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat

@@ -37,6 +37,7 @@ class RunFolder:
         last: Weights after the last step.
         log: TensorBoard files and `metrics.csv`, one folder for each start of the run.
         curve: Plot of losses and AP over the steps.
+        samples: Picture of some samples as they are trained on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +50,7 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.log = path / "log"
         self.curve = path / "curve.png"
+        self.samples = path / "samples.png"
 
     def require_new(self) -> None:
         """Check that there is no run.

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import nn
 
 from yolact_ros.checkpoints import read_metadata
+from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.datasets.merge import read_datasets
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact, build_network
@@ -24,7 +25,6 @@ from yolact_ros.presets import (
     with_classes,
     with_input_size,
 )
-from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.data.loading import TrainingData
 from yolact_ros.training.data.training_set import TrainingSet
 from yolact_ros.training.losses.multibox import MultiBoxLoss
@@ -36,6 +36,8 @@ from .module import DivergedError, TrainingError, TrainingModule
 from .opening import Data, open_folder
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
+from .preview import draw_samples
+from .recipe import averaging
 from .run_folder import RunFolder, describe_start, is_first_process, say
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
@@ -107,6 +109,8 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
     elif options.resume and folder.checkpoint.is_file():
         first_step = folder.step_to_resume("last", going_on)
     say(_introduction(run, module, start, loaders, first_step))
+    if is_first_process() and not options.resume:
+        draw_samples(loaders.training, data.preset.class_names, folder.samples)
     best = BestWeights(Validator(data.validation), folder.best, described)
     last = _make_last_checkpoint(run, folder, len(data.validation), stop)
     trainer = _make_trainer(run, folder, [best, last], first_step, module.frozen_norms)
@@ -151,6 +155,8 @@ def _read_data(options: TrainingOptions) -> Data:
             f"{', '.join(map(str, options.train))} ({', '.join(training.class_names)}), got "
             f"besides {', '.join(unknown)}"
         )
+    if not options.recipe.empty_images:
+        training = _with_objects(training)
     preset = with_classes(get_preset(options.preset), training.class_names)
     preset = replace(preset, category_ids=training.category_ids)
     if options.backbone is not None:
@@ -158,6 +164,17 @@ def _read_data(options: TrainingOptions) -> Data:
     if options.input_size is not None:
         preset = with_input_size(preset, options.input_size)
     return Data(training, validation, preset)
+
+
+def _with_objects(dataset: CocoDataset) -> CocoDataset:
+    """Leave out images without objects, and say so."""
+    images = [i for i in dataset.images if any(not thing.crowd for thing in i.objects)]
+    if empty := len(dataset) - len(images):
+        say(
+            f"{empty} of {len(dataset)} images have no objects and are left out, as published; "
+            "`--recipe short` learns from them, and so does `--empty-images --least-negatives 32`"
+        )
+    return replace(dataset, images=tuple(images))
 
 
 def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None]:
@@ -176,7 +193,11 @@ def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None
         frozen_norms = start is not None and options.batch_size < _FEW_FOR_NORMS
     module = TrainingModule(
         network=network.to(memory_format=torch.channels_last),
-        loss=MultiBoxLoss(class_loss=recipe.class_loss, binary_masks=recipe.binary_masks),
+        loss=MultiBoxLoss(
+            class_loss=recipe.class_loss,
+            binary_masks=recipe.binary_masks,
+            least_negatives=recipe.least_negatives,
+        ),
         optimize=partial(recipe.optimize, steps=run.steps, batch=run.batch),
         seed=options.seed,
         frozen_norms=frozen_norms,
@@ -201,9 +222,10 @@ def _make_loaders(data: Data, run: Run) -> TrainingData:
         training=TrainingSet(
             data.training,
             input_size=data.preset.input_size,
-            augmentation=augmentation_named(options.recipe.augmentation),
+            augmentation=options.recipe.augmentation,
             seed=options.seed,
             length=run.steps * run.batch,
+            empty_images=options.recipe.empty_images,
             repeat_threshold=options.repeat_threshold,
         ),
         validation=data.validation,
@@ -229,12 +251,12 @@ def _make_trainer(
     run: Run, folder: RunFolder, kept: Sequence[Callback], first_step: int, frozen_norms: bool
 ) -> lightning.Trainer:
     options, recipe = run.options, run.options.recipe
-    averaging = [EMAWeightAveraging(decay=recipe.average)] if recipe.average else []
+    averaged = [WeightAveraging(multi_avg_fn=averaging(recipe.average))] if recipe.average else []
     best, last = kept
     early = [EarlyEnd(options.early_stopping)] if options.early_stopping else []
     # The best weights are written before averaging takes its weights back, and the step at which
     # a run ends early is not saved.
-    callbacks: list[Callback] = [best, *averaging, *early, last, ProgressBar(refresh_rate=10)]
+    callbacks: list[Callback] = [best, *averaged, *early, last, ProgressBar(refresh_rate=10)]
     trainer = lightning.Trainer(
         accelerator="gpu" if run.device == "cuda" else "cpu",
         devices=options.devices,

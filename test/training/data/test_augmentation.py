@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,18 @@ from torchvision import tv_tensors
 
 from yolact_ros.choices import AUGMENTATIONS
 from yolact_ros.training.data import bit_planes
-from yolact_ros.training.data.augmentation import Augmentation, augmentation_named
-from yolact_ros.training.data.transforms import WindowCrop, geometry_of, photometric_of, recolor
+from yolact_ros.training.data.augmentation import (
+    ENTRIES,
+    Augmentation,
+    augmentation_named,
+    parse_entry,
+    with_entries,
+)
+from yolact_ros.training.data.copy_paste import paste
+from yolact_ros.training.data.target import Sample, Target
+from yolact_ros.training.data.transforms import WindowCrop, blur_of, geometry_of, recolor
+
+GUIDE = Path(__file__).parents[3] / "docs" / "training.md"
 
 
 def parts_of(height, width, boxes):
@@ -48,12 +59,62 @@ def test_names():
         ({"largest_zoom_out": 0.5}, "largest_zoom_out: expected a value from 1 to 16, got 0.5"),
         ({"min_area": -1}, "min_area: expected a value from 0"),
         ({"tint": float("nan")}, "tint: expected a value from 0 to 1, got nan"),
-        ({"smallest_window": 0}, "smallest_window: expected a value above 0, got 0"),
+        ({"smallest_window": 0}, "smallest_window: expected a value from 0.01 to 1, got 0"),
+        ({"scale": (2.0, 0.5)}, "scale: expected LOW:HIGH within 0.1 to 10, got 2:0.5"),
     ],
 )
 def test_strengths_out_of_range(strength, message):
     with pytest.raises(ValueError, match=message):
         Augmentation(**strength)
+
+
+def test_each_entry_is_set_by_its_name():
+    """As people write it: off, on, a number or a range, for every entry of the table."""
+    for name, entry in ENTRIES.items():
+        for word in ("on", "off"):
+            assert parse_entry(f"{name.replace('_', '-')}={word}") == (name, entry.metadata[word])
+        changed = with_entries(Augmentation(), [parse_entry(f"{name}=on")])
+        assert getattr(changed, name) == entry.metadata["on"]
+    assert parse_entry("scale=0.5:2") == ("scale", (0.5, 2.0))
+    light = with_entries(
+        augmentation_named("light"), map(parse_entry, ("mirror=1", "rotation=15", "mirror=off"))
+    )
+    assert light == dataclasses.replace(augmentation_named("light"), mirror=0.0, rotation=15.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("miror=off", "with an entry of the table, got 'miror=off'; the nearest is mirror"),
+        ("mirror", "expected as mirror a value from 0 to 1, on or off, got 'mirror'"),
+        ("rotation=200", "expected as rotation a value from 0 to 180, on or off, got 'rotation="),
+        ("scale=2", "expected as scale LOW:HIGH within 0.1 to 10, on or off, got 'scale=2'"),
+        ("hue=nan", "expected as hue a value from 0 to 180"),
+        ("tight_boxes=1", "expected as tight_boxes on or off, got 'tight_boxes=1'"),
+        ("=", "with an entry of the table, got '=': mirror, flip, rotation, scale, "),
+    ],
+)
+def test_wrong_entries_are_named(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_entry(text)
+
+
+def test_the_guide_lists_the_table():
+    """Each entry with its range and its strength in both recipes' sets."""
+
+    def written(value):
+        if isinstance(value, tuple):
+            return f"{value[0]:g}:{value[1]:g}"
+        return ("off", "on")[value] if isinstance(value, bool) else f"{value:g}"
+
+    lines = GUIDE.read_text().splitlines()
+    sets = [augmentation_named(name) for name in ("published", "light")]
+    for name, entry in ENTRIES.items():
+        strengths = " | ".join(written(getattr(each, name)) for each in sets)
+        low, high = entry.metadata["range"]
+        allowed = "on, off" if isinstance(entry.default, bool) else f"{low:g} to {high:g}"
+        [line] = [line for line in lines if line.startswith(f"| `{name}` |")]
+        assert line.endswith(f" | {allowed} | {strengths} |"), name
 
 
 def test_no_strength_changes_nothing():
@@ -98,10 +159,10 @@ def test_windows_reach_every_border():
 
 
 def test_iou_crop_does_not_search_images_without_boxes(monkeypatch):
-    monkeypatch.delattr(torch, "randint")
+    monkeypatch.delattr(torch, "rand")
     cropping = geometry_of(Augmentation(iou_crop=True))
     assert cropping(parts_of(30, 40, []))["image"].shape == (3, 30, 40)
-    with pytest.raises(AttributeError, match="randint"):
+    with pytest.raises(AttributeError, match="rand"):
         cropping(parts_of(30, 40, [[1, 1, 9, 9]]))
 
 
@@ -137,36 +198,105 @@ def test_zoom_out_makes_room_up_to_the_limit():
     assert 53 < max(heights) <= 60
 
 
-def test_colours_by_hand(monkeypatch):
-    # gain 1 + 0.5 * 0.4, brightness 10 * -0.5, tint 1 + 0.1 * (1, 0, -1)
-    drawn = torch.tensor([0.7, 0.25, 1.0, 0.5, 0.0], dtype=torch.float64)
-    monkeypatch.setattr(torch, "rand", lambda count, dtype: drawn)
-    image = np.array([[[128, 128, 128], [228, 28, 0]]], np.uint8)
-    changed = recolor(image, Augmentation(contrast=0.5, brightness=10, tint=0.1))
-    # 128 * 1.1 - 5, 128 - 5, 128 * 0.9 - 5; (128 + 120) * 1.1 - 5, 128 - 120 - 5, negative
-    assert changed.tolist() == [[[136, 123, 110], [255, 3, 0]]]
+WHOLE = (slice(None), slice(None))
+
+
+def drawing(monkeypatch, amounts, *, chance=0.0, exposed_first=True):
+    """Let `recolor` draw these amounts, from -1 to 1."""
+    rows = torch.zeros(3, 8)
+    rows[0] = chance
+    rows[1] = (torch.tensor(amounts) + 1) / 2
+    rows[2, 0] = not exposed_first
+    monkeypatch.setattr(torch, "rand", lambda *size: rows)
+
+
+def test_clipped_colours_by_hand(monkeypatch):
+    strengths = Augmentation(contrast=0.5, brightness=10, tint=0.1)
+    drawing(monkeypatch, [-0.5, 0, 0, 0, 0.4, 1, 0, -1])
+    image = np.array([[[133, 133, 133], [233, 33, 0]]], np.uint8)
+    changed = recolor(image, WHOLE, strengths)
+    # less 5, then by 1.2 about 128: 128, 248, 8 and negative; then by 1.1, 1 and 0.9
+    assert changed.tolist() == [[[141, 128, 115], [255, 8, 0]]]
+    assert changed.dtype == np.uint8
+
+
+@pytest.mark.parametrize("exposed_first", [True, False])
+def test_published_colours_by_hand(monkeypatch, exposed_first):
+    """Exposure is about zero, saturation and hue are HSV's, and nothing is clipped."""
+    published = augmentation_named("published")
+    image = np.array([[[200, 100, 100], [0, 0, 0]]], np.uint8)
+    # + 32, then by 1.5: 348, 198, 198, which has a saturation of 150 / 348
+    drawing(monkeypatch, [1, 1, 0, 0, 0, 0, 0, 0], exposed_first=exposed_first)
+    brighter = recolor(image, WHOLE, published)
+    assert brighter.tolist() == [[[348, 198, 198], [48, 48, 48]]]
+    assert brighter.dtype == np.int16
+    drawing(monkeypatch, [0, 0, 1, 0, 0, 0, 0, 0], exposed_first=exposed_first)
+    assert recolor(image, WHOLE, published).tolist() == [[[200, 50, 50], [0, 0, 0]]]
+    drawing(monkeypatch, [0, 0, 0, 1, 0, 0, 0, 0], exposed_first=exposed_first)
+    # a turn of 18 degrees of the 60 from red to yellow
+    assert recolor(image, WHOLE, published).tolist() == [[[200, 130, 100], [0, 0, 0]]]
+    drawing(monkeypatch, [1, 1, 1, 1, 1, 1, 1, 1], chance=0.5)
+    assert recolor(image, WHOLE, published).tolist() == image.tolist(), "by a chance of one half"
+
+
+def test_the_canvas_keeps_its_colour():
+    image = np.full((4, 6, 3), 90, np.uint8)
+    torch.manual_seed(0)
+    frame = (slice(1, 3), slice(2, 5))
+    changed = recolor(image, frame, augmentation_named("light"))
+    assert (changed[frame] != 90).any()
+    changed[frame] = 90
+    assert (changed == 90).all()
+    nothing = recolor(image, (slice(0, 4), slice(6, 6)), augmentation_named("published"))
+    assert (nothing == 90).all(), "a crop of the canvas alone"
 
 
 def test_colours_vary():
     image = np.full((1, 1, 3), 90, np.uint8)
     torch.manual_seed(0)
     light = augmentation_named("light")
-    assert len({tuple(recolor(image, light)[0, 0]) for _ in range(20)}) == 20
-    assert (recolor(image, Augmentation()) == image).all()
+    assert len({tuple(recolor(image, WHOLE, light)[0, 0]) for _ in range(20)}) == 20
+    assert (recolor(image, WHOLE, Augmentation()) == image).all()
 
 
-def test_photometric_changes_keep_the_channels():
-    red = tv_tensors.Image(torch.tensor([200, 60, 60], dtype=torch.uint8).view(3, 1, 1))
-    distort = photometric_of(augmentation_named("published"))
-    results = set()
-    for seed in range(60):
-        torch.manual_seed(seed)
-        pixel = distort(red)[:, 0, 0].tolist()
-        assert pixel[0] > max(pixel[1:])
-        results.add(tuple(pixel))
-    assert len(results) > 40
-    never = photometric_of(dataclasses.replace(augmentation_named("published"), photometric=0))
-    assert torch.equal(never(red), red)
+def test_blur_softens_edges():
+    image = tv_tensors.Image(torch.zeros(3, 32, 32, dtype=torch.uint8))
+    image[:, :, 16:] = 255
+    torch.manual_seed(0)
+    rows = [blur_of(Augmentation(blur=2.0))(image)[0, 5].tolist() for _ in range(20)]
+    assert all(row == sorted(row) and (row[0], row[-1]) == (0, 255) for row in rows)
+    soft = [sum(0 < value < 255 for value in row) for row in rows]
+    assert min(soft) <= 2 < 6 <= max(soft) <= 14
+    assert torch.equal(blur_of(Augmentation())(image), image)
+
+
+def sample_of(*squares, value):
+    """16 x 16 pixels of one value, with objects of these first and last pixels."""
+    masks = torch.zeros(len(squares), 16, 16, dtype=torch.bool)
+    for mask, (first, last) in zip(masks, squares, strict=True):
+        mask[first : last + 1, first : last + 1] = True
+    boxes = torch.tensor([[a, a, b + 1, b + 1] for a, b in squares]).reshape(-1, 4) / 16
+    target = Target(boxes, torch.full((len(squares),), value), masks)
+    return Sample(np.full((16, 16, 3), value, np.uint8), target)
+
+
+@pytest.mark.parametrize(("neutral", "regions"), [(True, [[8, 8, 10, 10]]), (False, [])])
+def test_pasted_objects_cover_what_is_below(monkeypatch, neutral, regions):
+    monkeypatch.setattr(torch, "rand", lambda count: torch.tensor([0.4, 0.6, 0.1])[:count])
+    above = sample_of((4, 7), (12, 15), (10, 14), value=2)
+    below = sample_of((2, 5), (8, 11), (0, 1), (4, 4), value=1)
+    below.target.masks[1, :, :10] = below.target.masks[1, :10] = False  # hidden but for two squares
+    below.target.masks[1, 8:10, 8:10] = True
+    below.target.masks[1, 10:14, 10:14] = True
+    limits = Augmentation(min_visible=0.5, neutral_cuts=neutral)
+    image, target = paste(above, below, limits)
+    assert target.class_ids.tolist() == [1, 1, 2, 2]
+    boxes = (target.boxes * 16).tolist()
+    assert boxes == [[2, 2, 6, 6], [0, 0, 2, 2], [4, 4, 8, 8], [10, 10, 15, 15]]
+    assert target.masks.flatten(1).sum(dim=1).tolist() == [12, 4, 16, 25]
+    assert (target.crowd_boxes * 16).tolist() == regions
+    cover = target.masks[2:].any(dim=0).numpy()
+    assert (image[cover] == 2).all() and (image[~cover] == 1).all()
 
 
 @settings(max_examples=40, deadline=None)

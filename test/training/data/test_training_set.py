@@ -22,6 +22,7 @@ from yolact_testing.comparing import assert_same
 from yolact_testing.pictures import noise
 
 NONE = augmentation_named("none")
+COLOURLESS = dict.fromkeys(("brightness", "exposure", "contrast", "saturation", "hue", "tint"), 0.0)
 
 
 def polygon_of(x1, y1, x2, y2):
@@ -103,10 +104,25 @@ def painted(seed, height, width):
 
 
 MOVING = {
-    "published": dataclasses.replace(augmentation_named("published"), photometric=0),
+    "published": dataclasses.replace(augmentation_named("published"), **COLOURLESS),
     "light": Augmentation(window_crop=0.6, mirror=0.5, tight_boxes=True),
-    "all": Augmentation(zoom_out=0.7, iou_crop=True, window_crop=0.7, mirror=0.5, tight_boxes=True),
+    "all": Augmentation(
+        zoom_out=0.7, iou_crop=True, window_crop=0.7, mirror=0.5, flip=0.5, tight_boxes=True
+    ),
 }
+# Everything that moves masks, with colours off.
+EVERY_MOVE = Augmentation(
+    zoom_out=0.3,
+    iou_crop=True,
+    window_crop=0.3,
+    mirror=0.5,
+    flip=0.5,
+    rotation=180.0,
+    scale=(0.5, 2.0),
+    copy_paste=0.7,
+    min_visible=0.1,
+    neutral_cuts=True,
+)
 
 
 @pytest.mark.parametrize("name", MOVING)
@@ -147,6 +163,21 @@ def test_picture_masks_and_boxes_move_together(tmp_path_factory, name, seed, hei
         assert_inside(crowd, box, size)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), height=st.integers(8, 20), width=st.integers(8, 20))
+def test_boxes_are_tight_whatever_moves(tmp_path_factory, seed, height, width):
+    """Tiny pictures, enlarged so far that the masks show each of their pixels."""
+    pictures = [painted(seed + i, height, width) for i in range(2)]
+    dataset = write_dataset(tmp_path_factory.mktemp("set"), pictures)
+    with mock.patch.object(transforms, "_MEAN_COLOR", (0, 0, 0)):
+        image, target = training_set(dataset, EVERY_MOVE, size=256, seed=seed)[0]
+    for box, class_id, mask in zip(target.boxes, target.class_ids, target.masks, strict=True):
+        x, y, w, h = cv2.boundingRect(mask.numpy().astype(np.uint8))
+        assert (box * 256 - torch.tensor([x, y, x + w, y + h])).abs().max() <= 2.5
+        if mask.sum() > 2000:
+            assert image[..., class_id][mask.numpy()].mean() > 100, "the mask lies on its object"
+
+
 def assert_inside(mask, box, size):
     rows, columns = (mask.any(dim=axis).nonzero()[:, 0] + 0.5 for axis in (1, 0))
     x1, y1, x2, y2 = (box * size).tolist()
@@ -159,9 +190,7 @@ def assert_inside(mask, box, size):
 @pytest.mark.parametrize("name", ["light", "published"])
 def test_colours_do_not_move_anything(tmp_path, name):
     dataset = write_dataset(tmp_path, [painted(3, 40, 60)])
-    still = dataclasses.replace(
-        augmentation_named(name), photometric=0, contrast=0, brightness=0, tint=0
-    )
+    still = dataclasses.replace(augmentation_named(name), **COLOURLESS)
     length = 12
     plain = training_set(dataset, still, length=length)
     colored = training_set(dataset, augmentation_named(name), length=length)
@@ -271,6 +300,31 @@ def test_cut_objects_need_enough_pixels(tmp_path):
     assert kept() == kept(min_area=12) == kept(min_visible=0.25) == [0, 1, 2]
     assert kept(min_area=13) == [0, 1]
     assert kept(min_visible=0.26) == [1, 2]
+
+
+def test_the_rest_of_a_cut_object_is_neutral_if_wanted(tmp_path):
+    things = [thing((20, 5, 40, 25)), thing((2, 2, 8, 8)), thing((30, 0, 36, 40), crowd=True)]
+    dataset = write_dataset(tmp_path, [(noise(40, 40), things)])
+    for neutral, regions in ((True, [[20, 5, 25, 25]]), (False, [])):
+        # The window is the upper left 25 x 25 pixels.
+        with mock.patch("torch.rand", lambda count: torch.tensor([0, 0, 0.5, 0, 0])):
+            window = Augmentation(
+                window_crop=1.0, smallest_window=25 / 40, min_visible=0.3, neutral_cuts=neutral
+            )
+            target = training_set(dataset, window)[0].target
+        assert len(target) == 1
+        torch.testing.assert_close(
+            target.crowd_boxes * 25, torch.tensor(regions).reshape(-1, 4).float()
+        )
+
+
+def test_images_that_lose_all_objects_are_replaced_unless_empty_ones_are_wanted(tmp_path):
+    flat = thing((30, 10, 30, 50), segmentation=polygon_of(20, 10, 40, 50))
+    pictures = [(noise(60, 60, 0), [flat]), (noise(60, 60, 1), [thing((5, 5, 30, 30))])]
+    dataset = write_dataset(tmp_path, pictures)
+    for wanted, counts in ((False, {1}), (True, {0, 1})):
+        samples = training_set(dataset, length=6, empty_images=wanted)
+        assert {len(samples[i].target) for i in range(6)} == counts
 
 
 def test_boxes_are_tight_if_wanted(tmp_path):
@@ -384,7 +438,7 @@ def test_processes_make_the_same_samples(tmp_path):
     assert len(batches) == 4
     for number, (images, targets) in enumerate(batches):
         assert images.shape == (3, 32, 32, 3)
-        assert images.dtype == np.uint8
+        assert images.dtype == np.int16  # the published colours are not clipped
         for row, target in enumerate(targets):
             sample = samples[3 * number + row]
             np.testing.assert_array_equal(images[row], sample.image)

@@ -14,9 +14,9 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.training.data.target import Sample
 from yolact_ros.training.data.training_set import (
     STOPPING,
-    Sample,
     TrainingSet,
     collate,
     prepare_worker,

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ground truth of one training image."""
+"""One training image and its ground truth."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,13 +16,14 @@ from yolact_ros.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The N true objects of one image, and its crowd regions.
+    """The N true objects of one image, and its neutral regions.
 
     Attributes:
         boxes: (N, 4) float32 x1, y1, x2, y2 as fractions of the image; x1 < x2, y1 < y2.
         class_ids: (N,) int64, 0-based, background not counted.
         masks: (N, h, w) float32 in [0, 1], or bool, at any resolution.
-        crowd_boxes: (M, 4) regions where objects are not told apart, as `boxes`.
+        crowd_boxes: (M, 4) regions, as `boxes`, where objects are not told apart or where the rest
+            of one is that a crop has cut away.
 
     Raises:
         InputError: A shape is wrong, or a box has no area.
@@ -55,3 +58,15 @@ class Target:
         for name in ("boxes", "class_ids", "masks", "crowd_boxes"):
             object.__setattr__(moved, name, getattr(self, name).to(device))
         return moved
+
+
+class Sample(NamedTuple):
+    """One training image.
+
+    Attributes:
+        image: (S, S, 3) RGB: uint8, or int16 where colours beyond 0 to 255 are kept.
+        target: Its objects, in the order of the file, with masks (N, S, S) bool; and its crowds.
+    """
+
+    image: npt.NDArray[Any]
+    target: Target

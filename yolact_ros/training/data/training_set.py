@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,9 +21,10 @@ from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.errors import InputError
 from yolact_ros.training.data import bit_planes
 from yolact_ros.training.data.augmentation import Augmentation
+from yolact_ros.training.data.copy_paste import paste
 from yolact_ros.training.data.repeats import pass_order, repeat_factors
-from yolact_ros.training.data.target import Target
-from yolact_ros.training.data.transforms import geometry_of, photometric_of, recolor
+from yolact_ros.training.data.target import Sample, Target
+from yolact_ros.training.data.transforms import blur_of, geometry_of, recolor, turns_or_scales
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run."""
@@ -34,18 +35,11 @@ _ORDER, _SAMPLE = 0, 1
 # Longest side of an image that a zoom-out may enlarge, in sides of the network's input. On the
 # smallest window of an IoU crop, 0.3 of it, it still has about a pixel for each of the input's.
 _LARGEST_ZOOMED = 3
-
-
-class Sample(NamedTuple):
-    """One training image.
-
-    Attributes:
-        image: (S, S, 3) uint8 RGB.
-        target: Its objects, in the order of the file, with masks (N, S, S) bool; and its crowds.
-    """
-
-    image: npt.NDArray[np.uint8]
-    target: Target
+# Pixels of a whole object that are left by rotation and scale, which take the nearest ones: at
+# least this share.
+_WHOLE = 0.9
+# Images that are tried until one has an object.
+_TRIALS = 100
 
 
 class TrainingSet(Dataset[Sample]):
@@ -66,7 +60,9 @@ class TrainingSet(Dataset[Sample]):
         seed: Of all random choices, 0 or more.
         length: Number of samples; None: one pass over the images.
         empty_images: Whether to include images without objects (crowds do not count); they show
-            what is background.
+            what is background. If not, another image is drawn in place of one of which the random
+            changes leave no object, as published (dbolya/yolact at 902073d, data/coco.py, lines 76
+            and 172 to 174).
         repeat_threshold: Images with classes that fewer images have, as a fraction, are shown more
             often, see `repeat_factors`; 0: all alike.
 
@@ -102,6 +98,7 @@ class TrainingSet(Dataset[Sample]):
         self.input_size = input_size
         self.augmentation = augmentation
         self.seed = seed
+        self.empty_images = empty_images
         self.factors = repeat_factors(images, repeat_threshold) if repeat_threshold else None
         self.pass_length = len(pass_order(self.factors, len(images), np.random.default_rng(0)))
         self._length = self.pass_length if length is None else length
@@ -109,7 +106,7 @@ class TrainingSet(Dataset[Sample]):
         self._geometry = geometry_of(augmentation)
         self._sanitize = v2.SanitizeBoundingBoxes()
         self._resize = v2.Resize((input_size, input_size), antialias=False)
-        self._photometric = photometric_of(augmentation)
+        self._blur = blur_of(augmentation)
         self._pass_order: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -131,14 +128,25 @@ class TrainingSet(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         image = self.image_at(index)
-        pixels = self._dataset.read_image(image)
         sequence = np.random.SeedSequence([self.seed, _SAMPLE, index])
         # Not torch.manual_seed: it also seeds all GPUs, which fork_rng is not told to restore.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
-            return self._augment(pixels, image)
+            sample = self._augment(image)
+            for _ in range(_TRIALS):
+                if self.empty_images or len(sample.target):
+                    break
+                sample = self._augment(self._drawn())
+            copy_paste = self.augmentation.copy_paste
+            if copy_paste and torch.rand(()) < copy_paste:
+                sample = paste(self._augment(self._drawn()), sample, self.augmentation)
+        return sample
 
-    def _augment(self, pixels: npt.NDArray[np.uint8], image: CocoImage) -> Sample:
+    def _drawn(self) -> CocoImage:
+        return self.images[int(torch.randint(len(self.images), ()))]
+
+    def _augment(self, image: CocoImage) -> Sample:
+        pixels = self._dataset.read_image(image)
         size = (image.height, image.width)
         things = [thing for thing in image.objects if not thing.crowd]
         boxes = _clipped(things, image)
@@ -148,18 +156,23 @@ class TrainingSet(Dataset[Sample]):
         planes, areas = bit_planes.pack(
             (decode_segmentation(thing.segmentation, *size) for thing in [*things, *crowds]), *size
         )
+        frame = torch.tensor([[0.0, 0.0, image.width, image.height]])
         parts = {
             "image": tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1)),
             "boxes": tv_tensors.BoundingBoxes(boxes[solid], format="XYXY", canvas_size=size),
+            "frame": tv_tensors.BoundingBoxes(frame, format="XYXY", canvas_size=size),
             "masks": tv_tensors.Mask(torch.from_numpy(planes)),
         }
         scale = _LARGEST_ZOOMED * self.input_size / max(size)
-        if self.augmentation.zoom_out and scale < 1:
+        affine = turns_or_scales(self.augmentation)
+        if (self.augmentation.zoom_out or affine) and scale < 1:
             reduced = tuple(max(round(side * scale), 1) for side in size)
             parts = v2.Resize(reduced, antialias=False)(parts)
             planes = parts["masks"].numpy()
             areas = [cv2.countNonZero(bit_planes.unpack_one(planes, i)) for i in range(len(areas))]
         moved = self._geometry(parts)
+        if affine:
+            areas = [_WHOLE * moved["growth"] * area for area in areas]
         # Only the boxes and their numbers: the planes of bits are not one to an object.
         kept = self._sanitize(
             {"boxes": moved["boxes"], "labels": torch.arange(len(things), dtype=torch.int64)}
@@ -171,12 +184,12 @@ class TrainingSet(Dataset[Sample]):
             numbers=kept["labels"].tolist(),
             class_ids=[thing.class_id for thing in things],
         )
-        return Sample(self._recolor(self._resize(moved["image"])), target)
+        return Sample(self._recolor(self._blur(self._resize(moved["image"])), moved), target)
 
     def _target(
         self,
         planes: npt.NDArray[np.uint8],
-        areas: Sequence[int],
+        areas: Sequence[float],
         *,
         boxes: torch.Tensor,
         numbers: Sequence[int],
@@ -185,6 +198,7 @@ class TrainingSet(Dataset[Sample]):
         """Make the target from transformed masks; those from `len(class_ids)` on are crowds."""
         height, width = planes.shape[1:]
         side, limits = self.input_size, self.augmentation
+        tight = limits.tight_boxes or limits.rotation > 0
         masks = np.empty((len(numbers), side, side), np.bool_)
         rows: list[Any] = []
         chosen: list[int] = []
@@ -199,25 +213,30 @@ class TrainingSet(Dataset[Sample]):
             np.greater_equal(resized, 127, out=masks[len(chosen)])
             if not masks[len(chosen)].any():
                 continue
-            rows.append(_extent(mask) if limits.tight_boxes else box)
+            rows.append(_extent(mask) if tight else box)
             chosen.append(number)
-        crowds = [bit_planes.unpack_one(planes, i) for i in range(len(class_ids), len(areas))]
+        neutral = [*range(len(class_ids), len(areas))]
+        if limits.neutral_cuts:
+            neutral += [number for number in range(len(class_ids)) if number not in chosen]
+        regions = [bit_planes.unpack_one(planes, number) for number in neutral]
         sides = torch.tensor([width, height, width, height], dtype=torch.float32)
         return Target(
             boxes=_as_boxes(rows) / sides,
             class_ids=torch.tensor([class_ids[number] for number in chosen], dtype=torch.int64),
             masks=torch.from_numpy(masks[: len(chosen)]),
-            crowd_boxes=_as_boxes([_extent(crowd) for crowd in crowds if crowd.any()]) / sides,
+            crowd_boxes=_as_boxes([_extent(region) for region in regions if region.any()]) / sides,
         )
 
-    def _recolor(self, image: torch.Tensor) -> npt.NDArray[np.uint8]:
-        if self.augmentation.photometric:
-            image = self._photometric(image)
+    def _recolor(self, image: torch.Tensor, moved: dict[str, Any]) -> npt.NDArray[Any]:
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        strengths = self.augmentation
-        if strengths.contrast or strengths.brightness or strengths.tint:
-            pixels = recolor(pixels, strengths)
-        return pixels
+        if not self.augmentation.recolors:
+            return pixels
+        height, width = moved["image"].shape[-2:]
+        left, top, right, bottom = (
+            moved["frame"][0] * self.input_size / torch.tensor([width, height, width, height])
+        ).tolist()
+        frame = (slice(round(top), round(bottom)), slice(round(left), round(right)))
+        return recolor(pixels, frame, self.augmentation)
 
 
 def _clipped(things: Sequence[CocoObject], image: CocoImage) -> torch.Tensor:
@@ -266,8 +285,8 @@ def _from_arrays(targets: Sequence[tuple[Any, ...]]) -> list[Target]:
     return loaded
 
 
-def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[np.uint8], list[Target]]:
-    """Join samples into a batch: (B, S, S, 3) uint8 RGB images and their targets."""
+def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[Any], list[Target]]:
+    """Join samples into a batch: (B, S, S, 3) RGB images, see `Sample`, and their targets."""
     images = np.stack([sample.image for sample in samples])
     return images, _Targets(sample.target for sample in samples)
 
