@@ -131,13 +131,15 @@ def watched_step(preset, images, dtype, steps, input_size=None, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("nms", "rescoring", "dtype", "images", "input_size"),
+    ("preset", "nms", "rescoring", "dtype", "images", "input_size"),
     [
-        ("fast", "published", torch.float16, 3, None),
-        ("cross_class", "product", torch.float32, 1, (320, 544)),
+        *((name, "fast", "published", torch.float16, 3, None) for name in preset_names()),
+        *(
+            (name, "cross_class", "product", torch.float32, 1, (320, 544))
+            for name in ("yolact_demo", "yolact_darknet53", "yolact_plus_resnet50")
+        ),
     ],
 )
-@pytest.mark.parametrize("preset", preset_names())
 def test_a_graph_can_hold_the_step(preset, nms, rescoring, dtype, images, input_size, kernels):
     options = {"nms": nms, "rescoring": rescoring}
     steps = triton_masks.TritonSteps()
