@@ -58,6 +58,14 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in slow]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory):
+    """What commands keep in the user's cache goes away with the tests."""
+    with pytest.MonkeyPatch.context() as changes:
+        changes.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def shared_golden():
     """The folder of reference outputs beside the checkout."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
 import sys
@@ -37,6 +38,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue  # such as OpenCV from a Linux distribution
     return found
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: a cpuset may leave it a few only."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_name() -> str:

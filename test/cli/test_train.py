@@ -14,7 +14,7 @@ from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
 from yolact_ros.inference import Segmenter
 from yolact_ros.training.options import choose_precision
-from yolact_ros.training.run_folder import dataset_digest, picture_digests
+from yolact_ros.training.run_folder import dataset_digest
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -103,6 +103,7 @@ def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
 
 def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
     from yolact_ros.datasets.coco import read_dataset
+    from yolact_ros.datasets.records import picture_digests
 
     def digest(folder):
         file = folder / "annotations.json"

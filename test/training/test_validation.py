@@ -8,7 +8,7 @@ from yolact_ros.training.validation import Validator
 
 def validate(validator, network):
     for image in validator.dataset.images:
-        validator.segment(network, image)
+        validator.segment(network, image, validator.dataset.read_image(image))
     return validator.measure()
 
 

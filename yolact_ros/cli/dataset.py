@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from yolact_ros.choices import DEPTH_CAMERAS, EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
+from yolact_ros.provenance import usable_cores
 
 from . import dataset_mend
 from .dataset_import import register_import, register_merge
@@ -321,7 +322,7 @@ def _distances(text: str) -> tuple[float, float]:
 def run_synth(arguments: argparse.Namespace) -> int:
     """Run `dataset synth`."""
     from yolact_ros import __version__
-    from yolact_ros.scenes.synth_set import SynthSet, default_workers
+    from yolact_ros.scenes.synth_set import SynthSet
 
     wanted = SynthSet(
         images=arguments.images,
@@ -334,7 +335,7 @@ def run_synth(arguments: argparse.Namespace) -> int:
     )
     path = wanted.write(
         arguments.out,
-        workers=arguments.workers or default_workers(),
+        workers=arguments.workers or usable_cores(),
         version=__version__,
         progress=not arguments.quiet,
     )

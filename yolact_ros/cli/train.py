@@ -27,6 +27,7 @@ from yolact_ros.choices import (
 )
 from yolact_ros.errors import InputError
 from yolact_ros.presets import TorchvisionSpec
+from yolact_ros.provenance import usable_cores
 from yolact_ros.training.data.augmentation import (
     ENTRIES,
     augmentation_named,
@@ -358,7 +359,7 @@ def _train(arguments: argparse.Namespace, stop: TrainingSignals) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
-    cores = (os.cpu_count() or 1) // max(arguments.devices, 1) or 1
+    cores = max(usable_cores() // max(arguments.devices, 1), 1)
     if arguments.workers is None:
         arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1
     torch.set_num_threads(arguments.threads or cores)

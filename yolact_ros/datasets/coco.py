@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,8 @@ class CocoDataset:
         image_folder: Folder that the images' file names are relative to.
         class_names: Name of each class id.
         category_ids: Category id of each class id in the file, ascending.
-        images: In the order of the file.
+        images: In the order of the file: a tuple, or `records.Records` of a set that processes
+            share.
         turned: Number of images whose pixels are turned as the EXIF data of their file says, as far
             as the files were looked at.
         mended: What reading has left out or put right, counted by cause, each with its file.
@@ -75,7 +76,7 @@ class CocoDataset:
     image_folder: Path
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
-    images: tuple[CocoImage, ...]
+    images: Sequence[CocoImage]
     turned: int = 0
     mended: tuple[str, ...] = ()
 
@@ -179,67 +180,110 @@ def read_dataset(annotations: Path, images: Path, *, mend: bool = False) -> Coco
         >>> dataset.read_image(dataset.images[0]).shape
         (120, 160, 3)
     """
-    return checked_dataset(read_content(annotations), annotations, images, mend=mend)
+    return checked_content(read_content(annotations), annotations, images, mend=mend).dataset()
 
 
-def checked_dataset(
+class SoundContent(NamedTuple):
+    """What a file says, without errors.
+
+    Attributes:
+        content: The lists ``images``, ``annotations`` and ``categories``, and other fields.
+        annotation_file: The file.
+        image_folder: Folder that its file names are relative to.
+        turned, mended: See `CocoDataset`.
+    """
+
+    content: Mapping[str, Any]
+    annotation_file: Path
+    image_folder: Path
+    turned: int
+    mended: tuple[str, ...]
+
+    def dataset(self) -> CocoDataset:
+        """Convert it."""
+        dataset = dataset_from_content(self.content, self.annotation_file, self.image_folder)
+        return replace(dataset, turned=self.turned, mended=self.mended)
+
+
+def checked_content(
     content: Mapping[str, Any], annotations: Path, images: Path, *, mend: bool = False
-) -> CocoDataset:
-    """Convert the content of a file as `read_dataset` does, after the same checks."""
+) -> SoundContent:
+    """Check the content of a file as `read_dataset` does."""
     examined = examine(content, images, mend=mend)
     examined.require_use(annotations, mend=mend)
-    dataset = dataset_from_content(examined.sound, annotations, images)
     turned = (
-        examined.pictures[image.id].orientation_for((image.width, image.height)) != 1
-        for image in dataset.images
+        examined.pictures[image["id"]].orientation_for((image["width"], image["height"])) != 1
+        for image in examined.sound["images"]
     )
-    return replace(dataset, turned=sum(turned), mended=examined.remarks(annotations))
+    return SoundContent(
+        examined.sound, annotations, images, sum(turned), examined.remarks(annotations)
+    )
 
 
 def dataset_from_content(
     content: Mapping[str, Any], annotation_file: Path, image_folder: Path
 ) -> CocoDataset:
     """Convert the content of a file; it must have no errors."""
-    categories = sorted(content["categories"], key=lambda category: category["id"])
-    class_ids = {category["id"]: index for index, category in enumerate(categories)}
-    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
-    objects: dict[int, list[CocoObject]] = {image["id"]: [] for image in content["images"]}
-    for annotation in content["annotations"]:
-        size = sizes[annotation["image_id"]]
-        segmentation = _compact(annotation["segmentation"], *size)
-        if annotation.get("bbox"):
-            x, y, width, height = annotation["bbox"]
-            box = x, y, x + width, y + height
-        else:
-            box = extent_of(segmentation)
-        area = annotation.get("area")
-        if area is None:
-            area = float(coco_mask.area(run_lengths_of(segmentation, *size)))
-        objects[annotation["image_id"]].append(
-            CocoObject(
-                id=annotation["id"],
-                class_id=class_ids[annotation["category_id"]],
-                box=box,
-                segmentation=segmentation,
-                crowd=bool(annotation.get("iscrowd", 0)),
-                area=area,
-            )
-        )
+    return replace(
+        described_dataset(content, annotation_file, image_folder), images=tuple(images_of(content))
+    )
+
+
+def described_dataset(
+    content: Mapping[str, Any], annotation_file: Path, image_folder: Path
+) -> CocoDataset:
+    """Convert the content of a file, but for its images; it must have no errors."""
+    categories = _sorted_categories(content)
     return CocoDataset(
         annotation_file=annotation_file,
         image_folder=image_folder,
         class_names=tuple(category["name"] for category in categories),
         category_ids=tuple(category["id"] for category in categories),
-        images=tuple(
-            CocoImage(
-                id=image["id"],
-                file_name=image["file_name"],
-                width=image["width"],
-                height=image["height"],
-                objects=tuple(objects[image["id"]]),
-            )
-            for image in content["images"]
-        ),
+        images=(),
+    )
+
+
+def images_of(content: Mapping[str, Any]) -> Iterator[CocoImage]:
+    """Convert the images of a file one by one; it must have no errors."""
+    class_ids = {each["id"]: index for index, each in enumerate(_sorted_categories(content))}
+    annotations: dict[int, list[Any]] = {image["id"]: [] for image in content["images"]}
+    for annotation in content["annotations"]:
+        annotations[annotation["image_id"]].append(annotation)
+    for image in content["images"]:
+        size = (image["height"], image["width"])
+        yield CocoImage(
+            id=image["id"],
+            file_name=image["file_name"],
+            width=image["width"],
+            height=image["height"],
+            objects=tuple(
+                _object_of(each, class_ids[each["category_id"]], size)
+                for each in annotations[image["id"]]
+            ),
+        )
+
+
+def _sorted_categories(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return sorted(content["categories"], key=lambda category: category["id"])
+
+
+def _object_of(annotation: Mapping[str, Any], class_id: int, size: tuple[int, int]) -> CocoObject:
+    segmentation = _compact(annotation["segmentation"], *size)
+    if annotation.get("bbox"):
+        x, y, width, height = annotation["bbox"]
+        box = x, y, x + width, y + height
+    else:
+        box = extent_of(segmentation)
+    area = annotation.get("area")
+    if area is None:
+        area = float(coco_mask.area(run_lengths_of(segmentation, *size)))
+    return CocoObject(
+        id=annotation["id"],
+        class_id=class_id,
+        box=box,
+        segmentation=segmentation,
+        crowd=bool(annotation.get("iscrowd", 0)),
+        area=area,
     )
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolact_ros.errors import InputError
 
 from .classes import keep_classes
-from .coco import CocoDataset, checked_dataset, dataset_from_content
+from .coco import CocoDataset, SoundContent, checked_content
 from .paths import common_folder, relative_name
 from .problems import read_content
 
@@ -183,18 +182,30 @@ def read_datasets(
         DatasetError: A file has errors.
         InputError: The folders do not fit the files, or the classes are not there.
     """
-    datasets = [
-        checked_dataset(part.content, part.annotation_file, part.image_folder, mend=mend)
+    return sound_content(annotations, images, classes, mend=mend).dataset()
+
+
+def sound_content(
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    classes: Collection[str] = (),
+    *,
+    mend: bool = False,
+) -> SoundContent:
+    """Read and check as `read_datasets` does, without the conversion."""
+    parts = [
+        checked_content(part.content, part.annotation_file, part.image_folder, mend=mend)
         for part in read_labelled_folders(annotations, images, classes)
     ]
-    if len(datasets) == 1:
-        return datasets[0]
+    if len(parts) == 1:
+        return parts[0]
     merged = merge_content(
-        [LabelledFolder(each.annotation_file, each.content, each.image_folder) for each in datasets]
+        [LabelledFolder(each.annotation_file, each.content, each.image_folder) for each in parts]
     )
-    joined = dataset_from_content(merged.content, annotations[0], merged.image_folder)
-    return replace(
-        joined,
-        turned=sum(each.turned for each in datasets),
-        mended=tuple(line for each in datasets for line in each.mended),
+    return SoundContent(
+        merged.content,
+        annotations[0],
+        merged.image_folder,
+        turned=sum(each.turned for each in parts),
+        mended=tuple(line for each in parts for line in each.mended),
     )

@@ -36,6 +36,7 @@ class DatasetError(InputError):
         self, annotation_file: Path, problems: Iterable[Problem], hints: Sequence[str] = ()
     ) -> None:
         self.problems = tuple(problems)
+        self._made_of = annotation_file, self.problems, tuple(hints)
         lines = [f"{annotation_file}: {problem}" for problem in self.problems[:_SHOWN]]
         if len(self.problems) > _SHOWN:
             lines.append(
@@ -44,6 +45,9 @@ class DatasetError(InputError):
             )
         lines += [f"{annotation_file}: {hint}" for hint in hints]
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # of another process
+        return DatasetError, self._made_of
 
 
 def read_content(annotation_file: Path, class_names: Sequence[str] = ()) -> dict[str, Any]:

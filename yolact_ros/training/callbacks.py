@@ -54,7 +54,8 @@ class BestWeights(Callback):
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, *numbers: int
     ) -> None:
         """Segment one image, with the averaged weights if there are."""
-        self.validator.segment(module.network, batch)
+        image, pixels = batch
+        self.validator.segment(module.network, image, pixels)
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Log the figures, and write the file if they are the best so far."""

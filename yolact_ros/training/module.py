@@ -94,11 +94,14 @@ class TrainingModule(lightning.LightningModule):
             terms = self.loss(predictions, targets, mask_iou_net=self.network.maskiou_net)
             total = torch.stack(list(terms.values())).sum()
         require_finite("loss", terms, self.global_step)
-        logged = {f"loss_{name}": value.detach() for name, value in terms.items()}
-        logged["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        together = self.trainer.world_size > 1
-        self.log_dict(logged, batch_size=len(targets), sync_dist=together)
-        self.log("loss", total.detach(), batch_size=len(targets), prog_bar=True, sync_dist=together)
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by a helper
+        if (self.global_step + 1) % every == 0:
+            # Not at all steps, as the mean over the processes makes each wait for the others.
+            logged = {f"loss_{name}": value.detach() for name, value in terms.items()}
+            logged["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+            how: Any = {"batch_size": len(targets), "sync_dist": self.trainer.world_size > 1}
+            self.log_dict(logged, **how)
+            self.log("loss", total.detach(), prog_bar=True, **how)
         return total
 
     def validation_step(self, image: Any, batch_idx: int) -> None:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
+from yolact_ros.datasets.records import file_names, picture_digests
 from yolact_ros.presets import Preset, preset_to_json
 
 from .changes import Changes, RunError, describe_changes
 from .options import Run
-from .run_folder import RunFolder, dataset_digest, picture_digests, say
+from .run_folder import RunFolder, dataset_digest, say
 
 
 class Data(NamedTuple):
@@ -46,8 +47,8 @@ def open_folder(
     }
     pictures = {
         name: {
-            image.file_name: digest[:16]
-            for image, digest in zip(dataset.images, digests[name], strict=True)
+            file_name: digest[:16]
+            for file_name, digest in zip(file_names(dataset), digests[name], strict=True)
         }
         for name, dataset in sets.items()
     }
@@ -80,10 +81,10 @@ def _is_finished(folder: RunFolder, run: Run) -> bool:
 
 def _shared_pictures(data: Data, training: Sequence[str], validation: Sequence[str]) -> str | None:
     """Warn of validation images that are trained on, by the digests of all."""
-    trained = dict(zip(training, data.training.images, strict=True))
+    trained = dict(zip(training, file_names(data.training), strict=True))
     shared = [
-        (image.file_name, trained[digest].file_name)
-        for digest, image in zip(validation, data.validation.images, strict=True)
+        (name, trained[digest])
+        for digest, name in zip(validation, file_names(data.validation), strict=True)
         if digest in trained
     ]
     if not shared:

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.checkpoints.checkpoint import replacing
 from yolact_ros.checkpoints.reading import read_pickled
-from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.provenance import file_sha256, git_revision, versions
 
 from .changes import Changes, RunError, describe_other_data, find_changes
@@ -194,13 +192,6 @@ def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings as they are read again: tuples have become lists."""
     content: dict[str, Any] = json.loads(json.dumps(settings))
     return content
-
-
-def picture_digests(dataset: CocoDataset) -> list[str]:
-    """Return the SHA-256 of each image's file, in hexadecimal."""
-    with ThreadPoolExecutor() as pool:
-        files = (dataset.image_folder / image.file_name for image in dataset.images)
-        return list(pool.map(file_sha256, files))
 
 
 def dataset_digest(annotation_files: Iterable[Path], pictures: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.datasets.merge import read_datasets
+from yolact_ros.datasets.records import Source, read_recorded
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import (
@@ -141,9 +141,9 @@ def _finished(folder: RunFolder) -> Trained:
 
 
 def _read_data(options: TrainingOptions) -> Data:
-    classes, mend = options.classes, options.mend
-    training = read_datasets(options.train, options.train_images, classes, mend=mend)
-    validation = read_datasets(options.val, options.val_images, classes, mend=mend)
+    classes, mend = tuple(options.classes), options.mend
+    training = read_recorded(Source(options.train, options.train_images, classes, mend), say)
+    validation = read_recorded(Source(options.val, options.val_images, classes, mend), say)
     for name, dataset in (("train", training), ("val", validation)):
         if lack := dataset.lack_of_objects:
             raise InputError(f"{name}: {dataset.annotation_file}: {lack}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch.distributed as dist
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
@@ -31,17 +33,24 @@ class Validator:
         self._segmenter: Segmenter | None = None
         self._results: list[dict[str, Any]] = []
 
-    def segment(self, network: Yolact, image: CocoImage) -> None:
-        """Segment one image with the weights that the network had at the first one."""
+    def segment(self, network: Yolact, image: CocoImage, pixels: npt.NDArray[np.uint8]) -> None:
+        """Segment one image with the weights that the network had at the first one.
+
+        Args:
+            network: Under training.
+            image: Whose results these are.
+            pixels: (H, W, 3) RGB.
+        """
         if self._segmenter is None:
             self._segmenter = Segmenter(
                 network=network,
                 device=str(next(network.parameters()).device),
                 precision="fp32",
                 score_threshold=_SCORE_THRESHOLD,
+                cuda_graphs=False,  # their memory would be missing from training
             )
         categories = segmenter_categories(self._segmenter.class_names, self.dataset)
-        [instances] = self._segmenter(self.dataset.read_image(image), channel_order="rgb")
+        [instances] = self._segmenter([pixels], channel_order="rgb")
         self._results += instances_to_coco_results(
             instances.without_empty_masks(), image.id, category_ids=categories
         )

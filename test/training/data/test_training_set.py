@@ -380,7 +380,8 @@ def test_images_without_objects_take_part_unless_unwanted(tmp_path):
         assert empty.boxes.shape == empty.crowd_boxes.shape == (0, 4)
         assert empty.masks.shape == (0, 32, 32)
         assert empty.class_ids.dtype == torch.int64
-    assert [image.id for image in training_set(dataset, empty_images=False).images] == [2]
+    samples = training_set(dataset, empty_images=False)
+    assert [samples.image_at(index).id for index in range(len(samples))] == [2]
     nothing = write_dataset(tmp_path / "empty", pictures[:1])
     with pytest.raises(ValueError, match=r"annotations.json: expected images to train on, got no"):
         training_set(nothing, empty_images=False)

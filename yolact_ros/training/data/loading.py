@@ -10,8 +10,10 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 import lightning
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
 from yolact_ros.training.data.target import Sample
@@ -21,6 +23,12 @@ from yolact_ros.training.data.training_set import (
     collate,
     prepare_worker,
 )
+
+Pixels = npt.NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+_VALIDATION_WORKERS = 2
+"""At most: the network takes longer than reading a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,29 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(begin, begin + self.batch_size))
 
 
-class _Loader(DataLoader[Sample]):
+@dataclass(frozen=True)
+class _Pictures(Dataset[tuple[CocoImage, Pixels]]):
+    """The images of one process, with their pixels."""
+
+    dataset: CocoDataset
+    rank: int
+    world_size: int
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.world_size))
+
+    def __getitem__(self, index: int) -> tuple[CocoImage, Pixels]:
+        if index >= len(self):
+            raise IndexError(index)
+        image = self.dataset.images[self.rank + index * self.world_size]
+        return image, self.dataset.read_image(image)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+class _Loader(DataLoader[Any]):
     """Starts its workers with signals held back, which `prepare_worker` then decides on.
 
     Ctrl-C reaches all processes of a terminal: workers that are just starting would each print a
@@ -118,17 +148,25 @@ class TrainingData(lightning.LightningDataModule):
             multiprocessing_context="spawn" if self.workers else None,
         )
 
-    def val_dataloader(self) -> DataLoader[CocoImage]:
+    def val_dataloader(self) -> DataLoader[tuple[CocoImage, Pixels]]:
         """Load this process's share of the validation images."""
         assert self.trainer is not None
-        share = self.validation.images[self.trainer.global_rank :: self.trainer.world_size]
-        return DataLoader(share, batch_size=None)  # type: ignore[arg-type]
+        workers = min(self.workers, _VALIDATION_WORKERS)
+        return _Loader(
+            _Pictures(self.validation, self.trainer.global_rank, self.trainer.world_size),
+            batch_size=None,
+            num_workers=workers,
+            collate_fn=_unchanged,
+            worker_init_fn=prepare_worker,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=bool(workers),  # each takes seconds to start
+        )
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         """Move the targets of training samples; the module moves and normalises their images."""
-        if isinstance(batch, CocoImage):
+        if isinstance(batch[0], CocoImage):
             return batch
         images, targets = batch
         return images, [target.to(device) for target in targets]

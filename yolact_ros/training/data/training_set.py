@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage, CocoObject
+from yolact_ros.datasets.records import with_objects
 from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.errors import InputError
 from yolact_ros.training.data import bit_planes
@@ -85,12 +86,10 @@ class TrainingSet(Dataset[Sample]):
             raise InputError(f"input_size: expected at least 1, got {input_size}")
         if seed < 0:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")
-        images = tuple(
-            image
-            for image in dataset.images
-            if empty_images or any(not thing.crowd for thing in image.objects)
-        )
-        if not images:
+        images: Any = dataset.images
+        if not empty_images:
+            images = Subset(images, with_objects(images))
+        if not len(images):
             raise InputError(f"{dataset.annotation_file}: expected images to train on, got none")
         if length is not None and length < 1:
             raise InputError(f"length: expected at least 1, got {length}")

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from yolact_ros.datasets import records
+from yolact_ros.datasets.coco import CocoImage, CocoObject
+from yolact_ros.datasets.merge import read_datasets
+from yolact_ros.datasets.problems import DatasetError
+from yolact_ros.datasets.records import (
+    Records,
+    Source,
+    file_names,
+    picture_digests,
+    read_recorded,
+    with_objects,
+    write_records,
+)
+from yolact_ros.datasets.segmentation import encode_mask
+from yolact_ros.errors import InputError
+from yolact_testing.datasets import coco_content, write_pictures
+from yolact_testing.pictures import noise
+
+numbers = st.sampled_from((0.0, -0.5, 1 / 3, 639.99, 1e300))
+ids = st.sampled_from((-(2**63), 0, 7, 2**63 - 1))
+polygon = st.integers(3, 6).map(lambda points: np.linspace(-1 / 3, points, 2 * points))
+
+
+@st.composite
+def images(draw):
+    """Images with any names and objects: polygons, run lengths and crowds."""
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    mask = np.arange(height * width).reshape(height, width) % draw(st.integers(2, 9)) == 0
+    outlines = st.lists(polygon, min_size=1, max_size=3).map(tuple) | st.just(encode_mask(mask))
+    objects = st.builds(
+        CocoObject,
+        id=ids,
+        class_id=st.integers(0, 90),
+        box=numbers.map(lambda side: (side, 1.5, side + 2, 3.25)),
+        segmentation=outlines,
+        crowd=st.booleans(),
+        area=numbers,
+    )
+    things = tuple(draw(st.lists(objects, max_size=3)))
+    name = draw(st.sampled_from(("a.png", "\u00e9/\u4e16 b.jpg", "\U0001f600")))
+    return CocoImage(draw(ids), name, width, height, things)
+
+
+def plain(image):
+    """Of an image, what can be compared."""
+    outlines = [
+        thing.segmentation
+        if isinstance(thing.segmentation, dict)
+        else [part.tolist() for part in thing.segmentation]
+        for thing in image.objects
+    ]
+    rest = [(t.id, t.class_id, t.box, t.crowd, t.area) for t in image.objects]
+    return image.id, image.file_name, image.width, image.height, rest, outlines
+
+
+@settings(max_examples=30)
+@given(given_images=st.lists(images(), max_size=3))
+def test_what_is_written_is_read(tmp_path_factory, given_images):
+    folder = tmp_path_factory.mktemp("columns")
+    write_records(given_images, folder)
+    read = Records(folder)
+    copy = pickle.loads(pickle.dumps(read))
+    assert [*map(plain, read)] == [*map(plain, given_images)] == [*map(plain, copy)]
+    assert list(read.names()) == [image.file_name for image in given_images]
+    np.testing.assert_array_equal(with_objects(read), with_objects(given_images))
+    assert [*map(plain, read[::2])] == [*map(plain, given_images[::2])]
+    with pytest.raises(IndexError):
+        read[len(given_images)]
+    assert len(pickle.dumps(read)) < 300  # a worker gets the folder's name
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two pictures with a polygon and run lengths, and an object that lacks box and area."""
+    write_pictures(tmp_path / "pictures", [noise(20, 30), noise(24, 16)])
+    mask = np.zeros((24, 16), bool)
+    mask[3:9, 4:12] = True
+    square = [[4, 4, 12, 4, 12, 12, 4, 12]]
+    rows = [
+        {"image_id": 1, "category_id": 7, "segmentation": square, "bbox": [4, 4, 8, 8]},
+        {"image_id": 2, "category_id": 5, "segmentation": encode_mask(mask)},
+    ]
+    content = coco_content([(20, 30), (24, 16)], {7: "cup", 5: "pen"}, rows)
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    return Source((tmp_path / "a.json",), (tmp_path / "pictures",))
+
+
+def comparable(dataset):
+    return (
+        dataset.content, dataset.annotation_file, dataset.class_names,
+        dataset.category_ids, dataset.turned, dataset.mended, dataset.image_folder.resolve(),
+    )  # fmt: skip
+
+
+def test_it_is_read_once_until_something_changes(source, monkeypatch, tmp_path):
+    reads = []
+
+    def read(self):
+        reads.append(self)
+        return whole(self)
+
+    whole = Source.read
+    monkeypatch.setattr(Source, "read", read)
+    picture, annotations = tmp_path / "pictures" / "1.png", tmp_path / "a.json"
+
+    def count(source=source):
+        reads.clear()
+        found = read_recorded(source, pytest.fail)
+        expected = read_datasets(source.annotations, source.images, source.classes)
+        assert comparable(found) == comparable(expected)
+        assert picture_digests(found) == picture_digests(expected) == picture_digests(found)
+        assert file_names(found) == file_names(expected)
+        return len(reads)
+
+    assert [count(), count()] == [1, 0]
+    os.utime(picture, ns=(0, 1))
+    assert [count(), count()] == [1, 0]
+    before = picture_digests(read_recorded(source, pytest.fail))
+    shutil.copy(tmp_path / "pictures" / "2.png", tmp_path / "pictures" / "3.png")
+    picture.write_bytes(picture.read_bytes() + b" ")
+    assert [count(), count()] == [1, 0]
+    assert picture_digests(read_recorded(source, pytest.fail)) != before
+    annotations.write_text(annotations.read_text().replace("cup", "mug"))
+    assert [count(), count()] == [1, 0]
+    chosen = Source(source.annotations, source.images, ("mug",))
+    assert [count(chosen), count(chosen), count()] == [1, 0, 0]
+    kept = read_recorded(source, pytest.fail).images.folder
+    (kept / "number.npy").unlink()
+    assert [count(), count()] == [1, 0]
+    # ids that no column holds are no reason to refuse a set
+    annotations.write_text(annotations.read_text().replace('"id": 1,', f'"id": {10**30},', 1))
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["image_id"] = 10**30
+    annotations.write_text(json.dumps(content))
+    assert [count(), count()] == [2, 2]
+
+
+def test_what_was_left_out_is_looked_at_again(source, tmp_path):
+    picture = tmp_path / "pictures" / "1.png"
+    data = picture.read_bytes()
+    picture.unlink()
+    mending = Source(source.annotations, source.images, mend=True)
+    found = read_recorded(mending, pytest.fail)
+    assert file_names(found) == ["2.png"] and "missing pictures" in found.mended[0]
+    with pytest.raises(DatasetError, match=r"1\.png"):
+        read_recorded(source, pytest.fail)
+    picture.write_bytes(data)
+    assert file_names(read_recorded(mending, pytest.fail)) == ["1.png", "2.png"]
+
+
+def test_a_large_file_is_read_by_another_process(source, monkeypatch, tmp_path):
+    monkeypatch.setattr(records, "_LARGE", 0)
+    said = []
+    found = read_recorded(source, said.append)
+    assert comparable(found) == comparable(read_datasets(source.annotations, source.images))
+    assert said[0].startswith("reading and checking") and said[-1].startswith("read in")
+    (tmp_path / "pictures" / "1.png").unlink()
+    with pytest.raises(DatasetError, match=r"1\.png") as caught:
+        read_recorded(source, said.append)
+    assert [problem.kind for problem in caught.value.problems]
+
+
+def test_a_process_that_is_killed_is_told():
+    with pytest.raises(InputError, match="exit code 3"):
+        records._in_another_process(os._exit, 3, waiting=pytest.fail)
+
+
+def test_what_nobody_uses_goes(source, monkeypatch):
+    first = read_recorded(source, pytest.fail).images.folder
+    os.utime(first, (0, 0))
+    other = read_recorded(Source(source.annotations, source.images, ("cup",)), pytest.fail)
+    assert not first.exists() and Path(other.images.folder).exists()

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data set's images in files that all processes map, kept from one run to the next.
+
+COCO's images as Python objects take gigabytes, in each process anew, and minutes to read and check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from yolact_ros import __version__
+from yolact_ros.errors import InputError
+from yolact_ros.provenance import file_sha256
+
+from .coco import CocoDataset, CocoImage, CocoObject, SoundContent, described_dataset, images_of
+from .merge import sound_content
+from .writing import replacing
+
+_FORMAT = 1
+_DESCRIPTION = "description.json"
+_PICTURES = "pictures.npy"
+_DIGESTS = "digests.npy"
+_LARGE = 32 << 20
+"""Bytes of annotations from which another process reads them, so that all its memory comes back."""
+_HEARTBEAT = 10.0
+"""Seconds between two signs of life."""
+_UNUSED = 30 * 24 * 3600.0
+"""Seconds after which what nobody used is removed."""
+_COLUMNS = {
+    **{"image": "q", "width": "q", "height": "q", "name": "B", "name_end": "q", "object_end": "q"},
+    **{"object": "q", "class": "q", "box": "d", "crowd": "B", "area": "d"},
+    **{"polygon_end": "q", "number_end": "q", "number": "d", "runs": "B", "runs_end": "q"},
+}
+"""Columns and their types, as `array` names them.
+
+`X_end` is where the X of an image or an object end: an image's bytes of the name and its objects,
+an object's polygons and bytes of run lengths, and a polygon's numbers.
+"""
+
+
+class Records(Sequence[CocoImage]):
+    """Images in the columns of a folder, each made when it is asked for.
+
+    A copy for another process is no more than the folder's name.
+
+    Args:
+        folder: Written by `write_records`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._columns = {name: _mapped(folder / f"{name}.npy") for name in _COLUMNS}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Records, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self._columns["image"])
+
+    @overload
+    def __getitem__(self, index: int) -> CocoImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[CocoImage]: ...
+
+    def __getitem__(self, index: int | slice) -> CocoImage | Sequence[CocoImage]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        height, width = (int(self._columns[side][index]) for side in ("height", "width"))
+        return CocoImage(
+            id=int(self._columns["image"][index]),
+            file_name=self._columns["name"][self._span("name_end", index)].tobytes().decode(),
+            width=width,
+            height=height,
+            objects=tuple(
+                self._object(number, height, width)
+                for number in _numbers(self._span("object_end", index))
+            ),
+        )
+
+    def names(self) -> Iterator[str]:
+        """Yield the file names."""
+        text = self._columns["name"].tobytes()
+        ends = [0, *self._columns["name_end"].tolist()]
+        return (text[begin:end].decode() for begin, end in pairwise(ends))
+
+    def having_objects(self) -> npt.NDArray[np.bool_]:
+        """(N,) bool: whether an image has objects that are no crowds."""
+        counts = np.concatenate([[0], np.cumsum(self._columns["crowd"] == 0)])
+        ends = np.concatenate([[0], self._columns["object_end"]])
+        there: npt.NDArray[np.bool_] = np.diff(counts[ends]) > 0
+        return there
+
+    def _object(self, index: int, height: int, width: int) -> CocoObject:
+        columns = self._columns
+        x1, y1, x2, y2 = columns["box"][4 * index : 4 * index + 4].tolist()
+        runs = columns["runs"][self._span("runs_end", index)]
+        polygons = tuple(
+            np.array(columns["number"][self._span("number_end", number)])
+            for number in _numbers(self._span("polygon_end", index))
+        )
+        text = {"size": [height, width], "counts": runs.tobytes().decode()}
+        return CocoObject(
+            id=int(columns["object"][index]),
+            class_id=int(columns["class"][index]),
+            box=(x1, y1, x2, y2),
+            segmentation=text if len(runs) else polygons,
+            crowd=bool(columns["crowd"][index]),
+            area=float(columns["area"][index]),
+        )
+
+    def _span(self, end: str, index: int) -> slice:
+        ends = self._columns[end]
+        return slice(int(ends[index - 1]) if index else 0, int(ends[index]))
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    # A plain array of the mapped memory: slices of np.memmap cost ten times as much.
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def _numbers(span: slice) -> range:
+    return range(span.start, span.stop)
+
+
+def write_records(images: Iterable[CocoImage], folder: Path) -> None:
+    """Write images into the columns of a folder, one after the other.
+
+    Args:
+        images: As `coco.images_of` makes them.
+        folder: Empty.
+
+    Raises:
+        OverflowError: An id has more than 64 bits.
+    """
+    columns: dict[str, array[Any]] = {name: array(kind) for name, kind in _COLUMNS.items()}
+
+    def add(**values: float) -> None:
+        for name, value in values.items():
+            columns[name].append(value)
+
+    for image in images:
+        columns["name"].frombytes(image.file_name.encode())
+        for thing in image.objects:
+            if isinstance(thing.segmentation, dict):
+                columns["runs"].frombytes(thing.segmentation["counts"].encode())
+            else:
+                for polygon in thing.segmentation:
+                    columns["number"].frombytes(np.asarray(polygon, np.float64).tobytes())
+                    add(number_end=len(columns["number"]))
+            columns["box"].extend(thing.box)
+            add(**{"object": thing.id, "class": thing.class_id, "crowd": thing.crowd})
+            add(area=thing.area, polygon_end=len(columns["number_end"]))
+            add(runs_end=len(columns["runs"]))
+        add(image=image.id, width=image.width, height=image.height)
+        add(name_end=len(columns["name"]), object_end=len(columns["object"]))
+    for name, column in columns.items():
+        np.save(folder / f"{name}.npy", np.frombuffer(column, column.typecode))
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a data set is read from.
+
+    Attributes:
+        annotations, images, classes, mend: See `merge.read_datasets`.
+    """
+
+    annotations: Sequence[Path]
+    images: Sequence[Path]
+    classes: Sequence[str] = ()
+    mend: bool = False
+
+    def digest(self) -> str:
+        """Return a name, in hexadecimal, that changes with the files' content and the options."""
+        folders = [str(folder.resolve()) for folder in self.images]
+        content = [file_sha256(file) for file in self.annotations]
+        key = [_FORMAT, __version__, content, folders, list(self.classes), self.mend]
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+
+    def read(self) -> SoundContent:
+        """Read and check the files."""
+        return sound_content(self.annotations, self.images, self.classes, mend=self.mend)
+
+    def bytes(self) -> int:
+        """Return the sizes of the annotation files together."""
+        return sum(file.stat().st_size for file in self.annotations)
+
+
+def file_names(dataset: CocoDataset) -> list[str]:
+    """Return the file names of all images."""
+    if isinstance(dataset.images, Records):
+        return list(dataset.images.names())
+    return [image.file_name for image in dataset.images]
+
+
+def with_objects(images: Sequence[CocoImage]) -> npt.NDArray[np.int64]:
+    """Return the positions of the images that have objects, not counting crowds."""
+    if isinstance(images, Records):
+        return np.flatnonzero(images.having_objects())
+    return np.flatnonzero([any(not thing.crowd for thing in each.objects) for each in images])
+
+
+def records_folder() -> Path:
+    """Where the records of data sets are kept: in the user's cache, or among temporary files."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(cache) if cache else Path.home() / ".cache") / "yolact_ros" / "datasets"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.gettempdir()) / f"yolact_ros_datasets_{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
+    """Read data sets as `merge.read_datasets` does, or take what was kept of that.
+
+    It is kept for as long as neither the files nor the pictures' sizes and times have changed.
+    Processes that ask at once wait for the first one.
+
+    Args:
+        source: The files.
+        say: Told what takes long.
+
+    Raises:
+        DatasetError: A file has errors.
+        InputError: The folders do not fit the files, or the classes are not there.
+    """
+    if not all(file.is_file() for file in source.annotations):
+        return source.read().dataset()  # which says what is wrong
+    root = records_folder()
+    folder = root / source.digest()
+    with _alone(root / f"{folder.name}.lock"):
+        if not _is_current(folder):
+            try:
+                _read_anew(source, folder, say)
+            except OverflowError:  # ids beyond 64 bits
+                return source.read().dataset()
+            _remove_unused(root)
+        os.utime(folder)
+        description = json.loads((folder / _DESCRIPTION).read_text())
+        return CocoDataset(
+            annotation_file=source.annotations[0],
+            image_folder=Path(description["image_folder"]),
+            class_names=tuple(description["class_names"]),
+            category_ids=tuple(description["category_ids"]),
+            images=Records(folder),
+            turned=description["turned"],
+            mended=tuple(description["mended"]),
+        )
+
+
+def picture_digests(dataset: CocoDataset) -> list[str]:
+    """Return the SHA-256 of each image's file, in hexadecimal."""
+    kept = dataset.images.folder / _DIGESTS if isinstance(dataset.images, Records) else None
+    if kept is not None and kept.is_file():
+        return [row.tobytes().hex() for row in np.load(kept)]
+    with ThreadPoolExecutor() as pool:
+        files = (dataset.image_folder / name for name in file_names(dataset))
+        digests = list(pool.map(file_sha256, files))
+    if kept is not None:
+        with replacing(kept) as unfinished, unfinished.open("wb") as file:
+            np.save(file, np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32))
+    return digests
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let other processes wait; the system opens the lock of one that is killed."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        kept, images = np.load(folder / _PICTURES), Records(folder)
+        description = json.loads((folder / _DESCRIPTION).read_text())
+    except (OSError, ValueError):
+        return False
+    if description["mended"]:
+        return False  # what was left out may be there now
+    return np.array_equal(kept, _stamps(Path(description["image_folder"]), images.names()))
+
+
+def _stamps(folder: Path, names: Iterable[str]) -> npt.NDArray[np.int64]:
+    """(N, 2): bytes and time of last change, ns, of each picture's file; -1 where there is none."""
+
+    def stamp(name: str) -> tuple[int, int]:
+        try:
+            found = os.stat(folder / name)
+        except OSError:
+            return -1, -1
+        return found.st_size, found.st_mtime_ns
+
+    return np.array([stamp(name) for name in names], np.int64).reshape(-1, 2)
+
+
+def _read_anew(source: Source, folder: Path, say: Callable[[str], None]) -> None:
+    size = source.bytes()
+    names = ", ".join(map(str, source.annotations))
+    if size < _LARGE:
+        _write(source, folder)
+        return
+    say(f"reading and checking {names} ({size / 1e6:.0f} MB), whose result is kept")
+    begin = time.monotonic()
+    _in_another_process(
+        _write, source, folder, waiting=lambda: say(f"... {time.monotonic() - begin:.0f} s")
+    )
+    say(f"read in {time.monotonic() - begin:.0f} s")
+
+
+def _write(source: Source, folder: Path) -> None:
+    sound = source.read()
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    for old in (unfinished, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    images = sound.content["images"]
+    stamps = _stamps(sound.image_folder, (image["file_name"] for image in images))
+    np.save(unfinished / _PICTURES, stamps)
+    write_records(images_of(sound.content), unfinished)
+    described = described_dataset(sound.content, sound.annotation_file, sound.image_folder)
+    text = {
+        "image_folder": str(sound.image_folder.resolve()),
+        "class_names": described.class_names,
+        "category_ids": described.category_ids,
+        "turned": sound.turned,
+        "mended": sound.mended,
+    }
+    (unfinished / _DESCRIPTION).write_text(json.dumps(text))
+    unfinished.rename(folder)
+
+
+def _in_another_process(
+    function: Callable[..., None], *arguments: Any, waiting: Callable[[], None]
+) -> None:
+    """Call a function in another process, which ends with this one.
+
+    Args:
+        function: Of a module.
+        arguments: Of the function.
+        waiting: Called now and then.
+    """
+    context = get_context("spawn")  # a copy of this process would have its threads' locks
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, function, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while not receiver.poll(_HEARTBEAT):
+            waiting()
+        error = receiver.recv()
+    except EOFError:
+        process.join()
+        raise InputError(
+            f"reading the annotations: the process ended with exit code {process.exitcode}; "
+            "-9 is what a system without memory left does"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+    if error is not None:
+        raise error
+
+
+def _answer(sender: Connection, function: Callable[..., None], arguments: Sequence[Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    try:
+        function(*arguments)
+    except Exception as error:
+        sender.send(error)
+    else:
+        sender.send(None)
+
+
+def _remove_unused(root: Path) -> None:
+    """Remove what nobody used for long, with what killed processes left behind."""
+    for path in root.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _UNUSED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
