@@ -59,5 +59,8 @@ def examine(name: str, check: Callable[[], Finding | Iterable[Finding]]) -> Iter
     try:
         found = check()
         yield from [found] if isinstance(found, Finding) else found
+    except ModuleNotFoundError as failure:
+        remedy = "pip install -r requirements/core.txt, into the environment that is in use"
+        yield not_checked(name, f"the package {failure.name} is not installed", remedy)
     except Exception as failure:  # a check that fails must not hide what the others find
         yield not_checked(name, f"{type(failure).__name__}: {first_line(failure)}")

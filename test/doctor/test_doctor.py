@@ -49,7 +49,7 @@ WORKS = "def get_rmw_implementation_identifier(): pass"
 ENDS_FOR_ANOTHER_MIDDLEWARE = """
 import os, sys
 if name := os.environ.get("RMW_IMPLEMENTATION"):
-    sys.exit(f"RMW implementation not installed (expected identifier of {name!r})")
+    sys.exit(f"[ERROR] [17957.672] [rcl]: RMW implementation {name} is not installed")
 """  # as rcl does
 
 
@@ -93,7 +93,7 @@ def test_the_middleware_is_not_there(sourced, monkeypatch):
     sourced("jazzy", f"{ENDS_FOR_ANOTHER_MIDDLEWARE}\n{WORKS}")
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
     found = software.look_at_ros()
-    assert found.level == ERROR and "asks for rmw_cyclonedds_cpp" in found.found
+    assert found.level == ERROR and "is not there: RMW implementation" in found.found
     assert "apt install ros-jazzy-rmw-cyclonedds-cpp, or unset" in found.remedy
     monkeypatch.delenv("RMW_IMPLEMENTATION")
     assert software.look_at_ros().level == OK
@@ -151,7 +151,8 @@ FITTING = TorchFacts("2.15.0", "", "13.0", ("sm_80", "sm_90", "sm_120"), (H100,)
 @pytest.mark.parametrize(
     ("facts", "said", "remedy"),
     [
-        (TorchFacts("", "No module named 'torch'"), "No module named 'torch'", "pip install"),
+        (TorchFacts("", "No module named 'torch'"), "not installed", "pip install"),
+        (TorchFacts("", "libcudart.so.12: no such file"), "libcudart", "pip uninstall -y torch"),
         (TorchFacts("2.15.0+cpu", "built without"), "built without CUDA", "pip uninstall -y torch"),
         (TorchFacts("2.15.0", "finds no driver", "13.0"), "finds no driver", "update NVIDIA's"),
         (
@@ -269,6 +270,11 @@ def test_a_check_that_fails_hides_no_other():
     def fail():
         raise OSError("the disk is gone")
 
+    def lack():
+        raise ModuleNotFoundError(name="safetensors")
+
+    [found] = examine("weights", lack)
+    assert found.level == NOT_CHECKED and "safetensors is not" in found.found and found.remedy
     [found] = examine("disk", fail)
     assert found == Finding("disk", NOT_CHECKED, "OSError: the disk is gone")
 
@@ -298,12 +304,15 @@ def test_without_ros_the_other_checks_are_made(sourced, monkeypatch, tmp_path, c
     sourced("", MISSING)
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(software, "look_at_cv_bridge", lambda: ok("cv_bridge", ""))
+    monkeypatch.setattr(gpu, "look_at_torchvision", lambda: ok("torchvision", ""))
     weights = tmp_path / "weights.pth"
     weights.touch()
     file = tmp_path / "yolact.yaml"
     file.write_text(f"/**: {{ros__parameters: {{weights: {weights}}}}}")
     assert main(["doctor", "--json", "--image", "/camera", "--params", str(file)]) == 1
-    found = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    printed = json.loads(capsys.readouterr().out)
+    assert "rmw" not in printed["versions"], "importing a broken rclpy may end the process"
+    found = {each["name"]: each for each in printed["findings"]}
     assert found["topics, parameters"]["level"] == NOT_CHECKED
     assert found["ROS"]["level"] == WARNING and found["ROS"]["remedy"]
     assert "is empty (0 bytes)" in found["weights"]["found"]

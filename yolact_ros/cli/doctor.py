@@ -67,11 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
         findings.append(finding)
         if not arguments.json:
             print(as_text(finding), flush=True)
+    versions = _versions(with_ros=any((each.name, each.level) == ("ROS", OK) for each in findings))
     if arguments.json:
-        print(as_json(findings, _versions()))
+        print(as_json(findings, versions))
     else:
         print(summary(findings))
-        print(", ".join(f"{name} {version}" for name, version in _versions().items()))
+        print(", ".join(f"{name} {version}" for name, version in versions.items()))
     return exit_code(findings)
 
 
@@ -128,16 +129,14 @@ def _examine_ros(arguments: argparse.Namespace) -> Iterator[Finding]:
     )
 
 
-def _versions() -> dict[str, str]:
+def _versions(*, with_ros: bool) -> dict[str, str]:
     from yolact_ros.provenance import versions
 
     found = versions()
     if distro := os.environ.get("ROS_DISTRO"):
         found["ros"] = distro
-    try:
+    if with_ros:  # else importing it may end this process
         from yolact_ros.ros.doctor.graph import versions_of_messages
 
         found |= versions_of_messages()
-    except Exception:  # the findings say what is wrong with ROS
-        pass
     return found

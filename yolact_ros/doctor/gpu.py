@@ -54,6 +54,8 @@ def check_torch(torch: TorchFacts, has_gpu: bool, is_jetson: bool) -> Finding:
         else f"pip uninstall -y torch torchvision, then {_BOTH}: it says which GPUs and drivers a "
         "version is for (pytorch.org, Get started)"
     )
+    if not torch.version and "No module named 'torch'" in torch.problem:
+        return error("torch", "is not installed for this Python", f"install it: {_BOTH}")
     if not torch.version:
         return error("torch", f"cannot be imported: {torch.problem}", another)
     found = f"torch {torch.version}"

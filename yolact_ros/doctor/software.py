@@ -24,6 +24,8 @@ _OPENCVS = (
     "opencv-contrib-python-headless",
 )
 _INSTALLED_ROS = Path("/opt/ros")
+_LOGGED = re.compile(r"^\[\w+\] \[[\d.]+\] \[\w+\]: ")
+"""How a line of ROS's log begins."""
 _SOURCE = ". install/setup.bash in the workspace's folder"
 
 _TRY_CV_BRIDGE = """
@@ -208,7 +210,7 @@ def look_at_ros() -> Finding:
     return check_ros(
         os.environ.get("ROS_DISTRO", ""),
         os.environ.get("RMW_IMPLEMENTATION", ""),
-        lines[-1].strip() if code else "",
+        _LOGGED.sub("", lines[-1].strip()) if code else "",
         installed,
     )
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from yolact_ros.findings import Finding, error, ok, warning
 from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES
-from yolact_ros.ros.middleware import described, loss_advice
+from yolact_ros.ros.middleware import described, profile_path
 from yolact_ros.ros.shared_memory import SHARED_MEMORY, left_behind
 
 _LEAST_FREE = 32_000_000
@@ -26,7 +26,7 @@ def check_middleware() -> Finding:
 
 
 def check_profile(middleware: str, environment: Mapping[str, str], distro: str) -> Finding:
-    """Whether Fast DDS reads the file of profiles that it is given; it does not say if not.
+    """Whether Fast DDS can use the file of profiles that it is given; it goes on without.
 
     Args:
         middleware: Name of the implementation.
@@ -36,14 +36,13 @@ def check_profile(middleware: str, environment: Mapping[str, str], distro: str) 
     if not middleware.startswith("rmw_fastrtps"):
         return ok("profile", f"{middleware} reads none of Fast DDS")
     given = {name: value for name in PROFILE_VARIABLES if (value := environment.get(name))}
-    remedy = f"set it to a file that is there, such as in: {loss_advice(middleware)}"
     for name, file in given.items():
         try:
             ElementTree.parse(file)
         except (OSError, ElementTree.ParseError) as failure:
             reason = getattr(failure, "strerror", None) or str(failure)
-            text = f"{name} names {file}, which Fast DDS ignores without a word: {reason}"
-            return error("profile", text, remedy)
+            text = f"{name} names {file}, which Fast DDS cannot use, and goes on without: {reason}"
+            return error("profile", text, f"export {name}={profile_path()}")
     read = PROFILE_VARIABLES[0 if distro in _FAST_DDS_2 else 1]
     if given and distro and read not in given:
         return error(
