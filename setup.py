@@ -41,6 +41,12 @@ setup(
     extras_require={
         "train": requirements("train.txt"),
         "onnx": requirements("onnx.txt"),
+        "openvino": requirements("openvino.txt"),
+        "quantize": [
+            *requirements("onnx.txt"),
+            *requirements("train.txt"),
+            *requirements("quantize.txt"),
+        ],
         "tracking": requirements("tracking.txt"),
         "video": requirements("video.txt"),
     },

@@ -49,9 +49,11 @@ WITHOUT_ROSDEP_KEY = {
     "gdown",
     "lightning",
     "motmetrics",
+    "nncf",
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "openvino",
     "pycocotools",
     "safetensors",
 }
@@ -104,8 +106,8 @@ def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     imported = {name for name in _imported("yolact_ros") if ROSDEP_KEYS.get(name, name) not in ros}
     needed = {PIP_NAMES.get(name, name) for name in imported}
-    files = ("core.txt", "train.txt", "onnx.txt", "tracking.txt", "video.txt")
-    listed = set[str]().union(*map(_requirements, files))
+    files = ("core", "train", "onnx", "openvino", "quantize", "tracking", "video")
+    listed = set[str]().union(*(_requirements(f"{name}.txt") for name in files))
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
 

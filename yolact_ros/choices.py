@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-ENGINES = ("torch", "onnxruntime")
+ENGINES = ("torch", "onnxruntime", "openvino")
 """What runs the network."""
+
+ENGINE_CHOICES = ("auto", *ENGINES)
+"""The engine asked for; "auto" is decided by the file of weights and the packages installed."""
 
 PRECISIONS = ("auto", "fp32", "tf32", "fp16", "bf16")
 """The network's arithmetic at inference; "auto" is decided by the device. "tf32" is fp32 whose
@@ -14,7 +17,10 @@ TRAINING_PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 """The network's arithmetic in training."""
 
 EXPORT_PRECISIONS = ("fp32", "fp16")
-"""The network's arithmetic in an exported file."""
+"""The network's arithmetic in a file that `yolact-ros export` writes."""
+
+FILE_PRECISIONS = (*EXPORT_PRECISIONS, "int8")
+"""The network's arithmetic in a file that engines read; `yolact-ros quantize` writes "int8"."""
 
 EXPORT_FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 """The formats of an exported network, with the suffix of their files."""

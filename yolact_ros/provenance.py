@@ -18,6 +18,8 @@ PACKAGES = (
     "torchvision",
     "lightning",
     "onnxruntime",
+    "openvino",
+    "nncf",
     "triton",
     "faster-coco-eval",
     "pycocotools",

@@ -105,7 +105,7 @@ def test_the_surroundings_have_rows_where_there_is_ros(tmp_path, capsys, monkeyp
         (
             ["--engine", "onnxruntime", "--precision", "bf16"],
             1,
-            "precision: expected fp32 or fp16 for an exported file, got 'bf16'",
+            "precision: expected one of auto, fp32, fp16, int8 in onnxruntime, got 'bf16'",
         ),
     ],
 )

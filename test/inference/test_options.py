@@ -120,7 +120,7 @@ def loaded(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("engine", "tensorrt", "one of torch, onnxruntime, got 'tensorrt'"),
+        ("engine", "tensorrt", "one of auto, torch, onnxruntime, openvino, got 'tensorrt'"),
         ("device", "tpu", "auto, cpu, cuda or cuda:N, got 'tpu'"),
         ("precision", "int8", "one of auto, fp32, tf32, fp16, bf16, got 'int8'"),
         ("resize", "crop", "one of square, fit, got 'crop'"),

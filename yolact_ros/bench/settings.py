@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from yolact_ros.choices import EXPORT_PRECISIONS
+from yolact_ros.choices import FILE_PRECISIONS
 from yolact_ros.errors import InputError
 
 
@@ -18,7 +18,8 @@ class SpeedSettings:
         preset: Name of a preset; None for that of the weights, or yolact_demo.
         weights: A file; None for the shipped ones, or seeded random weights where there are none.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32", "fp16" or "bf16"; the baseline's is always fp32.
+        precision: "auto", "fp32", "fp16", "bf16" or, in another engine than torch, "int8", for
+            which the network is quantised; the baseline's is always fp32.
         image_size: (height, width) in pixels.
         instances: Detections per image: the best candidates, whatever their scores.
         score_threshold: Detections with a higher score are kept, 0 to 1; they have 0.5 to 0.99.
@@ -30,7 +31,8 @@ class SpeedSettings:
             and with random weights for 0.05.
         compile: "off", "on" or "auto": whether the network goes through `torch.compile`; the
             baseline's never does.
-        engine: "torch", or "onnxruntime": the network is exported for it and measured in both.
+        engine: "torch", "onnxruntime" or "openvino". But for torch the network is exported and
+            measured beside it in torch and in the other engine, where that is installed.
         threads: CPU threads; None for torch's own number.
         overlay: Whether to measure drawing.
 
@@ -56,6 +58,11 @@ class SpeedSettings:
     overlay: bool = True
 
     def __post_init__(self) -> None:
-        if self.engine != "torch" and self.precision not in ("auto", *EXPORT_PRECISIONS):
-            expected = f"{' or '.join(EXPORT_PRECISIONS)} for an exported file"
-            raise InputError(f"precision: expected {expected}, got {self.precision!r}")
+        if self.engine != "torch":
+            also = ("bf16",) if self.engine == "openvino" else ()
+            allowed = ("auto", *FILE_PRECISIONS, *also)
+            if self.precision not in allowed:
+                raise InputError(
+                    f"precision: expected one of {', '.join(allowed)} in {self.engine}, got "
+                    f"{self.precision!r}"
+                )

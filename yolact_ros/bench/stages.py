@@ -53,9 +53,9 @@ def measure_speed(
     Returns:
         What JSON holds: `stages`, `total` and further sums, each with p50_ms, p95_ms and p99_ms;
         the same under `baseline`, and the ratios of the medians; memory, machine, versions and
-        settings; with another engine than torch `in_torch`: network and total in
-        torch, in turns, too. `total` is the wall clock from images in host memory to instances in
-        host memory, for the whole batch.
+        settings; with another engine than torch under `others` network and total in the other
+        engines and precisions, by their names, in turns, too. `total` is the wall clock from images
+        in host memory to instances in host memory, for the whole batch.
     """
     with _arithmetic(settings.threads):
         workload = Workload(settings)
@@ -64,9 +64,11 @@ def measure_speed(
         result = _describe(workload) | _summary(timings["segmenter"], settings)
         result["memory"] = _peak_memory(workload.segmenter, workload)
         result["growth"] = held
-        if workload.in_torch:
-            times = timings["in_torch"]
-            result["in_torch"] = {n: percentiles(times[n]) for n in ("network", "total")}
+        if workload.others:
+            result["others"] = {
+                other: {name: percentiles(timings[other][name]) for name in ("network", "total")}
+                for other in workload.others
+            }
         if workload.baseline:
             result["baseline"] = other = _summary(timings["baseline"], settings)
             other["memory"] = _peak_memory(workload.baseline, workload)
@@ -100,8 +102,8 @@ def _calls(workload: Workload, around: Any) -> dict[str, _Call]:
     }
     if workload.baseline:
         calls["baseline"] = partial(_time_call, workload.baseline, draw=draw_baseline)
-    if workload.in_torch:
-        calls["in_torch"] = partial(_time_call, workload.in_torch)
+    for name, segmenter in workload.others.items():
+        calls[name] = partial(_time_call, segmenter)
     return calls
 
 
@@ -110,9 +112,8 @@ def _take_turns(
 ) -> tuple[dict[str, _Times], dict[str, dict[str, float]]]:
     """Time the calls; also what memory is held after the warm-up ("start") and at the "end"."""
     settings, device = workload.settings, workload.segmenter.device
-    for segmenter in (workload.segmenter, workload.in_torch):
-        if segmenter:
-            segmenter.warm_up(settings.image_size, batch=settings.batch)
+    for segmenter in (workload.segmenter, *workload.others.values()):
+        segmenter.warm_up(settings.image_size, batch=settings.batch)
     for number in range(settings.warm_up):
         for call in calls.values():
             call(workload.frames(number), number)

@@ -124,16 +124,26 @@ def speed_table(result: Mapping[str, Any]) -> str:
     reason = result["settings"].get("precision_reason")
     heading = [describe_settings(result), *([reason] if reason else []), calls]
     lines = [*heading, "", *table(titles, rows)]
-    for name, times in result.get("in_torch", {}).items():
-        own, median = result["stages"].get(name) or result[name], times["p50_ms"]
-        lines.append(
-            f"{name} in torch: {median:.2f} ms, {median / own['p50_ms']:.2f} times as long"
-        )
+    if others := result.get("others"):
+        lines += ["", *_engines_table(result, others)]
     for name, before in result["growth"]["start"].items():
         after, label = result["growth"]["end"][name], name.removesuffix("_mb").replace("_", " ")
         held = f"{before:.1f} MB after warm-up, {after:.1f} at the end"
         lines.append(f"held, {label}: {held}, {after / before - 1:+.2%}")
     return "\n".join(lines)
+
+
+def _engines_table(result: Mapping[str, Any], others: Mapping[str, Any]) -> list[str]:
+    """The medians of all engines and precisions, and how many times as long as the first's."""
+    settings, own = result["settings"], {**result["stages"], "total": result["total"]}
+    rows = []
+    for name, times in {f"{settings['engine']} {settings['precision']}": own, **others}.items():
+        row = [name]
+        for stage in ("network", "total"):
+            median = times[stage]["p50_ms"]
+            row += [f"{median:.2f}", f"{median / own[stage]['p50_ms']:.2f}"]
+        rows.append(row)
+    return table(["ms per call", "network", "times", "total", "times"], rows)
 
 
 def describe_settings(result: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints import choose_preset, load_checkpoint
-from yolact_ros.export import export_network
+from yolact_ros.choices import ENGINES
+from yolact_ros.export import export_network, quantize_file
 from yolact_ros.inference import Segmenter, shipped_weights
 from yolact_ros.inference.device import resolve_device
-from yolact_ros.inference.engines.onnxruntime import OnnxNetwork
+from yolact_ros.inference.engines.prepare import load_exported
+from yolact_ros.inference.engines.protocol import EngineNetwork
 from yolact_ros.inference.precision import resolve_precision
+from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import Preset, get_preset
 from yolact_ros.structures import RawPredictions
@@ -41,7 +45,8 @@ class Workload:
     Attributes:
         segmenter: The segmenter that is measured.
         baseline: The published code's steps, or None.
-        in_torch: The segmenter with the network in torch, if `segmenter` has it elsewhere.
+        others: By engine and precision, segmenters with the network in other engines or precisions,
+            if `segmenter` has it in another engine than torch.
         images: (H, W, 3) uint8 BGR each, random; the calls take turns with them.
         weights: The file the weights came from; None if they are random.
         box_area: As in the settings, with the default filled in.
@@ -54,8 +59,8 @@ class Workload:
         device = resolve_device(settings.device)
         exported = settings.engine != "torch"
         asked = settings.precision
-        if exported and asked == "auto" and device.type == "cpu":
-            asked = "fp32"  # whatever torch would take
+        if exported and (asked in ("bf16", "int8") or (asked == "auto" and device.type == "cpu")):
+            asked = "fp32"  # of the file, and in torch
         self._precision, _, self.precision_reason = resolve_precision(asked, device)
         self._limits: dict[str, Any] = {
             "max_instances": max(settings.instances, 1),
@@ -74,9 +79,10 @@ class Workload:
         self.detections = self._make_constant(plain)
         self.baseline = plain if settings.baseline else None
         self.segmenter = self.make_segmenter(settings.compile)
-        self.in_torch: Segmenter | None = None
+        self.others: dict[str, Segmenter] = {}
         if exported:
-            self.in_torch, self.segmenter = self.segmenter, self._make_exported()
+            self.others["torch " + self._precision] = self.segmenter
+            self._export()
 
     def make_segmenter(self, compile: str) -> Segmenter:
         """Make a segmenter with the network in torch."""
@@ -88,14 +94,34 @@ class Workload:
             **self._limits,
         )
 
-    def _make_exported(self) -> Segmenter:
-        """Make a segmenter with the network in ONNX Runtime."""
+    def _export(self) -> None:
+        """Make the segmenters with the network in other engines than torch."""
+        settings = self.settings
+        own = self._precision if settings.precision == "auto" else settings.precision
         network = _build(self._network.preset, self.weights)
+        prepare = Preprocessor(network.preset, torch.device("cpu"), torch.float32)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "bench.onnx"
             export_network(network, path, precision=self._precision)
-            exported = _ConstantNetwork(path, self.settings.device, self.detections)
-        return Segmenter(network=exported, **self._limits)
+            files = {self._precision: path}
+            if own == "int8":
+                files[own] = path.with_name("int8.onnx")
+                # How long it takes does not depend on what it was calibrated with.
+                quantize_file(path, files[own], self.images, lambda image: prepare([image], "bgr"))
+            for engine in ENGINES[1:]:
+                is_own = engine == settings.engine
+                if not is_own and find_spec(engine) is None:
+                    continue
+                for precision in dict.fromkeys([*files, own] if is_own else files):
+                    segmenter = self._load(engine, files.get(precision, path), precision)
+                    if is_own and precision == own:
+                        self.segmenter = segmenter
+                    else:
+                        self.others[f"{engine} {precision}"] = segmenter
+
+    def _load(self, engine: str, path: Path, precision: str) -> Segmenter:
+        loaded = load_exported(engine, path, device=self.settings.device, precision=precision)
+        return Segmenter(network=_ConstantNetwork(loaded, self.detections), **self._limits)
 
     def _make_constant(self, plain: PlainSegmenter) -> ConstantDetections:
         """Let the network find the same whatever it sees, from what it predicts for one image."""
@@ -125,15 +151,21 @@ class Workload:
                     )
 
 
-class _ConstantNetwork(OnnxNetwork):
+class _ConstantNetwork:
     """An exported network with the detections that the hook gives the same network in torch."""
 
-    def __init__(self, path: Path, device: str, detections: ConstantDetections) -> None:
-        super().__init__(path, device=device)
+    def __init__(self, network: EngineNetwork, detections: ConstantDetections) -> None:
+        self._network = network
         self._detections = detections
+        self.engine = network.engine
+        self.providers = network.providers
+        self.device = network.device
+        self.precision = network.precision
+        self.preset = network.preset
+        self.maskiou_net = network.maskiou_net
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        return self._detections(self, (x,), super().__call__(x))
+        return self._detections(self, (x,), self._network(x))
 
 
 def _choose(settings: SpeedSettings) -> tuple[Preset, Path | None]:

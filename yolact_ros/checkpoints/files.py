@@ -146,7 +146,7 @@ def _kind_of(path: Path, head: bytes, size: int) -> FileKind:
         return FileKind(OTHER, f"is {what}, and reading it would execute what is in it: {_SAVE}")
     if _ONNX.match(head):
         what = f"is an exported ONNX model, {_EXPORTED}"
-        return FileKind(ONNX, f"{what}; it runs with engine 'onnxruntime'")
+        return FileKind(ONNX, f"{what}; it runs with engine 'onnxruntime' or 'openvino'")
     if not any(head):
         what = f"begins with {len(head)} zeros, as after a download or copy that was broken off"
         return FileKind(OTHER, f"{what}: {_AGAIN}")

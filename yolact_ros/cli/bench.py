@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from yolact_ros.bench.settings import SpeedSettings
+from yolact_ros.choices import ENGINES, PRECISIONS
 
 from . import bench_node, bench_space, bench_tracking
 from .bench_output import settings_of, write_result
@@ -75,8 +76,16 @@ def _parents(frames: int = 30, box_area: float | None = None) -> list[argparse.A
             "the preset are used, and random ones where there are none."
         },
         engine={
-            "help": "Library that runs the network; for onnxruntime the network is exported, and "
-            "measured in torch, too."
+            "choices": ENGINES,
+            "default": "torch",
+            "help": "Library that runs the network; for onnxruntime and openvino the network is "
+            "exported, and measured in the others, too.",
+        },
+        precision={
+            "choices": (*PRECISIONS, "int8"),
+            "help": "Format of the network's numbers; auto picks the fastest for the device, tf32 "
+            "is fp32 with products of 10 bits, on GPUs only; for int8, in onnxruntime and "
+            "openvino, the network is quantised.",
         },
     )
     work = argparse.ArgumentParser(add_help=False)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from yolact_ros import __version__
 from yolact_ros.errors import InputError, plain
 
-from . import bench, dataset, doctor, export, predict, presets, train, weights
+from . import bench, dataset, doctor, export, predict, presets, quantize, train, weights
 from . import eval as eval_command
 from .options import CommandParser
 
@@ -31,7 +31,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (predict, train, eval_command, dataset, weights, export, presets, bench, doctor):
+    for module in (
+        predict,
+        train,
+        eval_command,
+        dataset,
+        weights,
+        export,
+        quantize,
+        presets,
+        bench,
+        doctor,
+    ):
         module.register(commands)
     return parser
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from yolact_ros.choices import (
     COMPILE_MODES,
-    ENGINES,
+    ENGINE_CHOICES,
     NMS_KINDS,
     PRECISIONS,
     RESCORING_KINDS,
@@ -203,9 +203,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         help="Classes of the weights in order, without background, if the file does not say.",
     ),
     "--engine": dict(
-        choices=ENGINES,
-        default="torch",
-        help="Library that runs the network; onnxruntime takes an exported .onnx as --weights.",
+        choices=ENGINE_CHOICES,
+        default="auto",
+        help="Library that runs the network; auto takes torch for weights, and onnxruntime or, "
+        "where that is missing, openvino for an exported .onnx file.",
     ),
     "--device": dict(
         type=device_name,
@@ -355,10 +356,12 @@ def detection_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def build_segmenter(arguments: argparse.Namespace) -> Segmenter:
     """Load the network that the options describe."""
     from yolact_ros.inference import Segmenter  # torch: seconds that `--help` need not wait for
+    from yolact_ros.inference.engines.prepare import resolve_engine
 
     network = _values(arguments, NETWORK + RUNNING)
     if network["precision"] is None:
-        network["precision"] = "fp32" if network["engine"] == "torch" else "auto"
+        in_torch = resolve_engine(network["engine"], network["weights"]) == "torch"
+        network["precision"] = "fp32" if in_torch else "auto"
     return Segmenter(**network, **detection_options(arguments))
 
 

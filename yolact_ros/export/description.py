@@ -47,7 +47,7 @@ def describe(path: Path) -> dict[str, str]:
     )
     entries["class names"] = ", ".join(preset.class_names)
     for name, text in file.metadata().items():
-        if name in ("precision", "options"):
+        if name in ("precision", "options", "calibration"):
             entries[name] = text
     return entries
 

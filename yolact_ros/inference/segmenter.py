@@ -51,19 +51,22 @@ class Segmenter:
         preset: A preset or its name. None: the one that the weights were made for, or
             `yolact_demo` if there are no weights either.
         weights: A `.pth` or `.safetensors` file. None: the weights that come with the package
-            (for `yolact_demo`) or were downloaded (`yolact-ros weights download`). For the engine
-            "onnxruntime", an `.onnx` file written by `yolact-ros export`.
+            (for `yolact_demo`) or were downloaded (`yolact-ros weights download`). For the engines
+            "onnxruntime" and "openvino", an `.onnx` file of `yolact-ros export` or `quantize`.
         network: A network to use instead of `preset` and `weights`. A `Yolact` is copied: later
             changes of its weights have no effect. A network of another engine is used as it is, on
             its own device.
         class_names: Names of the classes that the weights were trained on, by class id, if neither
             the preset nor the file has them; empty otherwise.
-        engine: What runs the network: "torch" or "onnxruntime".
+        engine: What runs the network: "torch", "onnxruntime", "openvino" (on a CPU) or "auto",
+            which takes torch for weights, and for an `.onnx` file ONNX Runtime, or OpenVINO where
+            that alone is installed.
         device: "auto" (CUDA if there is one), "cpu", "cuda" or "cuda:N".
         precision: "auto" (fp16 on CUDA; on a CPU, bf16 if a convolution is measured to be at least
             1.3 times as fast in it, else fp32), "fp32", "tf32" (CUDA only: torch's own fp32 there,
             with products of 10 bits), "fp16" or "bf16". Decoding, boxes and masks are always
-            computed in fp32. An exported file has a precision of its own, which "auto" takes.
+            computed in fp32. An exported file has a precision of its own, which "auto" takes;
+            OpenVINO may compute in "bf16" instead.
         resize: "square" (published) or "fit", which keeps the aspect ratio; see `Preprocessor`. An
             exported file only takes "square".
         compile: Whether the network goes through `torch.compile`: "off", "on" or "auto". "auto"
@@ -78,10 +81,11 @@ class Segmenter:
 
     Attributes:
         preset: The preset.
-        engine: What runs the network: "torch" or "onnxruntime".
-        providers: Names of the ONNX Runtime execution providers in use, the preferred one first.
+        engine: What runs the network: "torch", "onnxruntime" or "openvino".
+        providers: Names of the ONNX Runtime execution providers or OpenVINO devices in use, the
+            preferred one first.
         device: The torch device that it runs on.
-        precision: "fp32", "tf32", "fp16" or "bf16".
+        precision: "fp32", "tf32", "fp16", "bf16" or "int8".
         precision_reason: What was measured to choose it; empty where nothing was.
         compiled: Whether the network goes through `torch.compile`.
         timings: Milliseconds that each stage of the last call took, by the names in
@@ -111,7 +115,7 @@ class Segmenter:
         weights: str | Path | None = None,
         network: Yolact | EngineNetwork | None = None,
         class_names: Sequence[str] = (),
-        engine: str = "torch",
+        engine: str = "auto",
         device: str = "auto",
         precision: str = "auto",
         resize: str = "square",

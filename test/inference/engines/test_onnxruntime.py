@@ -164,7 +164,10 @@ def test_the_preset_and_the_names_are_checked(exported):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"engine": "tensorrt"}, "engine: expected one of torch, onnxruntime, got 'tensorrt'"),
+        (
+            {"engine": "tensorrt"},
+            "engine: expected one of auto, torch, onnxruntime, openvino, got 'tensorrt'",
+        ),
         ({"engine": "torch"}, r"weights: .*\.onnx is an exported ONNX model, whose weights cannot"),
         ({"weights": None}, r"weights: expected an \.onnx file .*, got none"),
         ({"weights": "x.pth"}, r"weights: expected an \.onnx file, none at x\.pth"),
@@ -219,7 +222,7 @@ def test_files_of_others_are_refused(exported, tmp_path):
     for key, value, message in [
         ("options", "[]", "metadata cannot be read"),
         ("preset_definition", "{}", "metadata cannot be read: preset: missing fields"),
-        ("precision", "int8", "metadata cannot be read: precision: expected one of fp32, fp16"),
+        ("precision", "int4", "metadata cannot be read: precision: expected one of fp32, fp16"),
         ("yolact_ros_export", "99", "expected export format 1, got 99: another version"),
     ]:
         before, entries[key].value = entries[key].value, value
@@ -236,7 +239,7 @@ def test_files_of_others_are_refused(exported, tmp_path):
 def test_exported_files_are_no_weights_for_torch(exported, tmp_path):
     network, path = exported("yolact_demo")
     with pytest.raises(ValueError, match="runs with engine 'onnxruntime'"):
-        Segmenter(weights=path)
+        Segmenter(weights=path, engine="torch")
     save_checkpoint(network, tmp_path / "x.safetensors", {})
     with pytest.raises(
         ValueError, match=r"expected an \.onnx file; .* is a file of weights, which"

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yolact_ros import __version__
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.checkpoints.checkpoint import describe_preset
 from yolact_ros.checkpoints.reading import DEFINITION_KEY
-from yolact_ros.choices import EXPORT_PRECISIONS
-from yolact_ros.errors import expect_one_of
+from yolact_ros.choices import FILE_PRECISIONS
+from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.decode import CANDIDATE_THRESHOLD
 from yolact_ros.inference.options import SegmenterOptions
 from yolact_ros.presets import Preset, preset_from_json
@@ -35,6 +36,7 @@ MASK_IOU_OUTPUT = "mask_iou_net.scores"
 _FORMAT_KEY = "yolact_ros_export"
 _PRECISION_KEY = "precision"
 _OPTIONS_KEY = "options"
+_CALIBRATION_KEY = "calibration"
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,16 @@ class ExportedFile:
 
     Attributes:
         preset: Architecture, classes, normalisation and input size.
-        precision: Arithmetic of the network, "fp32" or "fp16"; inputs and outputs are float32.
+        precision: Arithmetic of the network, one of `yolact_ros.choices.FILE_PRECISIONS`; inputs
+            and outputs are float32.
         options: Which detections the decoded outputs hold; None for a file without them.
+        calibration: Of a network in INT8, how it was quantised, as JSON holds it; None of others.
     """
 
     preset: Preset
     precision: str
     options: SegmenterOptions | None
+    calibration: Mapping[str, Any] | None = None
 
     def metadata(self) -> dict[str, str]:
         """The text entries to write into the file."""
@@ -68,6 +73,8 @@ class ExportedFile:
         }
         if self.options is not None:
             entries[_OPTIONS_KEY] = json.dumps(dataclasses.asdict(self.options))
+        if self.calibration is not None:
+            entries[_CALIBRATION_KEY] = json.dumps(self.calibration)
         return entries
 
     @classmethod
@@ -94,8 +101,28 @@ class ExportedFile:
                 fields = json.loads(metadata[_OPTIONS_KEY])
                 options = SegmenterOptions(**{**fields, "classes": tuple(fields["classes"])})
             precision = metadata[_PRECISION_KEY]
-            expect_one_of("precision", precision, EXPORT_PRECISIONS)
+            expect_one_of("precision", precision, FILE_PRECISIONS)
             preset = preset_from_json(metadata[DEFINITION_KEY])
-            return cls(preset, precision, options)
+            calibration = json.loads(metadata.get(_CALIBRATION_KEY, "null"))
+            return cls(preset, precision, options, calibration)
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"weights: {path}: metadata cannot be read: {error}") from error
+
+
+def expect_precision(asked: str, own: str, others: Sequence[str] = ()) -> None:
+    """Check the precision asked of a network that has its own.
+
+    Args:
+        asked: What was asked for.
+        own: Its arithmetic, which "auto" takes.
+        others: What its engine may compute in, too.
+
+    Raises:
+        InputError: It is neither.
+    """
+    expected = ("auto", own, *(other for other in others if other != own))
+    if asked not in expected:
+        also = "".join(f", or {other} in this engine" for other in expected[2:])
+        raise InputError(
+            f"precision: expected auto or {own}, which the exported file has{also}, got {asked!r}"
+        )

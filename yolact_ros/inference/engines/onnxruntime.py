@@ -14,56 +14,31 @@ import torch
 from torch import Tensor
 
 from yolact_ros.checkpoints import CheckpointError
-from yolact_ros.checkpoints.choice import agree_on_preset
 from yolact_ros.errors import InputError
 from yolact_ros.inference.device import resolve_device
-from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
-from yolact_ros.structures import RawPredictions
 
-from .exported_file import (
-    INPUT,
-    MASK_IOU_INPUT,
-    MASK_IOU_OUTPUT,
-    RAW_OUTPUTS,
-)
-from .onnx_file import (
-    fixed_batch,
-    in_batches,
-    read_onnx,
-    require_finite,
-    require_mask_iou,
-    why_refused,
-)
-from .protocol import MaskIou
+from .cut_network import CutNetwork
+from .onnx_file import fixed_batch, why_refused
 
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
-_MOST_IMAGES, _MASKS_OF_AN_IMAGE = 8, 100
-"""For which TensorRT builds one engine; more make it build another."""
 
 
-class OnnxNetwork:
-    """The network of an `.onnx` file of `yolact-ros export`.
-
-    Decoding and suppression of the file are left out, so that their options may still change: the
-    graph is cut at the raw predictions, since ONNX Runtime computes all of it whatever outputs are
-    asked for. The mask-IoU net is a part by itself.
+class OnnxNetwork(CutNetwork):
+    """The network of an `.onnx` file in ONNX Runtime; see `CutNetwork`.
 
     Args:
         path: The file.
         device: "auto" (CUDA if both torch and ONNX Runtime have it), "cpu", "cuda" or "cuda:N". On
             a CPU it takes as many threads as torch has when this is called. On CUDA it runs in
             TensorRT what that can, where ONNX Runtime has it.
+        precision: "auto", or that of the file.
         preset: A preset or its name that the file must be for; None for whatever it is for.
         class_names: Other names for its classes; empty for those in the file.
 
     Attributes:
         engine: "onnxruntime".
-        preset: As in the file.
-        precision: "fp32" or "fp16": its arithmetic. It takes and gives fp32.
-        device: The torch device of inputs and outputs.
-        maskiou_net: Scores assembled masks (YOLACT++); None without one.
         providers: Names of ONNX Runtime's execution providers in use, the preferred one first.
 
     Raises:
@@ -78,41 +53,24 @@ class OnnxNetwork:
         path: str | Path,
         *,
         device: str = "auto",
+        precision: str = "auto",
         preset: str | Preset | None = None,
         class_names: Sequence[str] = (),
     ) -> None:
-        onnx, runtime = _packages()
-        self.device = _resolve_device(device, runtime)
-        file = read_onnx(path)
-        require_finite(file)
-        self.preset = agree_on_preset(file.described.preset, file.path, preset, class_names)
-        self.precision = file.described.precision
-        cut = onnx.utils.Extractor(file.model)
-        how = (self.device, self.precision)
-        raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
-        self._raw = _Part(runtime, raw, *how, most=_MOST_IMAGES)
-        self.providers = tuple(self._raw.providers)
-        self.maskiou_net: MaskIou | None = None
-        if self.preset.mask_iou:
-            require_mask_iou(file)
-            mask_iou = cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT])
-            net = _Part(runtime, mask_iou, *how, most=_MOST_IMAGES * _MASKS_OF_AN_IMAGE)
-            self.maskiou_net = lambda masks: net(masks)[0]
-        side = (self.preset.input_size, self.preset.input_size)
-        cells = level_sizes(side, len(self.preset.prior_sizes))
-        self._priors = make_priors(self.preset, side, cells).to(self.device)
+        runtime = _package()
+        chosen = _resolve_device(device, runtime)
 
-    def __call__(self, x: Tensor) -> RawPredictions:
-        """Run the network.
+        def load(model: Any, precision: str, most: int) -> _Part:
+            return _Part(runtime, model, chosen, precision, most)
 
-        Args:
-            x: (B, 3, S, S) normalised RGB on the device; S is the preset's input size.
-        """
-        side = self.preset.input_size
-        if x.shape[1:] != (3, side, side):
-            raise InputError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
-        found = dict(zip(RAW_OUTPUTS, self._raw(x), strict=True))
-        return RawPredictions(**found, priors=self._priors)
+        super().__init__(
+            path,
+            load,
+            device=chosen,
+            precision=precision,
+            preset=preset,
+            class_names=class_names,
+        )
 
 
 class _Part:
@@ -123,7 +81,7 @@ class _Part:
         model: With one input and outputs whose first axis alone may be dynamic, and equals the
             input's.
         device: Where it runs.
-        precision: "fp32" or "fp16": its arithmetic.
+        precision: "fp32", "fp16" or "int8": its arithmetic.
         most: Length of the first axis up to which TensorRT need not build another engine.
     """
 
@@ -152,17 +110,10 @@ class _Part:
                 f"{', '.join(self.providers)}; its messages above say why"
             )
         self._device = device
-        self._size = fixed_batch(model)
         [self._input] = self._session.get_inputs()
         self._outputs = self._session.get_outputs()
 
     def __call__(self, x: Tensor) -> list[Tensor]:
-        if self._size in (None, len(x)):
-            return self._run(x)
-        return in_batches(self._run, x, self._size)
-
-    def _run(self, x: Tensor) -> list[Tensor]:
-        x = x.float().contiguous()
         binding = self._session.io_binding()
         place = (self._device.type, self._device.index or 0)
         binding.bind_input(self._input.name, *place, np.float32, tuple(x.shape), x.data_ptr())
@@ -205,6 +156,7 @@ def _providers(
             **index,
             **profile,
             "trt_fp16_enable": precision == "fp16",
+            "trt_int8_enable": precision == "int8",
             "trt_timing_cache_enable": True,
             "trt_engine_cache_enable": True,
             "trt_engine_cache_path": str(cache / "yolact_ros" / "tensorrt"),
@@ -228,13 +180,13 @@ def _resolve_device(name: str, runtime: ModuleType) -> torch.device:
     )
 
 
-def _packages() -> tuple[ModuleType, ModuleType]:
+def _package() -> ModuleType:
     try:
-        import onnx.utils
+        import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            "engine: expected the packages onnxruntime and onnx for 'onnxruntime' (pip install "
-            f"onnxruntime onnx), got: {error}"
+            "engine: expected the packages onnxruntime and onnx for 'onnxruntime' (the extra onnx: "
+            f"pip install onnxruntime onnx), got: {error}"
         ) from error
-    return onnx, onnxruntime
+    return onnxruntime

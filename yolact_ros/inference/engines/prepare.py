@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from yolact_ros.choices import COMPILE_MODES, ENGINES, PRECISIONS, RESIZE_KINDS
+from yolact_ros.checkpoints.files import ONNX, expanded, find_kind
+from yolact_ros.choices import COMPILE_MODES, ENGINE_CHOICES, PRECISIONS, RESIZE_KINDS
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.inference.device import resolve_device
 from yolact_ros.inference.loading import load_network
@@ -19,8 +21,11 @@ from yolact_ros.network.folding import fold_batch_norms
 from yolact_ros.presets import Preset
 
 from .compilation import compile_network, resolve_compile
+from .cut_network import CutNetwork
+from .exported_file import expect_precision
 from .float32 import Float32Network
 from .onnxruntime import OnnxNetwork
+from .openvino import OpenVinoNetwork
 from .protocol import EngineNetwork, RawNetwork
 
 
@@ -31,10 +36,10 @@ class PreparedNetwork(NamedTuple):
         engine: One of `yolact_ros.choices.ENGINES`, or what another network calls its own.
         network: The network.
         device: Where it takes its input and leaves its predictions.
-        precision: "fp32", "tf32", "fp16" or "bf16": its arithmetic.
+        precision: "fp32", "tf32", "fp16", "bf16" or "int8": its arithmetic.
         dtype: Of its input.
         precision_reason: What was measured to choose it; empty where nothing was.
-        providers: Names of ONNX Runtime's execution providers; none in torch.
+        providers: Names of ONNX Runtime's execution providers or OpenVINO's devices; none in torch.
         compiled: Whether it goes through `torch.compile`.
         cuda_graphs: Whether CUDA graphs are to hold it.
     """
@@ -69,14 +74,16 @@ def prepare_network(
         InputError: A value is not among those expected, or not with this engine; weights that do
             not fit raise its subclass `CheckpointError`.
     """
-    expect_one_of("engine", engine, ENGINES)
-    expect_one_of("precision", precision, PRECISIONS)
+    expect_one_of("engine", engine, ENGINE_CHOICES)
+    expect_one_of("precision", precision, (*PRECISIONS, "int8"))  # torch refuses the last itself
     expect_one_of("resize", resize, RESIZE_KINDS)
     expect_one_of("compile", compile, COMPILE_MODES)
     if network is not None and (preset is not None or weights is not None or class_names):
         raise InputError("network: expected neither preset, weights nor class_names beside it")
-    if isinstance(network, Yolact) and engine != "torch":
+    if isinstance(network, Yolact) and engine not in ("auto", "torch"):
         raise InputError(f"engine: expected torch for a Yolact, got {engine!r}")
+    if network is None:
+        engine = resolve_engine(engine, weights)
     if isinstance(network, Yolact) or (network is None and engine == "torch"):
         chosen_device = resolve_device(device)
         chosen = resolve_precision(precision, chosen_device)
@@ -107,15 +114,19 @@ def prepare_network(
     if network is None:
         if weights is None:
             raise InputError(
-                "weights: expected an .onnx file of `yolact-ros export` for engine 'onnxruntime', "
-                "got none"
+                "weights: expected an .onnx file of `yolact-ros export` for engine "
+                f"{engine!r}, got none"
             )
-        network = OnnxNetwork(weights, device=device, preset=preset, class_names=class_names)
-    if precision not in ("auto", network.precision):
-        raise InputError(
-            f"precision: expected auto or {network.precision}, which the exported file has, "
-            f"got {precision!r}"
+        network = load_exported(
+            engine,
+            weights,
+            device=device,
+            precision=precision,
+            preset=preset,
+            class_names=class_names,
         )
+    else:
+        expect_precision(precision, network.precision)
     return PreparedNetwork(
         network.engine,
         network,
@@ -124,3 +135,32 @@ def prepare_network(
         torch.float32,
         providers=network.providers,
     )
+
+
+def load_exported(
+    engine: str,
+    path: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    preset: str | Preset | None = None,
+    class_names: Sequence[str] = (),
+) -> CutNetwork:
+    """Load an `.onnx` file in an engine other than torch; see its network for the arguments."""
+    load = {"onnxruntime": OnnxNetwork, "openvino": OpenVinoNetwork}[engine]
+    return load(path, device=device, precision=precision, preset=preset, class_names=class_names)
+
+
+def resolve_engine(engine: str, weights: str | Path | None) -> str:
+    """The engine to use: for "auto" torch, but for an exported file another one.
+
+    That is ONNX Runtime, or OpenVINO where that alone is installed.
+    """
+    if engine != "auto":
+        return engine
+    path = None if weights is None else expanded(weights)
+    if path is None or not path.is_file() or find_kind(path).name != ONNX:
+        return "torch"
+    if find_spec("onnxruntime") is None and find_spec("openvino") is not None:
+        return "openvino"
+    return "onnxruntime"

@@ -70,4 +70,4 @@ class EngineNetwork(RawNetwork, Protocol):
 
     @property
     def precision(self) -> str:
-        """Its arithmetic, "fp32" or "fp16"."""
+        """Its arithmetic: "fp32", "fp16", "bf16" or "int8"."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from yolact_ros.choices import (
     DEPTH_TRANSPORTS,
-    ENGINES,
+    ENGINE_CHOICES,
     NMS_KINDS,
     PRECISIONS,
     RESCORING_KINDS,
@@ -65,10 +65,10 @@ class Settings:
         expected="a list of class names",
     )
     engine: str = parameter(
-        "torch",
-        "Runtime that executes the network. For onnxruntime, `weights` is a file written by "
-        "`yolact-ros export`.",
-        choices=ENGINES,
+        "auto",
+        "Runtime that executes the network. auto: torch for weights; for a file of `yolact-ros "
+        "export` or `quantize`, onnxruntime or, where that is missing, openvino.",
+        choices=ENGINE_CHOICES,
     )
     device: str = parameter(
         "auto",

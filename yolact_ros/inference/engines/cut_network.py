@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network of an exported ONNX file without its decoding, whichever engine runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from yolact_ros.checkpoints.choice import agree_on_preset
+from yolact_ros.errors import InputError
+from yolact_ros.network.priors import level_sizes, make_priors
+from yolact_ros.presets import Preset
+from yolact_ros.structures import RawPredictions
+
+from .exported_file import (
+    INPUT,
+    MASK_IOU_INPUT,
+    MASK_IOU_OUTPUT,
+    RAW_OUTPUTS,
+    expect_precision,
+)
+from .onnx_file import fixed_batch, in_batches, read_onnx, require_finite, require_mask_iou
+from .protocol import MaskIou
+
+_MOST_IMAGES = 8
+"""Images in a call that engines are prepared for; more may take longer at first."""
+_MASKS_OF_AN_IMAGE = 100
+
+
+class Part(Protocol):
+    """A part of the file's graph, loaded by an engine."""
+
+    @property
+    def providers(self) -> Sequence[str]:
+        """What runs it, the preferred one first."""
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Its outputs, in order, for its one input, float32 and contiguous; B is the first axis."""
+
+
+class CutNetwork:
+    """The network of an `.onnx` file of `yolact-ros export` or `yolact-ros quantize`.
+
+    Decoding and suppression of the file are left out, so that their options may still change: the
+    graph is cut at the raw predictions, since engines compute all of it whatever outputs are asked
+    for. The mask-IoU net is a part by itself.
+
+    Args:
+        path: The file.
+        load: Loads an `onnx.ModelProto` with one input, in the file's precision, for calls of up to
+            a number of images or masks. Of the outputs' shapes the first axis alone may be dynamic.
+        device: Where inputs and outputs are.
+        precision: "auto", that of the file, or one of `precisions`.
+        precisions: What the engine may compute in instead, or beside INT8.
+        preset: A preset or its name that the file must be for; None for whatever it is for.
+        class_names: Other names for its classes; empty for those in the file.
+
+    Attributes:
+        preset: As in the file.
+        precision: "fp32", "fp16" or "int8", as in the file, or the one of `precisions` asked for in
+            the place of "fp32" or "fp16". Inputs and outputs are fp32.
+        device: The torch device of inputs and outputs.
+        maskiou_net: Scores assembled masks (YOLACT++); None without one.
+        providers: Names of what runs it, the preferred one first.
+
+    Raises:
+        InputError: The precision is none that it may have.
+        CheckpointError: No file of `yolact-ros export`, or a broken one, or not for the preset.
+    """
+
+    engine: str
+
+    def __init__(
+        self,
+        path: str | Path,
+        load: Callable[[Any, str, int], Part],
+        *,
+        device: torch.device,
+        precision: str,
+        precisions: Sequence[str] = (),
+        preset: str | Preset | None,
+        class_names: Sequence[str],
+    ) -> None:
+        from onnx.utils import Extractor
+
+        file = read_onnx(path)
+        own = file.described.precision
+        expect_precision(precision, own, precisions)
+        require_finite(file)
+        self.preset = agree_on_preset(file.described.preset, file.path, preset, class_names)
+        self.precision = own if precision == "auto" or own == "int8" else precision
+        self.device = device
+        self._size = fixed_batch(file.model)
+        cut = Extractor(file.model)
+        raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
+        self._raw = load(raw, own, _MOST_IMAGES)
+        self.providers = tuple(self._raw.providers)
+        self.maskiou_net: MaskIou | None = None
+        if self.preset.mask_iou:
+            require_mask_iou(file)
+            mask_iou = cut.extract_model([MASK_IOU_INPUT], [MASK_IOU_OUTPUT])
+            net = load(mask_iou, own, _MOST_IMAGES * _MASKS_OF_AN_IMAGE)
+            self.maskiou_net = lambda masks: net(masks.float().contiguous())[0]
+        side = (self.preset.input_size, self.preset.input_size)
+        cells = level_sizes(side, len(self.preset.prior_sizes))
+        self._priors = make_priors(self.preset, side, cells).to(device)
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        """Run the network.
+
+        Args:
+            x: (B, 3, S, S) normalised RGB on the device; S is the preset's input size.
+        """
+        side = self.preset.input_size
+        if x.shape[1:] != (3, side, side):
+            raise InputError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
+        x = x.float().contiguous()
+        if self._size is None or len(x) == self._size:
+            outputs = self._raw(x)
+        else:
+            outputs = in_batches(self._raw, x, self._size)
+        found = dict(zip(RAW_OUTPUTS, outputs, strict=True))
+        return RawPredictions(**found, priors=self._priors)
