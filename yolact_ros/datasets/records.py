@@ -18,8 +18,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -61,21 +60,26 @@ an object's polygons and bytes of run lengths, and a polygon's numbers.
 class Records(Sequence[CocoImage]):
     """Images in the columns of a folder, each made when it is asked for.
 
-    A copy for another process is no more than the folder's name.
+    A copy for another process is no more than the folder's name and the rows.
 
     Args:
         folder: Written by `write_records`.
+        rows: (N,) those of the folder's images that these are, in this order; None: all.
+
+    Attributes:
+        folder, rows: As given.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: npt.NDArray[np.int64] | None = None) -> None:
         self.folder = folder
+        self.rows = rows
         self._columns = {name: _mapped(folder / f"{name}.npy") for name in _COLUMNS}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Records, (self.folder,)
+        return Records, (self.folder, self.rows)
 
     def __len__(self) -> int:
-        return len(self._columns["image"])
+        return len(self._columns["image"] if self.rows is None else self.rows)
 
     @overload
     def __getitem__(self, index: int) -> CocoImage: ...
@@ -87,6 +91,8 @@ class Records(Sequence[CocoImage]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         index = range(len(self))[index]
+        if self.rows is not None:
+            index = int(self.rows[index])
         height, width = (int(self._columns[side][index]) for side in ("height", "width"))
         return CocoImage(
             id=int(self._columns["image"][index]),
@@ -103,14 +109,19 @@ class Records(Sequence[CocoImage]):
         """Yield the file names."""
         text = self._columns["name"].tobytes()
         ends = [0, *self._columns["name_end"].tolist()]
-        return (text[begin:end].decode() for begin, end in pairwise(ends))
+        rows = range(len(ends) - 1) if self.rows is None else self.rows.tolist()
+        return (text[ends[row] : ends[row + 1]].decode() for row in rows)
 
     def having_objects(self) -> npt.NDArray[np.bool_]:
         """(N,) bool: whether an image has objects that are no crowds."""
         counts = np.concatenate([[0], np.cumsum(self._columns["crowd"] == 0)])
         ends = np.concatenate([[0], self._columns["object_end"]])
         there: npt.NDArray[np.bool_] = np.diff(counts[ends]) > 0
-        return there
+        return there if self.rows is None else there[self.rows]
+
+    def taking(self, numbers: npt.NDArray[np.int64]) -> Records:
+        """Return some of the images, by their positions."""
+        return Records(self.folder, numbers if self.rows is None else self.rows[numbers])
 
     def _object(self, index: int, height: int, width: int) -> CocoObject:
         columns = self._columns
@@ -215,11 +226,14 @@ def file_names(dataset: CocoDataset) -> list[str]:
     return [image.file_name for image in dataset.images]
 
 
-def with_objects(images: Sequence[CocoImage]) -> npt.NDArray[np.int64]:
-    """Return the positions of the images that have objects, not counting crowds."""
+def with_objects(dataset: CocoDataset) -> CocoDataset:
+    """Leave out the images without objects, not counting crowds."""
+    images = dataset.images
     if isinstance(images, Records):
-        return np.flatnonzero(images.having_objects())
-    return np.flatnonzero([any(not thing.crowd for thing in each.objects) for each in images])
+        chosen: Sequence[CocoImage] = images.taking(np.flatnonzero(images.having_objects()))
+    else:
+        chosen = tuple(i for i in images if any(not thing.crowd for thing in i.objects))
+    return replace(dataset, images=chosen)
 
 
 def records_folder() -> Path:
@@ -274,16 +288,21 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
 
 def picture_digests(dataset: CocoDataset) -> list[str]:
     """Return the SHA-256 of each image's file, in hexadecimal."""
-    kept = dataset.images.folder / _DIGESTS if isinstance(dataset.images, Records) else None
-    if kept is not None and kept.is_file():
-        return [row.tobytes().hex() for row in np.load(kept)]
-    with ThreadPoolExecutor() as pool:
-        files = (dataset.image_folder / name for name in file_names(dataset))
-        digests = list(pool.map(file_sha256, files))
-    if kept is not None:
+    if not isinstance(dataset.images, Records):
+        return _digests(dataset.image_folder, file_names(dataset))
+    folder, rows = dataset.images.folder, dataset.images.rows
+    kept = folder / _DIGESTS
+    if not kept.is_file():
+        digests = _digests(dataset.image_folder, Records(folder).names())
         with replacing(kept) as unfinished, unfinished.open("wb") as file:
             np.save(file, np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32))
-    return digests
+    every = np.load(kept)
+    return [row.tobytes().hex() for row in (every if rows is None else every[rows])]
+
+
+def _digests(folder: Path, names: Iterable[str]) -> list[str]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(file_sha256, (folder / name for name in names)))
 
 
 @contextlib.contextmanager

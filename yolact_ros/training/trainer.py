@@ -15,7 +15,7 @@ from torch import nn
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.datasets.records import Source, read_recorded
+from yolact_ros.datasets.records import Source, read_recorded, with_objects
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import (
@@ -168,13 +168,13 @@ def _read_data(options: TrainingOptions) -> Data:
 
 def _with_objects(dataset: CocoDataset) -> CocoDataset:
     """Leave out images without objects, and say so."""
-    images = [i for i in dataset.images if any(not thing.crowd for thing in i.objects)]
-    if empty := len(dataset) - len(images):
+    kept = with_objects(dataset)
+    if empty := len(dataset) - len(kept):
         say(
             f"{empty} of {len(dataset)} images have no objects and are left out, as published; "
             "`--recipe short` learns from them, and so does `--empty-images --least-negatives 32`"
         )
-    return replace(dataset, images=tuple(images))
+    return kept
 
 
 def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -86,10 +86,8 @@ class TrainingSet(Dataset[Sample]):
             raise InputError(f"input_size: expected at least 1, got {input_size}")
         if seed < 0:
             raise InputError(f"seed: expected an integer >= 0, got {seed}")
-        images: Any = dataset.images
-        if not empty_images:
-            images = Subset(images, with_objects(images))
-        if not len(images):
+        images = (dataset if empty_images else with_objects(dataset)).images
+        if not images:
             raise InputError(f"{dataset.annotation_file}: expected images to train on, got none")
         if length is not None and length < 1:
             raise InputError(f"length: expected at least 1, got {length}")
