@@ -549,3 +549,17 @@ def test_the_lists_have_what_the_requirements_say(version):
                 number = pinned.get(canonicalize_name(wanted.name), "no version")
                 fits = number[0].isdigit() and wanted.specifier.contains(number, prereleases=True)
                 assert fits, f"{file}: {line}, the list has {number}: write it anew (scripts/lock)"
+
+
+@pytest.mark.parametrize("name", ["demo", "test"])
+def test_yes_goes_to_setup_and_all_else_to_the_command(name, tmp_path):
+    scripts = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    _program(scripts, "setup", 'echo "setup $*"')
+    (scripts / "environment.bash").write_text(f"PATH={tmp_path}/bin:$PATH\n")
+    _program(tmp_path / "bin", "python", 'shift; for word; do echo "[$word]"; done')
+    words = [scripts / name, "--output", "a picture.png", "--yes"]
+    lines = subprocess.check_output(words, text=True).splitlines()
+    assert lines[0] == "setup --yes"
+    assert lines[-2:] == ["[--output]", "[a picture.png]"]
+    assert subprocess.check_output([scripts / name], text=True).startswith("setup \n")
