@@ -185,16 +185,19 @@ def test_a_run_is_not_overwritten(unbroken, arguments, capfd):
 
 def test_what_may_not_change_is_refused_with_both_values(unbroken, resume):
     told = resume(
-        unbroken, "--seed", "5", "--batch-size", "4", "--learning-rate", "0.1", "--input-size", "80"
+        *(unbroken, "--seed", "5", "--batch-size", "4", "--learning-rate", "0.1"),
+        *("--input-size", "80", "--augment", "mirror=off"),
     )
     assert "resume: expected the settings of the run, got others: " in told
     for words in (
         "seed was 4 and is 5",
         "joined_batch was 2 and is 4",
         "input_size was 96 and is 80",
+        "mirror was 0.5 and is 0.0",
     ):
         assert words in told
-    assert "learning_rate" not in told and "preset_definition" not in told
+    for word in ("learning_rate", "preset_definition", "rotation"):
+        assert word not in told
 
 
 @pytest.fixture
