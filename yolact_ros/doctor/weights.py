@@ -23,7 +23,7 @@ def check_weights(file: Path | None) -> Finding:
         return not_checked("weights", "no file was named", "doctor --weights FILE checks one")
     try:
         if files.find_kind(files.expanded(file)).name == files.ONNX:
-            return ok("weights", f"{file} is an exported model: engine onnxruntime runs it")
+            return ok("weights", f"{file} is an exported model: onnxruntime or openvino runs it")
         read = reading.read_network(file)
         preset = read.preset
     except InputError as refusal:  # it says what to do, too
