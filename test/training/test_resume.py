@@ -67,7 +67,7 @@ def step_of(checkpoint):
 
 STOPS = (
     # what gets a signal in its n-th call, and what is said
-    (signal.SIGINT, trainer, "read_datasets", 1, "before the first step; nothing was begun"),
+    (signal.SIGINT, trainer, "read_recorded", 1, "before the first step; nothing was begun"),
     (signal.SIGTERM, TrainingModule, "configure_optimizers", 1, "before the first step; to go on"),
     (signal.SIGINT, TrainingModule, "training_step", 3, f"after step 3 of {STEPS}; to go on"),
     # the step before a validation, which is broken off before it has begun ...
@@ -162,6 +162,14 @@ def test_copies_at_any_moment_resume(unbroken, arguments, tmp_path, request):
         copy = tmp_path / f"copy_{number}"
         assert main(["train", *arguments(copy, *OPTIONS, *words, "--resume")]) == 0
         require_equal(copy, unbroken)
+
+
+def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path):
+    file = tmp_path / "from_step_0" / "metrics.csv"
+    file.parent.mkdir()
+    for text, expected in (("", {}), ("epoch,loss,step\n0,4.5,0\n0,4.2", {"loss": {0: 4.5}})):
+        file.write_text(text)
+        assert read_log(tmp_path) == expected
 
 
 def test_a_finished_run_is_resumed_to_nothing(unbroken, resume, monkeypatch):

@@ -22,7 +22,8 @@ def read_log(folder: Path) -> Points:
         key=lambda file: int(file.parent.name.rpartition("_")[2]),
     )
     for file in starts:
-        for row in csv.DictReader(file.read_text().splitlines()):
+        whole, _, _ = file.read_text().rpartition("\n")  # without a line that a power cut took
+        for row in csv.DictReader(whole.splitlines()):
             for name, value in row.items():
                 if value and name not in ("step", "epoch"):
                     points[name][int(row["step"])] = float(value)
