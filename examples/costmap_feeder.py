@@ -11,6 +11,7 @@ nav2_obstacle_layer.yaml beside this file. Boxes grow where they are not sure.
 
 from __future__ import annotations
 
+import signal
 import sys
 from array import array
 
@@ -136,6 +137,8 @@ class CostmapFeeder(Node):
 
 def main() -> None:
     """Feed until Ctrl-C."""
+    # rclpy ends the spin on Ctrl-C. Python itself would interrupt the conversion of a message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     rclpy.init()
     try:
         node = CostmapFeeder()
@@ -143,8 +146,6 @@ def main() -> None:
         sys.exit(f"costmap_feeder: {error}")
     try:
         rclpy.spin(node)
-    except KeyboardInterrupt:
-        pass
     except Exception:
         if rclpy.ok():  # else the end came, perhaps while a message was on its way out
             raise

@@ -13,6 +13,7 @@ y. The node is for the two functions in it, `grasp_of` and `best_grasp`: take th
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -253,6 +254,8 @@ class GraspListener(Node):
 
 def main() -> None:
     """Listen until Ctrl-C."""
+    # rclpy ends the spin on Ctrl-C. Python itself would interrupt the conversion of a message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     rclpy.init()
     try:
         node = GraspListener()
@@ -260,8 +263,6 @@ def main() -> None:
         sys.exit(f"grasp_listener: {error}")
     try:
         rclpy.spin(node)
-    except KeyboardInterrupt:
-        pass
     except Exception:
         if rclpy.ok():  # else the end came, perhaps while a message was on its way out
             raise

@@ -11,6 +11,7 @@ from 1; 0 is where nothing is. Where masks overlap, the better score is on top.
 
 from __future__ import annotations
 
+import signal
 import sys
 from array import array
 
@@ -66,6 +67,8 @@ class LabelImage(Node):
 
 def main() -> None:
     """Run until Ctrl-C."""
+    # rclpy ends the spin on Ctrl-C. Python itself would interrupt the conversion of a message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     rclpy.init()
     try:
         node = LabelImage()
@@ -73,8 +76,6 @@ def main() -> None:
         sys.exit(f"label_image: {error}")
     try:
         rclpy.spin(node)
-    except KeyboardInterrupt:
-        pass
     except Exception:
         if rclpy.ok():  # else the end came, perhaps while a message was on its way out
             raise

@@ -11,6 +11,7 @@ as long as it keeps its track; images in which it is not seen get no mask.
 
 from __future__ import annotations
 
+import signal
 import sys
 from array import array
 
@@ -68,6 +69,8 @@ class ObjectMask(Node):
 
 def main() -> None:
     """Run until Ctrl-C."""
+    # rclpy ends the spin on Ctrl-C. Python itself would interrupt the conversion of a message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     rclpy.init()
     try:
         node = ObjectMask()
@@ -75,8 +78,6 @@ def main() -> None:
         sys.exit(f"object_mask: {error}")
     try:
         rclpy.spin(node)
-    except KeyboardInterrupt:
-        pass
     except Exception:
         if rclpy.ok():  # else the end came, perhaps while a message was on its way out
             raise
