@@ -27,7 +27,7 @@ def test_a_slow_service_keeps_nobody_waiting(node, peer):
     def slow(request, response):
         threads.append(threading.current_thread())
         assert go_on.wait(20)
-        if len(threads) > 2:
+        if len(threads) == 3:
             raise ValueError("third")
         response.success = True
         return response
@@ -69,10 +69,18 @@ def test_a_slow_service_keeps_nobody_waiting(node, peer):
     begin = time.process_time()
     time.sleep(0.5)
     assert time.process_time() - begin < 0.3
+    # At the end nobody is told that a call cannot be answered any more.
+    go_on.clear()
+    client.call_async(Trigger.Request())
+    peer.until(lambda: len(threads) == 4, what="a call that the end interrupts")
     ending.set()
     executor.wake()  # there is no timer that would do it
     spinning.join(10)
     assert not spinning.is_alive()
+    node.destroy_service(service)
+    go_on.set()
+    threads[3].join(10)
+    assert not threads[3].is_alive() and len(errors) == 1
 
 
 def test_what_a_quick_callback_raises_is_raised_where_it_spins(node):

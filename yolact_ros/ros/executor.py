@@ -66,5 +66,6 @@ class NodeExecutor(Executor):
     def _run(self, task: Any) -> None:
         task()
         self._begun.discard(task)
-        if (error := task.exception()) is not None:
+        error = task.exception()
+        if error is not None and not self._ended():  # at the end an answer may have no way any more
             self._on_error(error)
