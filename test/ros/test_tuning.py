@@ -44,6 +44,47 @@ def test_blocks_as_large_as_images_are_used_again():
     assert faults("default") > 10 * PAGES
 
 
+ROOM = """
+import ctypes
+from types import SimpleNamespace as Message
+from pathlib import Path
+from yolact_ros.ros import tuning
+assert tuning.keep_freed_memory({})
+tuning._CALM = -1.0
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+malloc, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free
+malloc.restype, free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+room = tuning.ImageRoom()
+def after(topic, **message):
+    # what a hole of 20 MB leaves, with something behind it that stays in use
+    room.note(topic, Message(**message))
+    block, behind = malloc(40 << 19), malloc(1000)
+    ctypes.memset(block, 1, 40 << 19)
+    free(block)
+    return megabytes()
+print(*[
+    after("image", height=480, step=1920),
+    after("depth", height=480, step=640),
+    after("compressed", format="jpeg"),
+    after("info", height=480),
+    after("info", height=720),
+    after("depth", height=480, step=640),
+    after("depth", height=240, step=640),
+    after("depth", height=240, step=640),
+])
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc")
+def test_blocks_are_kept_but_while_images_change_their_size():
+    command = [sys.executable, "-c", ROOM]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    same, *others, changed, again = map(int, result.stdout.split())
+    assert all(abs(each - same) < 3 for each in [*others, again]), result.stdout
+    assert changed < same - 15, result.stdout
+
+
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_the_user_s_own_settings_are_left_alone(name):
     assert not keep_freed_memory({name: "1"})

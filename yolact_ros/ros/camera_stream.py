@@ -9,6 +9,7 @@ from typing import Any
 from yolact_ros.ros.conversion.samples import SampleBits
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
+from yolact_ros.ros.tuning import ImageRoom
 
 
 @dataclass
@@ -21,6 +22,7 @@ class CameraStream:
         log: This camera's log, so that a camera that sends rubbish hides no other's lines.
         stamps: What is wrong with the stamp of its last image, as a sentence; empty: nothing.
         sample_bits: How many bits its 16-bit samples use.
+        room: Follows the sizes of images and depth images, of all cameras together.
     """
 
     name: str
@@ -28,6 +30,7 @@ class CameraStream:
     log: ThrottledLog
     stamps: str = ""
     sample_bits: SampleBits = field(default_factory=SampleBits)
+    room: ImageRoom = field(default_factory=ImageRoom)
 
     @property
     def prefix(self) -> str:
@@ -47,7 +50,13 @@ def make_streams(
     """
     if not names:
         return (CameraStream("", counters, ThrottledLog(logger)),)
+    room = ImageRoom()
     return tuple(
-        CameraStream(name, Counters(total=counters), ThrottledLog(logger, prefix=f"{name}: "))
+        CameraStream(
+            name,
+            Counters(total=counters),
+            ThrottledLog(logger, prefix=f"{name}: "),
+            room=room,
+        )
         for name in names
     )

@@ -142,6 +142,7 @@ class ImageSubscription(MatchedSubscription):
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         counters = self.camera.counters
         counters.count("received")
+        self.camera.room.note(self.topic, message)
         self._note_number((info or {}).get("publication_sequence_number"))
         if self.publisher_count > 1 and not self._compressed and len(self._sizes) < _MOST_SIZES:
             self._sizes.add((message.height, message.width))

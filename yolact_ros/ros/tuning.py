@@ -8,7 +8,9 @@ import ctypes
 import gc
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _DEFAULT_THRESHOLD = 128 << 10
@@ -16,6 +18,8 @@ LARGEST_KEPT = 32 << 20
 """Bytes from which a block is given back to the system when it is freed: glibc's own limit."""
 MOST_KEPT = 256 << 20
 """Free bytes at the end of the heap that are not given back."""
+_CALM = 5.0
+"""Seconds without an image of another size after which blocks are kept again."""
 
 _MALLOC_VARIABLES = (
     "MALLOC_TRIM_THRESHOLD_",
@@ -67,10 +71,8 @@ def for_long(environment: Mapping[str, str] = os.environ) -> Iterator[None]:
     What lives long, such as a network, then leaves no holes among what comes and goes, and all of
     it is given back when it is freed. No effect where `keep_freed_memory` has none.
     """
-    keeps = keep_freed_memory(environment)
+    keeps = _give_blocks_back(environment)
     try:
-        if keeps:
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
         yield
     finally:
         if keeps:
@@ -83,6 +85,48 @@ def give_back_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+    _trim()
+
+
+class ImageRoom:
+    """Follows the sizes of all cameras' images: freed blocks are kept for images of the same size.
+
+    While images come in other sizes than those before them, larger blocks come from the system one
+    by one and go back to it. Otherwise each size would leave a hole among what is in use: ten
+    thousand images of any size and their depth took 165 MB instead of 110.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._changed = 0.0  # time.monotonic() of the last change
+        self._is_changing = False
+
+    def note(self, topic: str, message: Any) -> None:
+        """Look at the size of a message that came on a topic; one of another type has none."""
+        size = getattr(message, "height", 0) * getattr(message, "step", 0)
+        before, self._sizes[topic] = self._sizes.get(topic, size), size
+        now = time.monotonic()
+        if size != before:
+            self._changed = now
+            if not self._is_changing:
+                self._is_changing = True
+                _give_blocks_back()
+                _trim()
+        elif self._is_changing and now - self._changed > _CALM:
+            self._is_changing = False
+            keep_freed_memory()
+
+
+def _give_blocks_back(environment: Mapping[str, str] = os.environ) -> bool:
+    """Take larger blocks from the system one by one, if `keep_freed_memory` has an effect."""
+    keeps = keep_freed_memory(environment)
+    if keeps:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _DEFAULT_THRESHOLD)
+    return keeps
+
+
+def _trim() -> None:
+    """Return to the system what malloc keeps, also from between blocks in use."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -60,6 +60,7 @@ class Source(MatchedSubscription):
             node, camera.log, message_type=message_type, name=name, what=what, queue=queue
         )
         self._counters = camera.counters
+        self._room = camera.room
         self._on_message = on_message
         self._lost = lost
         self.match()
@@ -69,6 +70,7 @@ class Source(MatchedSubscription):
 
     def _receive(self, message: Any, info: Mapping[str, Any] | None) -> None:
         del info
+        self._room.note(self.topic, message)
         self._on_message(message)
 
     def _count_lost(self, count: int) -> None:
