@@ -106,7 +106,7 @@ def test_two_examples_parse(
             folder = word in ("pictures", "pictures/", "scenes/val/images", *SOURCES)
             if folder:
                 Path(word).mkdir(parents=True, exist_ok=True)
-            elif re.search(r"\.(json|pth|safetensors|png|mp4|yaml)$", word):
+            elif re.search(r"\.(json|onnx|pth|safetensors|png|mp4|yaml)$", word):
                 Path(word).parent.mkdir(parents=True, exist_ok=True)
                 Path(word).touch()
         if "--help" in words:
