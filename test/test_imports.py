@@ -13,8 +13,8 @@ SOURCE = Path(__file__).parents[1] / "yolact_ros"
 ROWS = (
     {"structures", "masks", "choices", "errors", "provenance"},
     {"presets", "findings"},
-    {"ops", "visualization", "datasets", "tracking", "space", "recordings", "web"},
-    {"network", "scenes"},
+    {"ops", "visualization", "datasets", "tracking", "space", "web"},
+    {"network", "scenes", "recordings"},
     {"checkpoints"},
     {"inference"},
     {"export", "evaluation"},
@@ -139,6 +139,7 @@ BREAKS = [
     ("web", "from yolact_ros.scenes.scene import Scene"),
     ("space", "from yolact_ros.scenes.visible import visible_surface"),
     ("network", "from yolact_ros.scenes import scene"),
+    ("recordings", "from yolact_ros.inference import Segmenter"),
     ("scenes", "if TYPE_CHECKING:\n    from yolact_ros.checkpoints import load_checkpoint"),
     ("checkpoints", "from yolact_ros.inference import Segmenter"),
     ("inference", "from yolact_ros.export import export_network"),

@@ -7,13 +7,13 @@ from rclpy.clock import Clock
 from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import Header
 
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.conversion import instances as messages
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.outputs import ClassList, Outputs, Result, SpaceResult
 from yolact_ros.space import Camera
 from yolact_ros.structures import Instances, Objects, PackedMask
-from yolact_ros.visualization import OverlayStyle
+from yolact_ros.visualization import OverlayStyle, encode_jpeg
 
 TOPICS = {"instances", "detections", "instance_map", "class_map", "confidence_map", "overlay"}
 TOPICS |= {"overlay/compressed"}
@@ -173,7 +173,7 @@ def test_the_compressed_overlay_is_the_overlay_in_the_form_of_image_transport(
     [drawn], [packed] = (sending.publishers[topic].published for topic in sorted(DRAWN))
     assert packed.header == drawn.header == result.header
     assert packed.format == "bgr8; jpeg compressed bgr8"
-    assert packed.data.tobytes() == messages.encode_jpeg(
+    assert packed.data.tobytes() == encode_jpeg(
         np.frombuffer(drawn.data, np.uint8).reshape(4, 5, 3), result.jpeg_quality
     )
     assert compressed_to_array(packed).pixels.shape == (4, 5, 3)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yolact_ros.errors import InputError
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.region import WHOLE, Region
 from yolact_testing.instances import instances_of

@@ -16,9 +16,9 @@ from std_msgs.msg import Header
 
 from yolact_ros.errors import InputError
 from yolact_ros.presets import get_preset
+from yolact_ros.recordings.images.raw import ImageArray, image_to_array
 from yolact_ros.ros.batch import MOST_FAILURES, SMALLER_FOR, BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import make_streams
-from yolact_ros.ros.conversion.images import ImageArray, image_to_array
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.frame import Frame
 from yolact_ros.ros.logs import ThrottledLog

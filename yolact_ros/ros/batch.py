@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from yolact_ros.errors import first_line
 from yolact_ros.inference import Segmenter, SegmenterOptions
-from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.frame import Frame, error_line
 from yolact_ros.ros.logs import ThrottledLog

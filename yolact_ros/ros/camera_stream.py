@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from yolact_ros.ros.conversion.samples import SampleBits
+from yolact_ros.recordings.images.samples import SampleBits
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.tuning import ImageRoom

@@ -12,13 +12,13 @@ from typing import Any
 from rclpy.clock import Clock
 from sensor_msgs.msg import CompressedImage
 
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.raw import image_to_array
+from yolact_ros.recordings.matching import DepthRequest
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.region import Region, View
-from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.stamps import StampAge, stamp_age
 
 

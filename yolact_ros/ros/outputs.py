@@ -22,9 +22,9 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from yolact_ros.msg import InstanceArray, ObjectArray
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.conversion import instances as messages
 from yolact_ros.ros.conversion import objects as space_messages
-from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.conversion.points import point_cloud
 from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.publishers import Publishers

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from yolact_ros.errors import InputError
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.images import ImageArray
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.structures import Instances, PackedMask
 

@@ -17,9 +17,9 @@ from rclpy.clock import Clock
 
 from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter, SegmenterOptions
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.batch import BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.diagnostics import NetworkState
 from yolact_ros.ros.frame import Frame, error_line, read_frame, received_frame, since

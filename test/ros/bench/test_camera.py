@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.raw import image_to_array
 from yolact_ros.ros.bench.camera import film, make_messages
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import image_to_array
 
 PERIOD = 0.02
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
 
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.raw import image_to_array
 from yolact_ros.ros import outputs
 from yolact_ros.ros.bench.camera import make_messages
 from yolact_ros.ros.bench.storm.plan import (
@@ -20,8 +22,6 @@ from yolact_ros.ros.bench.storm.plan import (
 )
 from yolact_ros.ros.bench.storm.rubbish import rubbish
 from yolact_ros.ros.bench.storm.subscriber import TYPES
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.parameters.spec import ParameterError
 from yolact_ros.ros.parameters.table import PARAMETERS
 

@@ -4,7 +4,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from yolact_ros.errors import InputError
-from yolact_ros.ros.conversion.camera_info import camera_of
+from yolact_ros.recordings.images.camera_info import camera_of
 from yolact_ros.space import Camera
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 from sensor_msgs.msg import CompressedImage
 
-from yolact_ros.ros.conversion import compressed
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.samples import SampleBits
+from yolact_ros.recordings.images import compressed
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.samples import SampleBits
 from yolact_testing.pictures import noise
 
 LEFT, RIGHT = (200, 40, 30), (20, 60, 180)

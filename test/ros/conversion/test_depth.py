@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.depth import compressed_depth_to_metres, depth_to_metres
 
 
 def message(width, height, encoding, step, data, is_bigendian=0):
@@ -122,7 +122,7 @@ def test_malformed_compressed_depth(given, text):
 
 
 def test_the_size_is_bounded_before_the_picture_is_decoded(monkeypatch):
-    monkeypatch.setattr("yolact_ros.ros.conversion.depth.cv2.imdecode", None)
+    monkeypatch.setattr("yolact_ros.recordings.images.depth.cv2.imdecode", None)
     given = compressed("16UC1; compressedDepth png", np.zeros((30, 40), np.uint16))
     with pytest.raises(ImageError, match=r"^depth: expected at most 9 pixels .*got 40 x 30 = 1200"):
         compressed_depth_to_metres(given, max_pixels=9)
@@ -130,7 +130,7 @@ def test_the_size_is_bounded_before_the_picture_is_decoded(monkeypatch):
 
 def test_a_picture_that_claims_to_be_longer_than_it_is_is_not_decoded(monkeypatch):
     """OpenCV takes 0.2 s and as much memory as a part of the picture says that it is long."""
-    monkeypatch.setattr("yolact_ros.ros.conversion.depth.cv2.imdecode", None)
+    monkeypatch.setattr("yolact_ros.recordings.images.depth.cv2.imdecode", None)
     good = bytes(compressed("16UC1; compressedDepth png", np.zeros((3, 4), np.uint16)).data)
     at = 12 + 8 + 25  # after the header, PNG's own and the size
     claimed = good[:at] + b"\x0e\x00\x00\x00" + good[at + 4 :]

@@ -5,7 +5,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from yolact_ros.ros.conversion.encodings import ENCODINGS
+from yolact_ros.recordings.images.encodings import ENCODINGS
 
 GUIDE = Path(__file__).parents[3] / "docs" / "images.md"
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yolact_ros.errors import InputError
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.camera_info import camera_of
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
-from yolact_ros.ros.conversion.images import image_to_array
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.camera_info import camera_of
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.depth import compressed_depth_to_metres, depth_to_metres
+from yolact_ros.recordings.images.raw import image_to_array
 from yolact_testing.hostile import (
     hostile_camera_info,
     hostile_compressed,

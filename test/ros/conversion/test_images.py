@@ -9,10 +9,11 @@ from hypothesis.extra.numpy import arrays
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.encodings import DEPTH_ENCODINGS, ENCODINGS
-from yolact_ros.ros.conversion.images import array_to_image, image_to_array
-from yolact_ros.ros.conversion.samples import SampleBits
+from yolact_ros.recordings.images.bounds import ImageError
+from yolact_ros.recordings.images.encodings import DEPTH_ENCODINGS, ENCODINGS
+from yolact_ros.recordings.images.raw import image_to_array
+from yolact_ros.recordings.images.samples import SampleBits
+from yolact_ros.ros.conversion.images import array_to_image
 from yolact_testing.encodings import encoded, is_gray, is_planar
 from yolact_testing.pictures import noise
 

@@ -12,8 +12,8 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from yolact_ros.msg import InstanceArray, Mask
 
 from yolact_ros.masks import full_mask
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.conversion import instances as messages
-from yolact_ros.ros.conversion.images import ImageArray
 from yolact_ros.structures import Instances, PackedMask
 from yolact_ros.visualization import OverlayStyle, draw_overlay
 

@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from yolact_ros.msg import InstanceArray, Object, ObjectArray
+from yolact_ros.msg import Instance, InstanceArray, Object, ObjectArray
 
 from yolact_ros.masks import full_mask, instance_map
-from yolact_ros.ros.conversion.instances import instance_message
+from yolact_ros.recordings import fields
+from yolact_ros.ros.conversion.filling import fill
 from yolact_ros.ros.demo.truth import camera_info, true_objects, truth_message
 from yolact_ros.ros.demo.truth_score import TruthScore
 from yolact_ros.scenes.scene import Scene
@@ -15,14 +16,8 @@ from yolact_ros.structures import PackedMask
 def instance(class_id, rows, columns, score=1.0):
     mask = np.zeros((100, 100), bool)
     mask[rows, columns] = True
-    return instance_message(
-        class_id=class_id,
-        class_name="",
-        score=score,
-        mask_score=1.0,
-        box=np.zeros(4),
-        mask=PackedMask.from_array(mask),
-    )
+    values = fields.instance(class_id, "", score, 1.0, [0.0] * 4, PackedMask.from_array(mask))
+    return fill(Instance(), values)
 
 
 def array_of(*instances):

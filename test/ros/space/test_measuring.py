@@ -10,8 +10,9 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from yolact_ros.recordings.images.raw import ImageArray
 from yolact_ros.ros.camera_stream import make_streams
-from yolact_ros.ros.conversion.images import ImageArray, array_to_image
+from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.counters import SPACE_COUNTERS, Counters
 from yolact_ros.ros.frame import Frame
 from yolact_ros.ros.outputs import Result
@@ -310,11 +311,11 @@ def test_unusable_calibrations_are_one_line_for_each_fault():
 def test_a_calibration_is_read_once(monkeypatch):
     setup = Setup()
     read = []
-    from yolact_ros.ros.space import measuring
+    from yolact_ros.recordings.images import camera_info
 
-    camera_of = measuring.camera_of
+    camera_of = camera_info.camera_of
     monkeypatch.setattr(
-        measuring, "camera_of", lambda *given: (read.append(given), camera_of(*given))[1]
+        camera_info, "camera_of", lambda *given: (read.append(given), camera_of(*given))[1]
     )
     for _ in range(3):
         setup.serve()

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Picture
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from yolact_ros.ros.conversion.encodings import DEPTH_ENCODINGS, ENCODINGS
+from yolact_ros.recordings.images.encodings import DEPTH_ENCODINGS, ENCODINGS
 
 from .pictures import noise
 

@@ -13,7 +13,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceArray
-from yolact_ros.ros.conversion.images import array_to_image, image_to_array
+from yolact_ros.recordings.images.raw import image_to_array
+from yolact_ros.ros.conversion.images import array_to_image
 from yolact_ros.ros.conversion.instances import instance_array
 from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.structures import Instances

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages to and from arrays; no publishers, no threads.
+"""Arrays and structures to messages; no publishers, no threads.
 
-In: sensor_msgs/Image or CompressedImage, of colour or depth; CameraInfo; `Instances`, `Objects` and
-points. Out: a uint8 (H, W, 3) `ImageArray`; float32 (H, W) metres; a `Camera`; the messages of the
-result topics.
+In: arrays, `Instances`, `Objects` and points. Out: the messages of the result topics. The way back,
+messages to arrays, is in `yolact_ros.recordings.images`, which reads those of bags, too.
 
-Read encodings.py (the table of encodings), then images.py (messages to arrays and back; bounds.py
-says which are read at all, samples.py how 16 bits become 8), compressed.py (pictures.py
-reads what their bytes say before they are decoded) and instances.py (`Instances` to messages). For
-what is in space: depth.py and camera_info.py (messages to arrays and models), objects.py and
-points.py (`Objects` and points to messages).
+Read images.py first (arrays to images), then filling.py: it fills messages with the fields that
+`yolact_ros.recordings.fields` computes; instances.py and objects.py call it. points.py makes clouds
+of points.
 """

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-import numpy.typing as npt
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from geometry_msgs.msg import Pose, Vector3
 from std_msgs.msg import ColorRGBA, Header
-from vision_msgs.msg import (
-    BoundingBox3D,
-    Detection3D,
-    Detection3DArray,
-    ObjectHypothesisWithPose,
-)
+from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
-from yolact_ros.msg import Object, ObjectArray
-from yolact_ros.ros.conversion.instances import TrackIds, id_text
+from yolact_ros.msg import ObjectArray
+from yolact_ros.recordings import fields
+from yolact_ros.recordings.fields import TrackIds
+from yolact_ros.ros.conversion.filling import fill
 from yolact_ros.structures import Instances, Objects
 from yolact_ros.tracking import Moving
 from yolact_ros.visualization import class_color, track_color
@@ -31,8 +24,6 @@ _MARKER_IDS = 1 << 31
 MARKER_SECONDS = 2
 """Seconds after which rviz2 forgets objects that nothing came of any more."""
 
-_UNKNOWN_VELOCITY = np.full(3, math.nan)
-
 
 def object_array(
     instances: Instances,
@@ -41,63 +32,25 @@ def object_array(
     track_ids: TrackIds | None = None,
     moving: Moving | None = None,
 ) -> ObjectArray:
-    """Make the message of `~/objects`.
-
-    Args:
-        instances: Those that the objects were measured of.
-        objects: The objects, in the header's frame.
-        header: Stamp of the image, frame of the objects.
-        track_ids: (N,) the track of each instance, 0 for none; None: none of them has one.
-        moving: How the objects move; None: it is not known.
-    """
-    message = ObjectArray(header=header)
-    for i, number in enumerate(objects.instances.tolist()):
-        item = Object(
-            instance=number,
-            track_id=0 if track_ids is None else int(track_ids[number - 1]),
-            class_id=int(instances.class_ids[number - 1]),
-            class_name=instances.class_names[number - 1],
-            score=float(instances.scores[number - 1]),
-            size=_size(objects, i),
-            depth_coverage=float(objects.coverages[i]),
-            points=int(objects.points[i]),
-        )
-        item.pose.pose = _pose(objects, i)
-        item.pose.covariance = objects.covariances[i].reshape(-1)
-        velocity = _UNKNOWN_VELOCITY if moving is None else moving.velocities[i]
-        twist, covariance = item.velocity.twist, np.full((6, 6), math.nan)
-        twist.linear.x, twist.linear.y, twist.linear.z = velocity.tolist()
-        twist.angular.x = twist.angular.y = twist.angular.z = math.nan
-        if moving is not None:
-            covariance[:3, :3] = moving.covariances[i]
-        item.velocity.covariance = covariance.reshape(-1)
-        message.objects.append(item)
-    return message
+    """Make the message of `~/objects`; arguments as for `fields.object_array`."""
+    values = fields.object_array(instances, objects, header, track_ids, moving)
+    return fill(ObjectArray(), values)
 
 
 def detection_3d_array(
     instances: Instances, objects: Objects, header: Header, track_ids: TrackIds | None = None
 ) -> Detection3DArray:
-    """Make the message of `~/detections_3d`; arguments as for `object_array`."""
-    message = Detection3DArray(header=header)
-    for i, number in enumerate(objects.instances.tolist()):
-        result = ObjectHypothesisWithPose()
-        result.hypothesis.class_id = str(int(instances.class_ids[number - 1]))
-        result.hypothesis.score = float(instances.scores[number - 1])
-        result.pose.pose = _pose(objects, i)
-        result.pose.covariance = objects.covariances[i].reshape(-1)
-        box = BoundingBox3D(center=_pose(objects, i), size=_size(objects, i))
-        detection = Detection3D(header=header, results=[result], bbox=box)
-        if track_ids is not None:
-            detection.id = id_text(int(track_ids[number - 1]))
-        message.detections.append(detection)
-    return message
+    """Make the message of `~/detections_3d`; arguments as for `fields.object_array`."""
+    values = fields.detection_3d_array(instances, objects, header, track_ids)
+    return fill(Detection3DArray(), values)
 
 
 def marker_array(
     instances: Instances, objects: Objects, header: Header, track_ids: TrackIds | None = None
 ) -> MarkerArray:
-    """Make the message of `~/markers`: a box and a name each; arguments as for `object_array`.
+    """Make the message of `~/markers`: a box and a name each.
+
+    The arguments are those of `fields.object_array`.
 
     The first marker deletes what was shown before. The `id` of the others is that of the track;
     what has none gets a negative one.
@@ -139,15 +92,8 @@ def marker_array(
 
 
 def _pose(objects: Objects, i: int) -> Pose:
-    x, y, z, w = objects.orientations[i].tolist()
-    return Pose(position=_point(objects.centres[i]), orientation=Quaternion(x=x, y=y, z=z, w=w))
-
-
-def _point(centre: npt.NDArray[np.float64]) -> Point:
-    x, y, z = centre.tolist()
-    return Point(x=x, y=y, z=z)
+    return fill(Pose(), fields.pose(objects, i))
 
 
 def _size(objects: Objects, i: int) -> Vector3:
-    x, y, z = objects.sizes[i].tolist()
-    return Vector3(x=x, y=y, z=z)
+    return fill(Vector3(), fields.xyz(objects.sizes[i]))

@@ -8,8 +8,9 @@ import math
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from yolact_ros.msg import InstanceArray, Object, ObjectArray
-from yolact_ros.ros.conversion.instances import instance_message
+from yolact_ros.msg import Instance, InstanceArray, Object, ObjectArray
+from yolact_ros.recordings import fields
+from yolact_ros.ros.conversion.filling import fill
 from yolact_ros.scenes.scene import CameraIntrinsics, SceneFrame, SceneObject
 from yolact_ros.structures import PackedMask
 
@@ -23,16 +24,15 @@ def truth_message(frame: SceneFrame, header: Header) -> InstanceArray:
     height, width = frame.instance_map.shape
     message = InstanceArray(header=header, image_height=height, image_width=width)
     for number, item in _by_visibility(frame):
-        message.instances.append(
-            instance_message(
-                class_id=item.class_id,
-                class_name=item.class_name,
-                score=float(item.visible_fraction),
-                mask_score=math.nan,
-                box=item.box,
-                mask=PackedMask.from_array(frame.instance_map == number),
-            )
+        values = fields.instance(
+            item.class_id,
+            item.class_name,
+            score=float(item.visible_fraction),
+            mask_score=math.nan,
+            box=item.box.tolist(),
+            mask=PackedMask.from_array(frame.instance_map == number),
         )
+        message.instances.append(fill(Instance(), values))
     return message
 
 

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from yolact_ros.msg import InstanceArray, ObjectArray
-from yolact_ros.ros.conversion.images import image_to_array
+from yolact_ros.recordings.images.raw import image_to_array
 from yolact_ros.ros.counters import COUNTERS
 from yolact_ros.ros.demo.truth_score import TruthScore
 from yolact_ros.ros.diagnostics import status_name, values_of

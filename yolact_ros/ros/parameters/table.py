@@ -19,6 +19,7 @@ from yolact_ros.choices import (
     TRANSPORTS,
 )
 from yolact_ros.presets import preset_names
+from yolact_ros.recordings.images.bounds import MAX_PIXELS
 from yolact_ros.ros.parameters.spec import ParameterSpec, parameter, table_of
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -193,7 +194,7 @@ class Settings:
         at_run_time=True,
     )
     max_image_pixels: int = parameter(
-        7680 * 4320,
+        MAX_PIXELS,
         "Maximum number of pixels per image; larger images are refused, which bounds memory use.",
         minimum=1,
         at_run_time=True,

@@ -7,33 +7,29 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from rclpy.clock import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from yolact_ros.errors import InputError
 from yolact_ros.msg import ObjectArray
+from yolact_ros.recordings.images.camera_info import Calibration
+from yolact_ros.recordings.images.depth import UnusableError, depth_of_image, is_compressed
+from yolact_ros.recordings.matching import DepthMatcher, Match
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.bounds import ImageError
-from yolact_ros.ros.conversion.camera_info import camera_of
-from yolact_ros.ros.conversion.depth import compressed_depth_to_metres, depth_to_metres
 from yolact_ros.ros.conversion.objects import object_array
 from yolact_ros.ros.frame import Frame, error_line, since
 from yolact_ros.ros.logs import place_of
 from yolact_ros.ros.outputs import SPACE_TOPICS, Outputs, Result, SpaceResult
 from yolact_ros.ros.parameters.table import Settings
-from yolact_ros.ros.space.matching import DepthMatcher, Match
 from yolact_ros.ros.space.transforms import TransformError, Transforms
 from yolact_ros.ros.space.worker import MeasuringWorker, Pending
 from yolact_ros.ros.stamps import nanoseconds, stamp_age
-from yolact_ros.space import Camera, objects, rough_centres
-from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
+from yolact_ros.space import objects, rough_centres
 from yolact_ros.structures import Instances, Objects
 from yolact_ros.tracking import SpaceTracker
 
@@ -41,43 +37,6 @@ _ASKED_SECONDS = 10.0
 """For so long depth is subscribed to after somebody asked for objects."""
 _LOOK_EVERY = 0.003
 """Seconds between two looks for the depth of an image that was asked for."""
-_ALIGN = (
-    "let the driver align depth with colour: realsense2_camera align_depth.enable:=true, "
-    "orbbec_camera, astra_camera and openni2_camera depth_registration:=true"
-)
-
-
-class _UnusableError(InputError):
-    """A result cannot be measured.
-
-    Attributes:
-        counter: What it is counted as.
-        kind: The same for every result with the same fault.
-    """
-
-    def __init__(self, counter: str, text: str, kind: str = "") -> None:
-        super().__init__(text)
-        self.counter = counter
-        self.kind = kind
-
-
-@dataclass
-class _Calibration:
-    """The newest calibration of a camera, and the model made of it when it was needed last."""
-
-    message: CameraInfo | None = None
-    _known: tuple[CameraInfo, Camera] | None = None  # one object, as two threads measure
-
-    def camera(self, message: CameraInfo, rectified: bool) -> Camera:
-        """Return the model, the same for as long as the calibration is.
-
-        Raises:
-            InputError: It has no meaning.
-        """
-        known = self._known
-        if known is None or not _equal(message, known[0]):
-            self._known = known = (message, camera_of(message, rectified))
-        return known[1]
 
 
 class Measuring:
@@ -117,7 +76,7 @@ class Measuring:
             for camera in cameras
         }
         self._asked_until = dict.fromkeys(self._matchers, -math.inf)
-        self._calibrations = {camera.name: _Calibration() for camera in cameras}
+        self._calibrations = {camera.name: Calibration() for camera in cameras}
         self._read: dict[str, tuple[Any, npt.NDArray[np.float32]]] = {}  # the last depth image
         self._trackers = {camera.name: SpaceTracker(settings.track_buffer) for camera in cameras}
         self._worker = MeasuringWorker(
@@ -232,7 +191,7 @@ class Measuring:
         """
         match = frame.depth.match if frame.depth is not None else None
         info = self._calibrations[frame.camera.name].message
-        if match is None or info is None or isinstance(match.message, CompressedImage):
+        if match is None or info is None or is_compressed(match.message):
             return None
         try:
             depth = self._depth(frame.camera, match.message, frame.message.header, instances)
@@ -278,7 +237,7 @@ class Measuring:
         begin = time.perf_counter()
         try:
             result = self._measured(pending, match, info, wanted)
-        except _UnusableError as error:
+        except UnusableError as error:
             camera.counters.count(error.counter, reason=str(error))
             camera.log.warning((error.counter, error.kind), f"no objects: {error}")
             return
@@ -300,7 +259,7 @@ class Measuring:
             camera.expect_image_size(instances.image_size)
         except InputError as error:
             # What came may differ from frame to frame, what was expected does not.
-            raise _UnusableError("uncalibrated", *_text_and_kind(error)) from None
+            raise UnusableError("uncalibrated", *_text_and_kind(error)) from None
         measured, moving, frame_id = Objects.none(), None, header.frame_id
         if wanted - {"points"}:
             up = self._settings.space_up if any(self._settings.space_up) else None
@@ -311,7 +270,7 @@ class Measuring:
                     patience = max(0.0, pending.deadline - time.perf_counter())
                     transform = self._transforms.lookup(frame_id, header.stamp, patience)
                 except TransformError as error:
-                    raise _UnusableError("untransformed", str(error)) from None
+                    raise UnusableError("untransformed", str(error)) from None
                 measured = transform.apply(objects(instances, depth, camera, transform.up))
                 frame_id = self._transforms.target_frame
             if pending.tracked is not None:
@@ -336,40 +295,12 @@ class Measuring:
         """Return the depth of each pixel of the image, in metres."""
         known = self._read.get(camera.name)
         if known is None or known[0] is not message or known[1].shape != instances.image_size:
-            known = (message, self._read_depth(message, header, instances.image_size))
+            depth = depth_of_image(
+                message, header.frame_id, instances.image_size, self._settings.max_image_pixels
+            )
+            known = (message, depth)
             self._read[camera.name] = known  # one object, as two threads measure
         return known[1]
-
-    def _read_depth(
-        self, message: Any, header: Header, image_size: tuple[int, int]
-    ) -> npt.NDArray[np.float32]:
-        if message.header.frame_id != header.frame_id:
-            raise _UnusableError(
-                "other_frame",
-                f"depth: expected the frame_id of the image, '{header.frame_id}', got "
-                f"'{message.header.frame_id}'; {_ALIGN}",
-            )
-        compressed = isinstance(message, CompressedImage)
-        convert = compressed_depth_to_metres if compressed else depth_to_metres
-        try:
-            depth = convert(message, self._settings.max_image_pixels)
-        except ImageError as error:
-            raise _UnusableError("depth_bad", str(error), error.kind) from None
-        try:
-            depth = at_image_size(depth, image_size)
-        except InputError as error:
-            raise _UnusableError("other_size", f"{error}; {_ALIGN}", f"{depth.shape}") from None
-        if not cv2.countNonZero(cv2.inRange(depth, MIN_DEPTH, MAX_DEPTH)):
-            if not np.any(depth):
-                text = "depth: expected metres, got zeros alone; does the camera see anything?"
-                raise _UnusableError("depth_zero", text)
-            share = float(np.isnan(depth).mean())
-            raise _UnusableError(
-                "depth_nan",
-                f"depth: expected {MIN_DEPTH:g} to {MAX_DEPTH:g} m somewhere, got {share:.0%} NaN "
-                "and nothing usable; does the camera see anything?",
-            )
-        return depth
 
     def _drop(self, pending: Pending, counter: str) -> None:
         reason = ""
@@ -420,11 +351,3 @@ def _max_bytes(settings: Settings) -> int:
 
 def _max_skew(settings: Settings) -> int:
     return round(settings.space_max_skew * 1e9)
-
-
-def _equal(one: CameraInfo, other: CameraInfo) -> bool:
-    """Whether two calibrations are the same, whatever their stamps."""
-    names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
-    return all(getattr(one, name) == getattr(other, name) for name in names) and all(
-        list(getattr(one, name)) == list(getattr(other, name)) for name in ("d", "k", "p")
-    )

@@ -10,9 +10,9 @@ from typing import Any
 
 from std_msgs.msg import Header
 
+from yolact_ros.recordings.images.raw import ImageArray
+from yolact_ros.recordings.matching import DepthRequest
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.images import ImageArray
-from yolact_ros.ros.space.matching import DepthRequest
 from yolact_ros.ros.worker import Worker
 from yolact_ros.structures import Instances
 from yolact_ros.tracking import Tracked

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import cv2
 
-from yolact_ros.ros.conversion.bounds import ImageError
+from yolact_ros.recordings.images.bounds import ImageError
 
 COLOR, GRAY, BAYER, YUV422, YUV_SEMIPLANAR, YUV_PLANAR = (
     *("colour", "grey", "Bayer", "YUV 4:2:2"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolact_ros.ros.space.matching import RING, DepthMatcher
+from yolact_ros.recordings.matching import RING, DepthMatcher
 
 MS = 1_000_000
 START = 1_000_000 * MS

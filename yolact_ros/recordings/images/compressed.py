@@ -9,20 +9,19 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage
 
 from yolact_ros.datasets.exif import without_orientation
-from yolact_ros.ros.conversion.bounds import ImageError, check_size
-from yolact_ros.ros.conversion.encodings import (
+from yolact_ros.recordings.images.bounds import ImageError, check_size
+from yolact_ros.recordings.images.encodings import (
     BAYER,
     DEPTH_ENCODINGS,
     ENCODINGS,
     Encoding,
     depth_error,
 )
-from yolact_ros.ros.conversion.images import ImageArray, samples_to_array
-from yolact_ros.ros.conversion.pictures import PictureError, PictureHeader, read_header
-from yolact_ros.ros.conversion.samples import SampleBits
+from yolact_ros.recordings.images.pictures import PictureError, PictureHeader, read_header
+from yolact_ros.recordings.images.raw import ImageArray, samples_to_array
+from yolact_ros.recordings.images.samples import SampleBits
 
 # The pixels as they are stored: camera_info and depth belong to those, whatever EXIF says.
 _STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -61,7 +60,7 @@ _COLORS = tuple(f"{order}{bits}" for order in ("rgb", "bgr", "rgba", "bgra") for
 
 
 def compressed_to_array(
-    message: CompressedImage, max_pixels: int = 0, sample_bits: SampleBits | None = None
+    message: Any, max_pixels: int = 0, sample_bits: SampleBits | None = None
 ) -> ImageArray:
     """Read a sensor_msgs/CompressedImage: a JPEG, PNG, WebP, TIFF or BMP picture.
 
@@ -145,7 +144,7 @@ def _decode(data: bytes, flags: int) -> npt.NDArray[Any] | None:
         return None
 
 
-def _unreadable(message: CompressedImage, data: bytes) -> ImageError:
+def _unreadable(message: Any, data: bytes) -> ImageError:
     """Return what is said of data that is no picture of a kind that is read."""
     layout = message.format.strip()
     what, remedy = "", ""

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from sensor_msgs.msg import CameraInfo
+from dataclasses import dataclass
+from typing import Any
 
 from yolact_ros.errors import InputError
 from yolact_ros.space import Camera
 
 
-def camera_of(message: CameraInfo, rectified: bool = False) -> Camera:
+def camera_of(message: Any, rectified: bool = False) -> Camera:
     """Read the model of the camera as its images are: binned and cropped, as image_geometry does.
 
     Args:
@@ -44,3 +45,34 @@ def camera_of(message: CameraInfo, rectified: bool = False) -> Camera:
         )
     except InputError as error:
         raise InputError(f"camera_info: {error}") from None
+
+
+@dataclass
+class Calibration:
+    """The newest calibration of a camera, and the model made of it when it was needed last.
+
+    Attributes:
+        message: The sensor_msgs/CameraInfo; None: none came yet.
+    """
+
+    message: Any = None
+    _known: tuple[Any, Camera] | None = None  # one object, as two threads measure
+
+    def camera(self, message: Any, rectified: bool) -> Camera:
+        """Return the model, the same for as long as the calibration is.
+
+        Raises:
+            InputError: It has no meaning.
+        """
+        known = self._known
+        if known is None or not _equal(message, known[0]):
+            self._known = known = (message, camera_of(message, rectified))
+        return known[1]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two calibrations are the same, whatever their stamps."""
+    names = ("height", "width", "distortion_model", "binning_x", "binning_y", "roi")
+    return all(getattr(one, name) == getattr(other, name) for name in names) and all(
+        list(getattr(one, name)) == list(getattr(other, name)) for name in ("d", "k", "p")
+    )

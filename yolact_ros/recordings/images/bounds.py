@@ -10,6 +10,10 @@ MAX_SIDE = 65535
 small then, whatever the shape."""
 
 
+MAX_PIXELS = 7680 * 4320
+"""How many pixels an image may have, unless said otherwise."""
+
+
 class ImageError(InputError):
     """A frame cannot be used; the text says what was expected and what came.
 

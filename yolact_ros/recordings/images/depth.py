@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images to metres: raw ones, and those of compressed_depth_image_transport."""
+"""Depth images to metres: raw ones, and those of compressed_depth_image_transport.
+
+`depth_of_image` is what is asked first: it checks that a depth image fits the image.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.conversion.bounds import ImageError, check_size
-from yolact_ros.ros.conversion.pictures import PictureError, read_header
+from yolact_ros.errors import InputError
+from yolact_ros.recordings.images.bounds import ImageError, check_size
+from yolact_ros.recordings.images.pictures import PictureError, read_header
 from yolact_ros.space import depth_in_metres
+from yolact_ros.space.depth import MAX_DEPTH, MIN_DEPTH, at_image_size
 
 _TYPES = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _EXPECTED = "16UC1 (millimetres) or 32FC1 (metres)"
@@ -22,8 +26,77 @@ _EXPECTED = "16UC1 (millimetres) or 32FC1 (metres)"
 # was packed, and the two coefficients of that.
 _HEADER = struct.Struct("<iff")
 
+_ALIGN = (
+    "let the driver align depth with colour: realsense2_camera align_depth.enable:=true, "
+    "orbbec_camera, astra_camera and openni2_camera depth_registration:=true"
+)
 
-def depth_to_metres(message: Image, max_pixels: int = 0) -> npt.NDArray[np.float32]:
+
+class UnusableError(InputError):
+    """A result cannot be measured.
+
+    Attributes:
+        counter: What it is counted as.
+        kind: The same for every result with the same fault.
+    """
+
+    def __init__(self, counter: str, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.counter = counter
+        self.kind = kind
+
+
+def is_compressed(message: Any) -> bool:
+    """Whether it is a sensor_msgs/CompressedImage, not a sensor_msgs/Image."""
+    return hasattr(message, "format")
+
+
+def depth_of_image(
+    message: Any, frame_id: str, image_size: tuple[int, int], max_pixels: int = 0
+) -> npt.NDArray[np.float32]:
+    """Read the depth of each pixel of an image.
+
+    Args:
+        message: The depth image, a sensor_msgs/Image or CompressedImage.
+        frame_id: The image's.
+        image_size: (H, W) of the image.
+        max_pixels: Maximum number of pixels; 0: unlimited.
+
+    Returns:
+        (H, W) float32 metres.
+
+    Raises:
+        UnusableError: It cannot be read, is not registered to the image, or holds no depth.
+    """
+    if message.header.frame_id != frame_id:
+        raise UnusableError(
+            "other_frame",
+            f"depth: expected the frame_id of the image, '{frame_id}', got "
+            f"'{message.header.frame_id}'; {_ALIGN}",
+        )
+    convert = compressed_depth_to_metres if is_compressed(message) else depth_to_metres
+    try:
+        depth = convert(message, max_pixels)
+    except ImageError as error:
+        raise UnusableError("depth_bad", str(error), error.kind) from None
+    try:
+        depth = at_image_size(depth, image_size)
+    except InputError as error:
+        raise UnusableError("other_size", f"{error}; {_ALIGN}", f"{depth.shape}") from None
+    if not cv2.countNonZero(cv2.inRange(depth, MIN_DEPTH, MAX_DEPTH)):
+        if not np.any(depth):
+            text = "depth: expected metres, got zeros alone; does the camera see anything?"
+            raise UnusableError("depth_zero", text)
+        share = float(np.isnan(depth).mean())
+        raise UnusableError(
+            "depth_nan",
+            f"depth: expected {MIN_DEPTH:g} to {MAX_DEPTH:g} m somewhere, got {share:.0%} NaN "
+            "and nothing usable; does the camera see anything?",
+        )
+    return depth
+
+
+def depth_to_metres(message: Any, max_pixels: int = 0) -> npt.NDArray[np.float32]:
     """Read a depth image.
 
     Args:
@@ -59,9 +132,7 @@ def depth_to_metres(message: Image, max_pixels: int = 0) -> npt.NDArray[np.float
     return _metres(pixels.astype(kind.newbyteorder("="), copy=False))
 
 
-def compressed_depth_to_metres(
-    message: CompressedImage, max_pixels: int = 0
-) -> npt.NDArray[np.float32]:
+def compressed_depth_to_metres(message: Any, max_pixels: int = 0) -> npt.NDArray[np.float32]:
     """Read what compressed_depth_image_transport publishes on `compressedDepth`, as PNG.
 
     Args:
@@ -110,7 +181,7 @@ def _metres(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return depth_in_metres(pixels) if pixels.dtype == np.uint16 else pixels
 
 
-def _undecodable(message: CompressedImage) -> ImageError:
+def _undecodable(message: Any) -> ImageError:
     begin = bytes(message.data[:20]).hex(" ")
     return ImageError(
         "depth undecodable",
