@@ -35,7 +35,7 @@ setup(
     author_email="maintainers@yolact-ros.dev",
     python_requires=">=3.10",
     packages=find_packages(include=["yolact_ros", "yolact_ros.*"]),
-    package_data={"yolact_ros": ["py.typed", "weights/*.safetensors"]},
+    package_data={"yolact_ros": ["py.typed", "weights/*.safetensors", "recordings/bags/*.msg"]},
     zip_safe=False,
     install_requires=requirements("core.txt"),
     extras_require={
@@ -48,6 +48,7 @@ setup(
             *requirements("quantize.txt"),
         ],
         "tracking": requirements("tracking.txt"),
+        "bag": requirements("bag.txt"),
         "video": requirements("video.txt"),
     },
     entry_points={"console_scripts": ["yolact-ros = yolact_ros.cli.main:main"]},

@@ -106,7 +106,7 @@ def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     imported = {name for name in _imported("yolact_ros") if ROSDEP_KEYS.get(name, name) not in ros}
     needed = {PIP_NAMES.get(name, name) for name in imported}
-    files = ("core", "train", "onnx", "openvino", "quantize", "tracking", "video")
+    files = ("core", "train", "onnx", "openvino", "quantize", "tracking", "video", "bag")
     listed = set[str]().union(*(_requirements(f"{name}.txt") for name in files))
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from yolact_ros import __version__
 from yolact_ros.errors import InputError, plain
 
-from . import bench, dataset, doctor, export, predict, presets, quantize, train, weights
+from . import bag, bench, dataset, doctor, export, predict, presets, quantize, train, weights
 from . import eval as eval_command
 from .options import CommandParser
 
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (
         predict,
+        bag,
         train,
         eval_command,
         dataset,

@@ -25,7 +25,7 @@ _REMEDY_OF = (
     )
     | dict.fromkeys(
         (".bag", ".db3", ".mcap"),
-        f"a recording of ROS is played to the node: {_NODE}, and ros2 bag play",
+        f"a recording of ROS is read by yolact-ros bag, or played to the node: {_NODE}",
     )
 )
 """What to do with files that are not read, by suffix."""

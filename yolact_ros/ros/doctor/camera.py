@@ -13,9 +13,9 @@ from rclpy.node import Node
 
 from yolact_ros.errors import InputError
 from yolact_ros.findings import Finding, error, ok, warning
+from yolact_ros.recordings.images.compressed import compressed_to_array
+from yolact_ros.recordings.images.raw import image_to_array
 from yolact_ros.ros.camera_stream import CameraStream
-from yolact_ros.ros.conversion.compressed import compressed_to_array
-from yolact_ros.ros.conversion.images import image_to_array
 from yolact_ros.ros.counters import Counters
 from yolact_ros.ros.logs import ThrottledLog
 from yolact_ros.ros.middleware import loss_advice, silence_advice
