@@ -5,8 +5,8 @@ The map, in the order of imports: a part imports only parts of rows above its ow
 
     1   structures masks choices errors provenance      what everything shares; NumPy, no torch
     2   presets findings                                class lists; what a check found; plain data
-    3   ops visualization datasets web space tracking recordings   tensors; drawing; pictures; 3D
-    4   network scenes                                  layers; synthetic scenes with their truth
+    3   ops visualization datasets web space tracking   tensors; drawing; pictures; 3D
+    4   network scenes recordings                       layers; synthetic scenes with their truth
     5   checkpoints                                     files of weights
     6   inference                                       `Segmenter`: images to instances
     7   export evaluation                               ONNX and torch.export files; COCO metrics
