@@ -168,7 +168,7 @@ def test_parts_without_metadata_of_compressed_images_in_a_range(tracked, tmp_pat
     for part in range(COUNT):
         made = write_bag(tmp_path / f"part_{part}", records[3 * part : 3 * part + 3], "sqlite3")
         shutil.move(made / f"part_{part}.db3", path)
-    options = ("--start", "0.1", "--every", "2", "--depth", "", "--node", "/front")
+    options = ("--start", "0.1", "--every", "2", "--no-depth", "--node", "/front")
     assert bag(path, tmp_path / "out", *options) == 1
     assert "it has no metadata.yaml: its files are read one by one" in capsys.readouterr().err
     [(topic, *_), *more] = read_bag(tmp_path / "out")[1:]

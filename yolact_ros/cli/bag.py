@@ -19,6 +19,7 @@ from .options import (
     positive_int,
     segmenter_options,
     shared,
+    topic_name,
 )
 
 if TYPE_CHECKING:
@@ -60,16 +61,17 @@ def register(commands: Any) -> None:
         "out", type=Path, metavar="OUT", help="Folder of the bag to write, created."
     )
     parser.add_argument(
-        "--image", metavar="TOPIC", help="Topic of the images; unless given, the only one."
+        "--image", type=topic_name, help="Topic of the images; unless given, the only one."
     )
     parser.add_argument(
-        "--depth",
-        metavar="TOPIC",
-        help="Topic of the depth images; unless given, the only one, and '' takes none.",
+        "--depth", type=topic_name, help="Topic of the depth images; unless given, the only one."
+    )
+    parser.add_argument(
+        "--no-depth", action="store_true", help="Take no depth, and write no objects."
     )
     parser.add_argument(
         "--camera-info",
-        metavar="TOPIC",
+        type=topic_name,
         help="Topic of the calibration; unless given, camera_info beside the images.",
     )
     parser.add_argument(
@@ -92,7 +94,7 @@ def register(commands: Any) -> None:
         help="The images are rectified, as with the node's parameter space.rectified.",
     )
     parser.add_argument(
-        "--node", default="/yolact", metavar="NAME", help="Name that the topics begin with."
+        "--node", type=topic_name, default="/yolact", help="What the written topics begin with."
     )
     parser.add_argument(
         "--storage", choices=("mcap", "sqlite3"), default="mcap", help="Format of the bag."
@@ -125,7 +127,12 @@ def run(arguments: argparse.Namespace) -> int:
     with Bag(arguments.bag) as bag:
         for note in bag.notes:
             print(note, file=sys.stderr)
-        topics = choose_topics(bag, arguments.image, arguments.depth, arguments.camera_info)
+        topics = choose_topics(
+            bag,
+            arguments.image,
+            "" if arguments.no_depth else arguments.depth,
+            arguments.camera_info,
+        )
         writer = PartsWriter(
             arguments.out, arguments.node, arguments.storage, _settings(arguments, bag)
         )

@@ -164,6 +164,12 @@ fraction = from_to("F", float, 0, 1)
 positive = Kind("X", float, "a number above 0", lambda value: 0 < value < math.inf)
 non_negative = Kind("X", float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
 image_size = Kind("WIDTHxHEIGHT", ImageSize.parse, "WIDTHxHEIGHT in pixels, such as 1280x720")
+topic_name = Kind(
+    "TOPIC",
+    str,
+    "a name such as /camera/image_raw",
+    lambda text: re.fullmatch(r"/?[A-Za-z_]\w*(/\w+)*", text, re.ASCII) is not None,
+)
 output_file = Kind("FILE", _path, "a file name, not a folder", lambda path: not path.is_dir())
 existing_file = Kind("FILE", _path, "an existing file", Path.is_file)
 existing_folder = Kind("DIR", _path, "an existing folder", Path.is_dir)
