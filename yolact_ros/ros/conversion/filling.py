@@ -22,6 +22,8 @@ from yolact_ros.ros.conversion.images import append_bytes
 
 Message = TypeVar("Message")
 
+_PARTS = (dict, list, np.ndarray)
+
 _ITEMS: dict[tuple[type, str], type] = {
     (InstanceArray, "instances"): Instance,
     (ObjectArray, "objects"): Object,
@@ -36,16 +38,27 @@ _ITEMS: dict[tuple[type, str], type] = {
 
 def fill(message: Message, fields: Fields) -> Message:
     """Set fields of a new message, and return it."""
-    # Its constructor makes all its parts, even those that it is given: they are filled in instead.
     for name, value in fields.items():
         kind = type(value)
         if kind is dict:
             fill(getattr(message, name), value)
         elif kind is list:
-            item: Any = _ITEMS[type(message), name]
-            setattr(message, name, [fill(item(), each) for each in value])
-        elif kind is np.ndarray and value.dtype == np.uint8:
+            item = _ITEMS[type(message), name]
+            setattr(message, name, [_made(item, each) for each in value])
+        elif kind is np.ndarray and value.itemsize == 1:
             append_bytes(getattr(message, name), value)
         else:
             setattr(message, name, value)
     return message
+
+
+def _made(kind: Any, fields: Fields) -> Any:
+    # Its constructor sets every plain field, given or not, and makes all its parts, even those that
+    # it is given: these are filled in instead.
+    plain, parts = {}, {}
+    for name, value in fields.items():
+        if type(value) in _PARTS:
+            parts[name] = value
+        else:
+            plain[name] = value
+    return fill(kind(**plain), parts)
