@@ -102,6 +102,11 @@ class EarlyEnd(EarlyStopping):
 class ProgressBar(TQDMProgressBar):
     """Lightning's progress bar without the name of the log folder."""
 
+    def on_exception(self, trainer: lightning.Trainer, module: Any, exception: Any) -> None:
+        """End the line, for what is then said."""
+        if trainer.is_global_zero:
+            print(flush=True)
+
     def get_metrics(self, trainer: lightning.Trainer, module: Any) -> dict[str, Any]:
         """Return the values to show behind the bar."""
         metrics = super().get_metrics(trainer, module)
