@@ -18,7 +18,6 @@ from vision_msgs.msg import (
 
 from yolact_ros.msg import Instance, InstanceArray, Object, ObjectArray
 from yolact_ros.recordings.fields import Fields
-from yolact_ros.ros.conversion.images import append_bytes
 
 Message = TypeVar("Message")
 
@@ -46,7 +45,7 @@ def fill(message: Message, fields: Fields) -> Message:
             item = _ITEMS[type(message), name]
             setattr(message, name, [_made(item, each) for each in value])
         elif kind is np.ndarray and value.itemsize == 1:
-            append_bytes(getattr(message, name), value)
+            getattr(message, name).frombytes(np.ascontiguousarray(value))
         else:
             setattr(message, name, value)
     return message
