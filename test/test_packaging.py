@@ -48,6 +48,8 @@ WITHOUT_ROSDEP_KEY = {
     "faster_coco_eval",
     "gdown",
     "lightning",
+    "mcap",
+    "mcap_ros2",
     "motmetrics",
     "nncf",
     "onnx",
@@ -55,6 +57,7 @@ WITHOUT_ROSDEP_KEY = {
     "onnxscript",
     "openvino",
     "pycocotools",
+    "rosbags",
     "safetensors",
 }
 
