@@ -29,6 +29,7 @@ ROSDEP_KEYS = {
     "scipy": "python3-scipy",
     "tqdm": "python3-tqdm",
     "hypothesis": "python3-hypothesis",
+    "packaging": "python3-packaging",
     "pytest": "python3-pytest",
     "yaml": "python3-yaml",
     "tf2_ros": "tf2_ros_py",

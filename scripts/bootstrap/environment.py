@@ -19,8 +19,8 @@ from bootstrap.machine import Python, describe_python
 from bootstrap.steps import SetupError, Steps
 
 REQUIREMENTS = (
-    *("core.txt", "train.txt", "onnx.txt", "openvino.txt", "quantize.txt", "tracking.txt"),
-    "test.txt",
+    *("core.txt", "train.txt", "onnx.txt", "openvino.txt", "quantize.txt", "bag.txt"),
+    *("tracking.txt", "test.txt"),
 )
 WITH_ROS = (*REQUIREMENTS, "ros-jazzy.txt")
 """Files of requirements/ that an environment is made of, without and with a ROS 2 in it."""

@@ -299,7 +299,7 @@ def test_no_input_is_ever_overwritten(tmp_path, weights, capsys, inputs):
         (["-"], 1, "got - for the standard input: write it to a file first"),
         (["no/*.jpg"], 1, "found none that matches no/*.jpg; a pattern in quotes"),
         (["PIPE"], 1, "which is neither a file nor a folder"),
-        (["BAG"], 1, "a recording of ROS is played to the node"),
+        (["BAG"], 1, "a recording of ROS is read by yolact-ros bag"),
         (["NOTES"], 1, "expected a file that ends in .3gp, .avi"),
         (["PICTURE", "--annotations", "NOTES"], 1, "notes.txt: expected JSON, got"),
         (["PICTURE", "--annotations", "LIST"], 1, "expected a data set in COCO's format"),

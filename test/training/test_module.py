@@ -51,7 +51,7 @@ def make_module(preset=PRESET, **changed):
 class Alone:
     """What a step asks of the trainer."""
 
-    world_size, global_step, global_rank = 1, 0, 0
+    world_size, global_step, global_rank, log_every_n_steps = 1, 0, 0, 1
 
     def __init__(self, optimizers=()):
         self.optimizers = list(optimizers)

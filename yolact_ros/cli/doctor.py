@@ -12,7 +12,7 @@ from typing import Any
 from yolact_ros.choices import TRANSPORTS
 from yolact_ros.findings import OK, Finding, examine, not_checked
 
-from .options import from_to
+from .options import from_to, topic_name
 
 
 def register(commands: Any) -> None:
@@ -27,7 +27,7 @@ def register(commands: Any) -> None:
         examples=(
             "yolact-ros doctor",
             "yolact-ros doctor --image /camera/image_raw --weights yolact_base_54_800000.pth",
-            "yolact-ros doctor --params config/yolact.yaml --json > doctor.json",
+            "yolact-ros doctor --params config/yolact.yaml --json",
         ),
     )
     parser.add_argument(
@@ -35,7 +35,7 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="Print JSON in place of text.")
     group = parser.add_argument_group("ROS")
-    group.add_argument("--image", metavar="TOPIC", help="Topic of a camera to listen to.")
+    group.add_argument("--image", type=topic_name, help="Topic of a camera to listen to.")
     group.add_argument(
         "--transport",
         choices=TRANSPORTS,
@@ -45,6 +45,7 @@ def register(commands: Any) -> None:
     group.add_argument("--params", type=Path, metavar="FILE", help="Parameter file to check.")
     group.add_argument(
         "--node",
+        type=topic_name,
         default="/yolact",
         metavar="NAME",
         help="Name, with its namespace, of the node that the file is for.",

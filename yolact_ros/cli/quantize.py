@@ -46,6 +46,8 @@ def register(commands: Any) -> None:
         examples=(
             "yolact-ros quantize --weights run/best.safetensors --calibrate pictures/train "
             "--val parts/val.json --val-images pictures --out mine_int8.onnx",
+            "yolact-ros quantize --weights mine.onnx --calibrate pictures --val parts/val.json "
+            "--val-images pictures --max-loss 0.2 --out mine_int8.onnx --force",
         ),
         parents=[
             shared(

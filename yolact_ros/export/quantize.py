@@ -284,7 +284,8 @@ def _write(model: Any, file: ExportedFile, path: Path) -> None:
 @contextlib.contextmanager
 def _progress(nncf: ModuleType, quiet: bool) -> Iterator[None]:
     """Let NNCF show its progress beside the results or not at all, and no steps but errors."""
-    nncf.set_log_level(logging.ERROR)
+    # Not by its own function, which changes handlers that others have added.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with (
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stdout(nowhere if quiet else sys.stderr),

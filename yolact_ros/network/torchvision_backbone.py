@@ -62,6 +62,8 @@ class TorchvisionBackbone(nn.Module):
         for node in graph[:-1]:
             if node.op == "call_module":
                 stages[-1].append(self.body.get_submodule(node.target))
+            elif node.op == "get_attr":  # a parameter that a block uses by itself
+                stages[-1].append(self.body.get_submodule(node.target.rpartition(".")[0]))
             if node in maps.values():
                 stages.append([])
         return stages[: len(self.nodes)]
