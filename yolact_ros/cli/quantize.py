@@ -44,7 +44,7 @@ def register(commands: Any) -> None:
         "after; if the loss is more than --max-loss, the layers that cost most are left in fp32, "
         "and if that does not help, nothing is written.",
         examples=(
-            "yolact-ros quantize --weights run/best.safetensors --calibrate pictures/train "
+            "yolact-ros quantize --weights run/best.safetensors --calibrate pictures "
             "--val parts/val.json --val-images pictures --out mine_int8.onnx",
             "yolact-ros quantize --weights mine.onnx --calibrate pictures --val parts/val.json "
             "--val-images pictures --max-loss 0.2 --out mine_int8.onnx --force",
