@@ -281,3 +281,15 @@ def test_more_devices_than_there_are(scenes, tmp_path, capfd):
 def test_a_chosen_precision_is_kept():
     assert choose_precision("fp32", "cpu") == "fp32"
     assert choose_precision("auto", "cpu", begun_in="bf16") == "bf16"
+
+
+def test_a_logger_that_lacks_a_package_of_its_own_is_one_line(tmp_path, monkeypatch):
+    from yolact_ros.training import loggers
+    from yolact_ros.training.run_folder import RunFolder
+
+    def lacking(*args, **options):
+        raise ModuleNotFoundError("No module named 'click'")
+
+    monkeypatch.setattr(loggers, "WandbLogger", lacking)
+    with pytest.raises(ValueError, match="wandb cannot be imported: No module named 'click'"):
+        loggers.make_loggers(["wandb"], RunFolder(tmp_path), 0)

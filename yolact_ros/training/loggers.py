@@ -14,6 +14,8 @@ from lightning.pytorch.loggers import (
     WandbLogger,
 )
 
+from yolact_ros.errors import InputError
+
 from .run_folder import RunFolder
 
 _PROJECT = "yolact_ros"
@@ -29,6 +31,9 @@ def make_loggers(names: Iterable[str], folder: RunFolder, first_step: int) -> li
         names: Of `LOGGERS`.
         folder: Of the run, which gives its name.
         first_step: Of this start.
+
+    Raises:
+        InputError: A package cannot be imported.
     """
     log, name = str(folder.log), folder.path.resolve().name
     version = f"from_step_{first_step}"
@@ -38,4 +43,14 @@ def make_loggers(names: Iterable[str], folder: RunFolder, first_step: int) -> li
         "mlflow": lambda: MLFlowLogger(_PROJECT, run_name=name, save_dir=f"{log}/mlflow"),
         "comet": lambda: CometLogger(project=_PROJECT, name=name),
     }
-    return [CSVLogger(log, name="", version=version), *(makers[each]() for each in names)]
+    return [
+        CSVLogger(log, name="", version=version),
+        *(_made(each, makers[each]) for each in names),
+    ]
+
+
+def _made(name: str, make: Callable[[], Logger]) -> Logger:
+    try:
+        return make()
+    except ImportError as error:  # its package is there, but not all that it needs
+        raise InputError(f"loggers: {name} cannot be imported: {error}") from error
