@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record where results and files come from: versions, processor, revision, hashes."""
+"""Where results and files come from (versions, processor, revision, hashes), and this machine's
+cores and cache."""
 
 from __future__ import annotations
 
@@ -45,6 +46,12 @@ def versions() -> dict[str, str]:
 def usable_cores() -> int:
     """Return the number of cores that this process may use: a cpuset may leave it a few only."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def user_cache() -> Path:
+    """Return the folder that this package keeps in the user's cache; it may not be there yet."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "yolact_ros"
 
 
 def processor_name() -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,7 +43,12 @@ class Part(Protocol):
         """Its outputs, in order, for its one input, float32 and contiguous; B is the first axis."""
 
 
-class CutNetwork:
+Load = Callable[[Any, str, int], Part]
+"""Loads an `onnx.ModelProto` with one input, in the file's precision, for calls of up to a number
+of images or masks. Of the outputs' shapes the first axis alone may be dynamic."""
+
+
+class CutNetwork(ABC):
     """The network of an `.onnx` file of `yolact-ros export` or `yolact-ros quantize`.
 
     Decoding and suppression of the file are left out, so that their options may still change: the
@@ -51,15 +57,14 @@ class CutNetwork:
 
     Args:
         path: The file.
-        load: Loads an `onnx.ModelProto` with one input, in the file's precision, for calls of up to
-            a number of images or masks. Of the outputs' shapes the first axis alone may be dynamic.
-        device: Where inputs and outputs are.
+        device: Where it runs, as the engine names it.
         precision: "auto", that of the file, or one of `precisions`.
-        precisions: What the engine may compute in instead, or beside INT8.
         preset: A preset or its name that the file must be for; None for whatever it is for.
         class_names: Other names for its classes; empty for those in the file.
 
     Attributes:
+        engine: One of `yolact_ros.choices.ENGINES`.
+        precisions: What the engine may compute in instead of the file's, or beside INT8.
         preset: As in the file.
         precision: "fp32", "fp16" or "int8", as in the file, or the one of `precisions` asked for in
             the place of "fp32" or "fp16". Inputs and outputs are fp32.
@@ -68,32 +73,31 @@ class CutNetwork:
         providers: Names of what runs it, the preferred one first.
 
     Raises:
-        InputError: The precision is none that it may have.
+        InputError: The precision is none that it may have, or the engine does not run here.
         CheckpointError: No file of `yolact-ros export`, or a broken one, or not for the preset.
     """
 
     engine: str
+    precisions: Sequence[str] = ()
 
     def __init__(
         self,
         path: str | Path,
-        load: Callable[[Any, str, int], Part],
         *,
-        device: torch.device,
-        precision: str,
-        precisions: Sequence[str] = (),
-        preset: str | Preset | None,
-        class_names: Sequence[str],
+        device: str = "auto",
+        precision: str = "auto",
+        preset: str | Preset | None = None,
+        class_names: Sequence[str] = (),
     ) -> None:
+        self.device, load = self._open(device, precision)
         from onnx.utils import Extractor
 
         file = read_onnx(path)
         own = file.described.precision
-        expect_precision(precision, own, precisions)
+        expect_precision(precision, own, self.precisions)
         require_finite(file)
         self.preset = agree_on_preset(file.described.preset, file.path, preset, class_names)
         self.precision = own if precision == "auto" or own == "int8" else precision
-        self.device = device
         self._size = fixed_batch(file.model)
         cut = Extractor(file.model)
         raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
@@ -107,7 +111,11 @@ class CutNetwork:
             self.maskiou_net = lambda masks: net(masks.float().contiguous())[0]
         side = (self.preset.input_size, self.preset.input_size)
         cells = level_sizes(side, len(self.preset.prior_sizes))
-        self._priors = make_priors(self.preset, side, cells).to(device)
+        self._priors = make_priors(self.preset, side, cells).to(self.device)
+
+    @abstractmethod
+    def _open(self, device: str, precision: str) -> tuple[torch.device, Load]:
+        """Find the engine's package and where inputs and outputs are; say how a part is loaded."""
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """Run the network.

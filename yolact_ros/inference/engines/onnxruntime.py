@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,9 +13,9 @@ from torch import Tensor
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.errors import InputError
 from yolact_ros.inference.device import resolve_device
-from yolact_ros.presets import Preset
+from yolact_ros.provenance import user_cache
 
-from .cut_network import CutNetwork
+from .cut_network import CutNetwork, Load
 from .onnx_file import fixed_batch, why_refused
 
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -48,29 +45,14 @@ class OnnxNetwork(CutNetwork):
 
     engine = "onnxruntime"
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        preset: str | Preset | None = None,
-        class_names: Sequence[str] = (),
-    ) -> None:
+    def _open(self, device: str, precision: str) -> tuple[torch.device, Load]:
         runtime = _package()
         chosen = _resolve_device(device, runtime)
 
         def load(model: Any, precision: str, most: int) -> _Part:
             return _Part(runtime, model, chosen, precision, most)
 
-        super().__init__(
-            path,
-            load,
-            device=chosen,
-            precision=precision,
-            preset=preset,
-            class_names=class_names,
-        )
+        return chosen, load
 
 
 class _Part:
@@ -149,7 +131,6 @@ def _providers(
     if device.type == "cpu":
         return [_CPU]
     index = {"device_id": device.index or 0}
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     wanted: list[Any] = [
         # Building its engine takes minutes: once for each file.
         (_TENSORRT, {
@@ -159,7 +140,7 @@ def _providers(
             "trt_int8_enable": precision == "int8",
             "trt_timing_cache_enable": True,
             "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": str(cache / "yolact_ros" / "tensorrt"),
+            "trt_engine_cache_path": str(user_cache() / "tensorrt"),
         }),
         (_CUDA, {**index, "use_tf32": 0}),
     ]  # fmt: skip

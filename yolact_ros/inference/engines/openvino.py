@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,9 +12,8 @@ from torch import Tensor
 
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.errors import InputError
-from yolact_ros.presets import Preset
 
-from .cut_network import CutNetwork
+from .cut_network import CutNetwork, Load
 from .onnx_file import why_refused
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
@@ -44,16 +41,9 @@ class OpenVinoNetwork(CutNetwork):
     """
 
     engine = "openvino"
+    precisions = ("bf16",)
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        device: str = "auto",
-        precision: str = "auto",
-        preset: str | Preset | None = None,
-        class_names: Sequence[str] = (),
-    ) -> None:
+    def _open(self, device: str, precision: str) -> tuple[torch.device, Load]:
         openvino = _package()
         if device not in ("auto", "cpu"):
             raise InputError(f"device: expected auto or cpu for 'openvino', got {device!r}")
@@ -66,15 +56,7 @@ class OpenVinoNetwork(CutNetwork):
         def load(model: Any, precision: str, most: int) -> _Part:
             return _Part(openvino, core, model, hint)
 
-        super().__init__(
-            path,
-            load,
-            device=torch.device("cpu"),
-            precision=precision,
-            precisions=("bf16",),
-            preset=preset,
-            class_names=class_names,
-        )
+        return torch.device("cpu"), load
 
 
 class _Part:
