@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from yolact_ros import __version__
 from yolact_ros.errors import InputError, first_line
 from yolact_ros.presets import Preset
-from yolact_ros.provenance import file_sha256
+from yolact_ros.provenance import file_sha256, user_cache
 
 from .checkpoint import check_fit, publish
 from .files import CheckpointError, expanded
@@ -33,8 +33,7 @@ def weights_folder() -> Path:
     """Where downloaded weights are kept: $YOLACT_ROS_WEIGHTS, or a folder in the user's cache."""
     if folder := os.environ.get("YOLACT_ROS_WEIGHTS"):
         return expanded(folder)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "yolact_ros" / "weights"
+    return user_cache() / "weights"
 
 
 def published_file(preset: Preset) -> str | None:
