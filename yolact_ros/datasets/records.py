@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from yolact_ros import __version__
 from yolact_ros.errors import InputError
-from yolact_ros.provenance import file_sha256
+from yolact_ros.provenance import file_sha256, user_cache
 
 from .coco import CocoDataset, CocoImage, CocoObject, SoundContent, described_dataset, images_of
 from .merge import sound_content
@@ -238,8 +238,7 @@ def with_objects(dataset: CocoDataset) -> CocoDataset:
 
 def records_folder() -> Path:
     """Where the records of data sets are kept: in the user's cache, or among temporary files."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(cache) if cache else Path.home() / ".cache") / "yolact_ros" / "datasets"
+    folder = user_cache() / "datasets"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
@@ -267,23 +266,16 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
     root = records_folder()
     folder = root / source.digest()
     with _alone(root / f"{folder.name}.lock"):
-        if not _is_current(folder):
+        dataset = _current(source, folder)
+        if dataset is None:
             try:
                 _read_anew(source, folder, say)
             except OverflowError:  # ids beyond 64 bits
                 return source.read().dataset()
             _remove_unused(root)
+            dataset = _kept(source, folder)
         os.utime(folder)
-        description = json.loads((folder / _DESCRIPTION).read_text())
-        return CocoDataset(
-            annotation_file=source.annotations[0],
-            image_folder=Path(description["image_folder"]),
-            class_names=tuple(description["class_names"]),
-            category_ids=tuple(description["category_ids"]),
-            images=Records(folder),
-            turned=description["turned"],
-            mended=tuple(description["mended"]),
-        )
+        return dataset
 
 
 def picture_digests(dataset: CocoDataset) -> list[str]:
@@ -313,15 +305,29 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _is_current(folder: Path) -> bool:
+def _kept(source: Source, folder: Path) -> CocoDataset:
+    description = json.loads((folder / _DESCRIPTION).read_text())
+    return CocoDataset(
+        annotation_file=source.annotations[0],
+        image_folder=Path(description["image_folder"]),
+        class_names=tuple(description["class_names"]),
+        category_ids=tuple(description["category_ids"]),
+        images=Records(folder),
+        turned=description["turned"],
+        mended=tuple(description["mended"]),
+    )
+
+
+def _current(source: Source, folder: Path) -> CocoDataset | None:
+    """What was kept; None: it is not there, damaged, or the pictures have changed since."""
     try:
-        kept, images = np.load(folder / _PICTURES), Records(folder)
-        description = json.loads((folder / _DESCRIPTION).read_text())
+        stamps, dataset = np.load(folder / _PICTURES), _kept(source, folder)
     except (OSError, ValueError):
-        return False
-    if description["mended"]:
-        return False  # what was left out may be there now
-    return np.array_equal(kept, _stamps(Path(description["image_folder"]), images.names()))
+        return None
+    if dataset.mended:
+        return None  # what was left out may be there now
+    now = _stamps(dataset.image_folder, file_names(dataset))
+    return dataset if np.array_equal(stamps, now) else None
 
 
 def _stamps(folder: Path, names: Iterable[str]) -> npt.NDArray[np.int64]:
