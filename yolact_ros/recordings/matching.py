@@ -7,13 +7,18 @@ import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Message = TypeVar("Message")
 
 RING = 8
 """Depth images that are kept for images that come after them, at most, and stamps that are
 remembered of images whose depth did not come in time."""
+
+
+def nanoseconds(stamp: Any) -> int:
+    """Return a `builtin_interfaces/Time` as one number, ns."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from rclpy.clock import Clock
 from yolact_ros.errors import InputError
 from yolact_ros.inference import Segmenter, SegmenterOptions
 from yolact_ros.recordings.images.raw import ImageArray
+from yolact_ros.recordings.matching import nanoseconds
 from yolact_ros.ros.batch import BatchSegmenter, GpuLost
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.counters import Counters
@@ -31,7 +32,6 @@ from yolact_ros.ros.outputs import SPACE_TOPICS, TRACKED_TOPICS, ClassList, Outp
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.region import WHOLE, Region, View
 from yolact_ros.ros.space.measuring import Measuring
-from yolact_ros.ros.stamps import nanoseconds
 from yolact_ros.ros.worker import BatchWorker, HandOver
 from yolact_ros.structures import Instances
 from yolact_ros.tracking import Tracker, TrackerSettings, thumbnail

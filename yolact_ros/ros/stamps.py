@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 EARLIEST = 946_684_800
 """Seconds from 1970 to 2000: clocks that show less count from when their machine was started."""
@@ -25,11 +25,6 @@ class StampAge(NamedTuple):
     seconds: float | None
     trouble: str = ""
     text: str = ""
-
-
-def nanoseconds(stamp: Any) -> int:
-    """Return a `builtin_interfaces/Time` as one number, ns."""
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
 def stamp_age(sec: int, nanosec: int, now: int) -> StampAge:

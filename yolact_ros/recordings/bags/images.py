@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yolact_ros.errors import InputError
-from yolact_ros.recordings.matching import RING, DepthMatcher, DepthRequest
+from yolact_ros.recordings.matching import RING, DepthMatcher, DepthRequest, nanoseconds
 
 from .reader import Bag, Record
 from .topics import CameraTopics
@@ -72,12 +72,12 @@ def recorded_images(
             if number % every or number // every < skip:
                 continue
             message, trouble = _read(bag, record)
-            stamp = _stamp(message) if message else 0
+            stamp = nanoseconds(message.header.stamp) if message else 0
             waiting.append(_Waiting(record.time, message, trouble, matcher.request(stamp, 0.0)))
         else:
             message, _ = _read(bag, record)
             if message and record.topic.name == topics.depth:
-                matcher.put(_stamp(message), message, 0.0)
+                matcher.put(nanoseconds(message.header.stamp), message, 0.0)
             elif message:
                 camera_info = message
         while waiting and (
@@ -119,7 +119,3 @@ def _read(bag: Bag, record: Record) -> tuple[Any, str]:
         return bag.message(record), ""
     except InputError as error:
         return None, str(error)
-
-
-def _stamp(message: Any) -> int:
-    return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)

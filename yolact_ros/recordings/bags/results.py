@@ -19,6 +19,7 @@ from yolact_ros.recordings.images.compressed import compressed_to_array
 from yolact_ros.recordings.images.depth import depth_of_image, is_compressed
 from yolact_ros.recordings.images.raw import ImageArray, image_to_array
 from yolact_ros.recordings.images.samples import SampleBits
+from yolact_ros.recordings.matching import nanoseconds
 from yolact_ros.space import Camera, objects, rough_centres
 from yolact_ros.structures import Instances
 from yolact_ros.tracking import SpaceTracker, Tracked, Tracker, thumbnail
@@ -81,7 +82,7 @@ class Annotator:
             # as in the node, where the tracker does not wait for depth to be decoded
             if depth is not None and camera is not None and not is_compressed(recorded.depth):
                 centres = rough_centres(instances, depth, camera)
-            stamp = (header.stamp.sec * 10**9 + header.stamp.nanosec or recorded.time) * 1e-9
+            stamp = (nanoseconds(header.stamp) or recorded.time) * 1e-9
             tracked = self.tracker.update(instances, stamp, centres, thumbnail(picture.pixels))
         track_ids = None if tracked is None else tracked.track_ids
         voted = instances if tracked is None else tracked.voted(instances)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from yolact_ros.datasets.writing import replacing
 from yolact_ros.errors import InputError
 from yolact_ros.recordings.fields import Fields
 
@@ -208,10 +209,8 @@ class PartsWriter:
             )
 
     def _replace(self, name: str, text: str) -> None:
-        """Write a file that is always whole."""
-        unfinished = self.folder / f"{name}.unfinished"
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, self.folder / name)
+        with replacing(self.folder / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,13 +23,13 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from yolact_ros.msg import InstanceArray
+from yolact_ros.recordings.matching import nanoseconds
 from yolact_ros.ros.bench.camera import raise_priority
 from yolact_ros.ros.bench.counts import Arrivals
 from yolact_ros.ros.bench.recorder import Recorder
 from yolact_ros.ros.compat import with_information
 from yolact_ros.ros.diagnostics import values_of
 from yolact_ros.ros.parameters.qos import volatile_qos
-from yolact_ros.ros.stamps import nanoseconds
 
 TOPICS = {
     "instances": InstanceArray,

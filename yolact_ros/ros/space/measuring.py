@@ -19,7 +19,7 @@ from yolact_ros.errors import InputError
 from yolact_ros.msg import ObjectArray
 from yolact_ros.recordings.images.camera_info import Calibration
 from yolact_ros.recordings.images.depth import UnusableError, depth_of_image, is_compressed
-from yolact_ros.recordings.matching import DepthMatcher, Match
+from yolact_ros.recordings.matching import DepthMatcher, Match, nanoseconds
 from yolact_ros.ros.camera_stream import CameraStream
 from yolact_ros.ros.conversion.objects import object_array
 from yolact_ros.ros.frame import Frame, error_line, since
@@ -28,7 +28,7 @@ from yolact_ros.ros.outputs import SPACE_TOPICS, Outputs, Result, SpaceResult
 from yolact_ros.ros.parameters.table import Settings
 from yolact_ros.ros.space.transforms import TransformError, Transforms
 from yolact_ros.ros.space.worker import MeasuringWorker, Pending
-from yolact_ros.ros.stamps import nanoseconds, stamp_age
+from yolact_ros.ros.stamps import stamp_age
 from yolact_ros.space import objects, rough_centres
 from yolact_ros.structures import Instances, Objects
 from yolact_ros.tracking import SpaceTracker
