@@ -17,6 +17,7 @@ from .options import (
     file_ending,
     from_to,
     positive_int,
+    require_absent,
     shared,
 )
 
@@ -99,8 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     format = arguments.format or ("torch" if out.suffix == ".pt2" else "onnx")
     if out.suffix != EXPORT_FORMATS[format]:
         raise InputError(f"--out: expected a name that ends in {EXPORT_FORMATS[format]}, got {out}")
-    if out.exists() and not arguments.force:
-        raise InputError(f"--out: {out} exists; --force replaces it")
+    require_absent("--out", out, force=arguments.force)
     from yolact_ros.export import export_network
     from yolact_ros.inference import SegmenterOptions, load_network  # torch
 

@@ -325,6 +325,16 @@ def require_new(path: Path, force: bool | None = None) -> None:
         raise InputError(f"{path}: expected no such file yet, got one{hint}")
 
 
+def require_absent(option: str, path: Path, *, force: bool) -> None:
+    """Check that an output file is not there unless `--force` is given.
+
+    Raises:
+        InputError: It is.
+    """
+    if path.exists() and not force:
+        raise InputError(f"{option}: {path} exists; --force replaces it")
+
+
 def segmenter_options(
     score_threshold: float, *, in_fp32: bool = False
 ) -> list[argparse.ArgumentParser]:

@@ -20,6 +20,7 @@ from .options import (
     existing_folder,
     file_ending,
     positive_int,
+    require_absent,
     shared,
     training_packages,
 )
@@ -104,8 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out
     if not out.parent.is_dir():
         raise InputError(f"--out: expected a folder at {out.parent}, found none")
-    if out.exists() and not arguments.force:
-        raise InputError(f"--out: {out} exists; --force replaces it")
+    require_absent("--out", out, force=arguments.force)
     with training_packages():
         import yolact_ros.evaluation.evaluate  # noqa: F401
     from yolact_ros.datasets.merge import read_datasets

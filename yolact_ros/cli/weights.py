@@ -9,10 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from yolact_ros.errors import InputError
 from yolact_ros.presets import Preset, get_preset, preset_names
 
-from .options import existing_file, file_ending, preset_name, shared
+from .options import existing_file, file_ending, preset_name, require_absent, shared
 
 
 def register(commands: Any) -> None:
@@ -172,8 +171,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
     from yolact_ros.checkpoints import fitting
     from yolact_ros.checkpoints.conversion import convert_checkpoint
 
-    if arguments.target.exists() and not arguments.force:
-        raise InputError(f"OUT: {arguments.target} exists; --force replaces it")
+    require_absent("OUT", arguments.target, force=arguments.force)
     preset, remarks = convert_checkpoint(
         arguments.source,
         arguments.target,
