@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from yolact_ros.datasets.coco import dataset_from_content, read_dataset
 from yolact_ros.datasets.segmentation import decode_segmentation
+from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.scene import SCENE_CLASSES
 from yolact_ros.scenes.synth_set import SynthSet, frame_annotations, render_scene
@@ -112,3 +113,15 @@ def test_wrong_requests_are_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f": expected an empty folder or none, got {what}"):
             wanted.write(taken, workers=1, version="1")
     assert files_of(tmp_path) == {"mine.txt": b""}
+
+
+def test_lanes_are_scenes_of_another_kind(tmp_path: Path) -> None:
+    wanted = SynthSet(images=2, seed=20_000, width=160, height=120, kind="lanes")
+    path = wanted.write(tmp_path / "out", workers=1, version="1")
+    for number, image in enumerate(read_dataset(path, path.parent / "images").images):
+        frame = render_scene(20_000 + number, 160, 120, kind="lanes")
+        np.testing.assert_array_equal(cv2.imread(str(path.parent / "images" / image.file_name)),
+                                      frame.image[:, :, ::-1])  # fmt: skip
+        assert not np.array_equal(frame.image, render_scene(20_000 + number, 160, 120).image)
+    with pytest.raises(InputError, match="kind: expected one of random, lanes, got 'rows'"):
+        SynthSet(images=1, seed=0, kind="rows")

@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from yolact_ros.choices import DEPTH_CAMERAS, EXTRA_KINDS, SHEET_PAGES, SHEET_PICTURES
+from yolact_ros.choices import (
+    DEPTH_CAMERAS,
+    EXTRA_KINDS,
+    SCENE_KINDS,
+    SHEET_PAGES,
+    SHEET_PICTURES,
+)
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.provenance import usable_cores
@@ -309,6 +315,13 @@ def _register_synth(actions: Any) -> None:
         "shipped network.",
     )
     parser.add_argument(
+        "--scenes",
+        choices=SCENE_KINDS,
+        default="random",
+        help="random: things spread on a table; lanes: things that pass before and behind one "
+        "another.",
+    )
+    parser.add_argument(
         "--workers", type=positive_int, help="Processes that render; unless given, one per core."
     )
     parser.set_defaults(run=run_synth)
@@ -332,6 +345,7 @@ def run_synth(arguments: argparse.Namespace) -> int:
         class_names=tuple(arguments.classes),
         distance=arguments.distance,
         depth_camera=arguments.depth_camera,
+        kind=arguments.scenes,
     )
     path = wanted.write(
         arguments.out,

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from yolact_ros.choices import SCENE_KINDS
 from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import DEMO_CLASSES
@@ -26,6 +27,8 @@ from yolact_ros.scenes.scene import Scene, SceneFrame
 
 SCENE_DURATION = 60.0
 """Scenes are rendered at a time between 0 and this many seconds."""
+
+_STAGES = {"random": Scene.random, "lanes": Scene.lanes}
 
 # In the sensor's noise nothing repeats: looking for it takes time and makes larger files.
 _PNG = [
@@ -40,10 +43,14 @@ def render_scene(
     class_names: Sequence[str] = DEMO_CLASSES,
     distance: tuple[float, float] | None = None,
     depth_model: DepthModel | None = None,
+    kind: str = "random",
 ) -> SceneFrame:
-    """Render the scene of a seed at a time that the seed decides too; see `Scene.random`."""
+    """Render the scene of a seed and a kind of `SCENE_KINDS`, at a time that the seed decides too.
+
+    The other arguments are those of `Scene.random`.
+    """
     moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
-    scene = Scene.random(
+    scene = _STAGES[kind](
         seed,
         width=width,
         height=height,
@@ -85,6 +92,7 @@ class SynthSet:
             ... in this order.
         distance: Least and greatest distance of the camera; see `Scene.random`.
         depth_camera: One of `DEPTH_MODELS`; None: that of the training scenes.
+        kind: One of `SCENE_KINDS`.
     """
 
     images: int
@@ -94,12 +102,14 @@ class SynthSet:
     class_names: tuple[str, ...] = DEMO_CLASSES
     distance: tuple[float, float] | None = None
     depth_camera: str | None = None
+    kind: str = "random"
 
     def __post_init__(self) -> None:
         if self.images < 1:
             raise InputError(f"images: expected 1 or more, got {self.images}")
         if self.depth_camera is not None:
             expect_one_of("depth_camera", self.depth_camera, tuple(DEPTH_MODELS))
+        expect_one_of("kind", self.kind, SCENE_KINDS)
 
     def write(self, folder: Path, *, workers: int, version: str, progress: bool = False) -> Path:
         """Render all images and write them with their annotations.
@@ -126,7 +136,7 @@ class SynthSet:
             raise InputError(f"{folder}: expected an empty folder or none, got a file")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: expected an empty folder or none, got one with files")
-        Scene.random(self.seed, **self._scene_options)  # fails here if the options are wrong
+        _STAGES[self.kind](self.seed, **self._scene_options)  # fails here if the options are wrong
         for name in ("images", "depth"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         images: list[dict[str, Any]] = []
@@ -178,7 +188,7 @@ def _render(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write image and depth of one scene; return its image entry and annotations without ids."""
     seed = wanted.seed + number - 1
-    frame = render_scene(seed, **wanted._scene_options)
+    frame = render_scene(seed, kind=wanted.kind, **wanted._scene_options)
     name = f"{number:06d}.png"
     millimetres = np.clip(np.rint(frame.depth * 1000), 0, 65535).astype(np.uint16)
     for part, pixels in (("images", frame.image[:, :, ::-1]), ("depth", millimetres)):
