@@ -318,8 +318,7 @@ def _register_synth(actions: Any) -> None:
         "--scenes",
         choices=SCENE_KINDS,
         default="random",
-        help="random: things spread on a table; lanes: things that pass before and behind one "
-        "another.",
+        help="Things spread on a table (random), or passing before and behind one another (lanes).",
     )
     parser.add_argument(
         "--workers", type=positive_int, help="Processes that render; unless given, one per core."
