@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guides name is there: links, files, and the rows of imports."""
+"""What the guides name is there: links, headings, files, and the rows of imports."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from yolact_ros.cli.main import main
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "yolact_ros"
 GUIDES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+README = ROOT / "README.md"
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 FILE = re.compile(r"`([\w./-]+/|[\w./-]+\.(?:py|md|yaml|bash|rst|xml|hpp))`")
 
 
@@ -28,11 +31,66 @@ def _parts() -> set[str]:
     }
 
 
+def _prose(guide: Path) -> str:
+    """A guide without its blocks of code, whose brackets are no links."""
+    return re.sub(r"```.*?```", "", guide.read_text(), flags=re.DOTALL)
+
+
+def _anchors(guide: Path) -> set[str]:
+    """What the headings of a guide are called in links, as GitHub makes it of their text."""
+    headings = re.findall(r"^#+ +(.*?) *$", _prose(guide), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: str(guide.relative_to(ROOT)))
 def test_links_lead_somewhere(guide):
-    prose = re.sub(r"```.*?```", "", guide.read_text(), flags=re.DOTALL)
-    missing = [link for link in LINK.findall(prose) if not (guide.parent / link).exists()]
+    missing = []
+    for link, anchor in LINK.findall(_prose(guide)):
+        target = guide.parent / link if link else guide
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            missing.append(f"{link}#{anchor}" if anchor else link)
     assert not missing
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().split()) <= 900
+
+
+def test_the_index_has_each_page_once():
+    index = ROOT / "docs" / "README.md"
+    listed = re.findall(r"^- \[.*?\]\((.*?)\): ", index.read_text(), re.MULTILINE)
+    pages = {str(guide.relative_to(index.parent)) for guide in index.parent.glob("**/*.md")}
+    assert sorted(listed) == sorted(pages - {"README.md"} | {"../CONTRIBUTING.md"})
+
+
+def _python_blocks(guide: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", guide.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_readme_has_the_listener_of_the_guide():
+    assert _python_blocks(ROOT / "docs" / "subscribe.md") == _python_blocks(README)[:1]
+
+
+@pytest.mark.slow
+def test_the_blocks_of_python_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    """Those of README.md and docs/python.md, with the pictures that both make at first."""
+    guide = ROOT / "docs" / "python.md"
+    [command] = set(
+        re.findall(
+            r"^    yolact-ros (dataset synth pictures .*?)(?: +#|$)",
+            README.read_text() + guide.read_text(),
+            re.MULTILINE,
+        )
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "--workers", "1"]) == 0
+    capsys.readouterr()
+    *blocks, with_supervision = _python_blocks(guide)  # which is no requirement
+    assert "supervision." in with_supervision
+    for block in (_python_blocks(README)[1:], blocks):
+        names: dict[str, object] = {}
+        exec("\n".join(block), names)
+        assert len(capsys.readouterr().out.splitlines()) > 3
 
 
 @pytest.mark.parametrize("guide", ["CONTRIBUTING.md", "docs/design.md"])

@@ -10,7 +10,7 @@ import pytest
 
 from yolact_ros.ros.middleware import described, loss_advice, silence_advice
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "middleware.md"
 
 
 def test_each_middleware_has_advice_of_its_own():
@@ -27,8 +27,8 @@ def test_the_profile_of_fast_dds_is_there():
 
 @pytest.mark.parametrize(
     "text",
-    [silence_advice("rmw_cyclonedds_cpp"), loss_advice("rmw_cyclonedds_cpp"), README.read_text()],
-    ids=["silence", "loss", "README"],
+    [silence_advice("rmw_cyclonedds_cpp"), loss_advice("rmw_cyclonedds_cpp"), GUIDE.read_text()],
+    ids=["silence", "loss", "guide"],
 )
 def test_cyclone_dds_would_start_with_the_buffers(text):
     """A size as text is refused, and so is a `min` that the system does not allow."""

@@ -55,9 +55,10 @@ def used(node, namespace, name):
 
 
 def write_listener(folder):
-    section = (ROOT / "README.md").read_text().split("\n## Subscribe\n")[1]
+    guide = (ROOT / "docs" / "subscribe.md").read_text()
     program = folder / "listener.py"
-    program.write_text(re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)[0])
+    [listener] = re.findall(r"^```python\n(.*?)^```$", guide, re.M | re.S)
+    program.write_text(listener)
     return program
 
 

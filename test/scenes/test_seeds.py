@@ -9,7 +9,13 @@ from yolact_ros.scenes.seeds import SEEDS
 
 ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"dataset synth (\S+) --images (\d+) --seed (\d+)")
-USES = {"train": "training", "new": "fine-tuning", "val": "validation", "unseen": "figures"}
+USES = {
+    "train": "training",
+    "new": "fine-tuning",
+    "val": "validation",
+    "unseen": "figures",
+    "pictures": "demo",
+}
 """The use of the scenes in a folder of the guides."""
 
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def presets_markdown(presets: list[Preset]) -> str:
-    """Format one table row per preset, as in the README."""
+    """Format one table row per preset, as in docs/presets.md."""
     from yolact_ros.bench.complexity import count_complexity  # torch
 
     lines = [

@@ -64,7 +64,7 @@ def check_python(
         return warning(
             "Python",
             f"{found}, of conda, beside a ROS 2 of the system: their libraries do not mix",
-            "conda deactivate, and use a virtual environment (README, On a robot)",
+            "conda deactivate, and use a virtual environment (docs/install.md, On a robot)",
         )
     return ok("Python", found)
 

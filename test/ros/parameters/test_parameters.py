@@ -51,11 +51,11 @@ def test_file_of_parameters_has_every_parameter_with_its_default():
     assert check_all(values, PARAMETERS) == {spec.name: spec.default for spec in PARAMETERS}
 
 
-def test_readme_has_the_table():
-    readme = (ROOT / "README.md").read_text()
+def test_the_guide_has_the_table():
+    guide = (ROOT / "docs" / "parameters.md").read_text()
     begin, end = "<!-- parameters -->", "<!-- /parameters -->"
-    assert begin in readme and end in readme
-    shown = readme.split(begin)[1].split(end)[0].strip()
+    assert begin in guide and end in guide
+    shown = guide.split(begin)[1].split(end)[0].strip()
     assert shown == markdown(PARAMETERS)
 
 

@@ -2,7 +2,8 @@
 """Parameters, declared once.
 
 In: the values that ROS has for a node. Out: checked `Settings`, or one error that names every wrong
-value, its range and what came. README, launch file and `ros2 param describe` show the same table.
+value, its range and what came. docs/parameters.md, the launch file and `ros2 param describe` show
+the same table.
 
 Read table.py (the parameters of the node yolact, each a field of `Settings`), then spec.py (what
 `parameter(...)` makes of a field, and which values it takes), then reading.py (how a node declares,

@@ -69,7 +69,7 @@ def check_all(values: Mapping[str, Any], table: Sequence[ParameterSpec]) -> dict
 
 
 def markdown(table: Iterable[ParameterSpec]) -> str:
-    """Return the table as the README shows it between its two markers."""
+    """Return the table as docs/parameters.md shows it between its two markers."""
     lines = [
         "| parameter | type | default | allowed | at run time | meaning |",
         "|---|---|---|---|---|---|",

@@ -86,7 +86,7 @@ class ParameterSpec:
 
     @property
     def constraint(self) -> str:
-        """Description of the allowed values, for errors, descriptors and the README."""
+        """Description of the allowed values, for errors, descriptors and docs/parameters.md."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.expected:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listeners of the README, cut out of it, built and run as they stand there."""
+"""The listeners of docs/subscribe.md, cut out of it, built and run as they stand there."""
 
 import os
 import re
@@ -25,9 +25,9 @@ target_link_libraries(listener PRIVATE
 
 
 def block(language):
-    """The one block of a language in the section that shows how to subscribe."""
-    section = (ROOT / "README.md").read_text().split("\n## Subscribe\n")[1].split("\n## ")[0]
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    """The one block of a language in the guide."""
+    guide = (ROOT / "docs" / "subscribe.md").read_text()
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     return found
 
 
