@@ -73,17 +73,12 @@ def test_the_readme_has_the_listener_of_the_guide():
 
 @pytest.mark.slow
 def test_the_blocks_of_python_run_one_after_the_other(tmp_path, monkeypatch, capsys):
-    """Those of README.md and docs/python.md, with the pictures that both make at first."""
+    """Those of README.md and docs/python.md, with the pictures that both name."""
     guide = ROOT / "docs" / "python.md"
-    [command] = set(
-        re.findall(
-            r"^    yolact-ros (dataset synth pictures .*?)(?: +#|$)",
-            README.read_text() + guide.read_text(),
-            re.MULTILINE,
-        )
-    )
+    command = re.compile(r"yolact-ros (dataset synth pictures .*?)(?:`|  )")
+    [words] = {*command.findall(README.read_text()), *command.findall(guide.read_text())}
     monkeypatch.chdir(tmp_path)
-    assert main([*command.split(), "--workers", "1"]) == 0
+    assert main([*words.split(), "--workers", "1"]) == 0
     capsys.readouterr()
     *blocks, with_supervision = _python_blocks(guide)  # which is no requirement
     assert "supervision." in with_supervision

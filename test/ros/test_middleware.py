@@ -45,6 +45,7 @@ def test_zenoh_would_read_the_setting(advice):
     key, value = setting.split("=")
     assert re.fullmatch("[a-z_]+(/[a-z_]+)*", key)
     assert json.loads(value) in (True, "client")
+    assert f"ZENOH_CONFIG_OVERRIDE='{setting}'" in GUIDE.read_text()
 
 
 def test_what_is_not_told_is_said():
