@@ -148,3 +148,15 @@ def test_every_object_has_a_positive_prior_of_its_own(seed, count):
     assert set(result.objects[result.labels > 0].tolist()) == set(range(count))
     positive = result.labels > 0
     assert torch.equal(result.labels[positive], result.objects[positive] + 1)
+
+
+def test_a_gpu_is_not_waited_for():
+    """On tensors that pretend to be on one, whatever the host would have to know raises."""
+    fake_tensor = pytest.importorskip("torch._subclasses.fake_tensor")
+    with fake_tensor.FakeTensorMode():
+        gpu = {"device": "cuda"}
+        boxes = [torch.empty(count, 4, **gpu) for count in (3, 0, 7)]
+        ids = [torch.empty(len(own), dtype=torch.int64, **gpu) for own in boxes]
+        crowds = [torch.empty(count, 4, **gpu) for count in (1, 2, 0)]
+        result = match_priors(torch.empty(40, 4, **gpu), boxes, ids, crowds)
+    assert result.labels.shape == (3, 40) and result.labels.device.type == "cuda"

@@ -77,12 +77,11 @@ def match_priors(
             best[given] = _GIVEN
             objects[image, given] = torch.arange(len(own), device=priors.device)
             label = ids[objects[image]] + 1
-            label[best < positive_iou] = NEUTRAL
-            label[best < negative_iou] = BACKGROUND
-            labels[image] = label
+            label.masked_fill_(best < positive_iou, NEUTRAL)
+            labels[image] = label.masked_fill_(best < negative_iou, BACKGROUND)
         if len(crowds):
             inside = (_covered_fraction(corners, crowds) > crowd_overlap).any(dim=0)
-            labels[image, inside & (labels[image] <= 0)] = NEUTRAL
+            labels[image].masked_fill_(inside & (labels[image] <= 0), NEUTRAL)
     return Matches(labels, objects)
 
 
@@ -103,16 +102,14 @@ def assign_each_object(iou: Tensor) -> Tensor:
     count, num_priors = iou.shape
     if count > num_priors:
         raise InputError(f"objects: expected at most {num_priors} (one per prior), got {count}")
-    best, wish = iou.max(dim=1)
-    given = torch.zeros_like(wish)
+    given = torch.zeros(count, dtype=torch.int64, device=iou.device)
     for _ in range(count):
-        number = best.argmax()  # the first of equal ones
-        prior = wish[number]
-        given[number] = prior
-        iou[number] = _EXCLUDED
-        iou[:, prior] = _EXCLUDED
-        losers = wish == prior  # the object itself among them
-        best[losers], wish[losers] = iou[losers].max(dim=1)
+        # Tensors as indices of these operations: a GPU need not tell the host which they are.
+        best, wish = iou.max(dim=1)
+        number = best.argmax(dim=0, keepdim=True)  # the first of equal ones
+        prior = wish.gather(0, number)
+        given.scatter_(0, number, prior)
+        iou.index_fill_(0, number, _EXCLUDED).index_fill_(1, prior, _EXCLUDED)
     return given
 
 
