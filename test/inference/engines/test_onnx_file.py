@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from yolact_ros.checkpoints import CheckpointError
-from yolact_ros.inference.engines.onnx_file import in_batches, read_onnx, why_refused
+from yolact_ros.inference.engines.onnx_file import (
+    in_batches,
+    only_way_to,
+    read_onnx,
+    why_refused,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -82,3 +87,29 @@ def test_any_number_of_images_goes_through_a_network_of_two(count):
     sums, negative = in_batches(run, images, 2)
     torch.testing.assert_close(sums, images.sum(dim=(1, 2, 3)))
     torch.testing.assert_close(negative, -images)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kind", "way"),
+    [
+        ("p3 = Relu(x)  a = Neg(p3)  y = Exp(p3)  b = Abs(y)", "float", "p3"),
+        # each part quantises by itself
+        ("p3 = Relu(x)  q = QuantizeLinear(p3, s)  d = DequantizeLinear(q, s)"
+         "  a = Neg(d)  b = Abs(d)", "float", "p3"),
+        # a constant that both take is no way
+        ("p3 = Relu(x)  c = Constant <value_float = 2.0> ()  a = Mul(p3, c)  b = Add(p3, c)",
+         "float", "p3"),
+        ("p3 = Relu(x)  y = Exp(x)  z = Add(p3, y)  a = Neg(z)  b = Mul(p3, y)", "float", None),
+        ("p3 = Relu(x)  a = Neg(p3)  b = Abs(p3)", "float16", None),  # parts take float32
+        ("a = Neg(x)  b = Abs(x)", "float", None),  # nothing but the input
+    ],
+)  # fmt: skip
+def test_a_graph_is_cut_where_only_one_tensor_leads_on(nodes, kind, way):
+    scale = "float s = {0.5}" if "Quantize" in nodes else ""
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["" : 18]>
+        graph ({kind}[B, 3] x) => ({kind}[B, 3] a, {kind}[B, 3] b)
+        <{scale}>
+        {{ {nodes.replace("  ", chr(10))} }}"""
+    )
+    assert only_way_to("b", ["a"], onnx.shape_inference.infer_shapes(model)) == way

@@ -133,8 +133,30 @@ def test_priors_are_those_of_the_file(exported):
 def test_decoding_is_left_out(exported):
     """It would be computed in vain: Segmenter decodes by options that may change."""
     network = OnnxNetwork(exported("yolact_demo").path, device="cpu")
-    outputs = [output.name for output in network._raw._session.get_outputs()]
-    assert outputs == ["offsets", "class_scores", "coefficients", "prototypes"]
+    first, last = (
+        [output.name for output in part._session.get_outputs()]
+        for part in (network._first, network._protonet)
+    )
+    assert first[:3] == ["offsets", "class_scores", "coefficients"]
+    assert len(first) == 4 and last == ["prototypes"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_images_without_detections_have_no_prototypes_made(exported, both, monkeypatch, preset):
+    torch_one, _ = both(preset)
+    network = OnnxNetwork(exported(preset).path, device="cpu")
+    calls, protonet = [], network._protonet
+    monkeypatch.setattr(network, "_protonet", lambda x: calls.append(len(x)) or protonet(x))
+    onnx_one = Segmenter(network=network)
+    images = [pictures(preset)[0], np.zeros((48, 64, 3), np.uint8), pictures(preset)[1]]
+    empty = [not len(found) for found in torch_one(images)]
+    for one, other in zip(onnx_one(images), torch_one(images), strict=True):
+        assert_close_instances(one, other, least=0)
+    assert calls == [empty.count(False)]
+    assert preset != "yolact_demo" or empty == [False, True, False]
+    calls.clear()
+    found = onnx_one(images, options=dataclasses.replace(onnx_one.options, score_threshold=1.0))
+    assert [len(of_image) for of_image in found] == [0, 0, 0] and not calls
 
 
 def test_it_takes_as_many_threads_as_torch(exported, monkeypatch):
@@ -148,7 +170,7 @@ def test_it_takes_as_many_threads_as_torch(exported, monkeypatch):
     monkeypatch.setattr(onnxruntime, "SessionOptions", Options)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     OnnxNetwork(exported("yolact_demo").path, device="cpu")
-    assert [options.intra_op_num_threads for options in made] == [3]
+    assert [options.intra_op_num_threads for options in made] == [3, 3]  # the protonet is one
 
 
 def test_the_preset_and_the_names_are_checked(exported):

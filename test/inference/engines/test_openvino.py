@@ -39,7 +39,8 @@ def segmenter(exported):
         patch.setattr(openvino.Core, "compile_model", listen)
         patch.setattr(torch, "get_num_threads", lambda: 1)
         made = Segmenter(weights=exported("yolact_demo").path, engine="openvino")
-    [how] = told
+    how, of_the_protonet = told
+    assert how == of_the_protonet
     return made, how
 
 

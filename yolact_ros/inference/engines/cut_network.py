@@ -15,21 +15,31 @@ from yolact_ros.checkpoints.choice import agree_on_preset
 from yolact_ros.errors import InputError
 from yolact_ros.network.priors import level_sizes, make_priors
 from yolact_ros.presets import Preset
-from yolact_ros.structures import RawPredictions
+from yolact_ros.structures import PendingPredictions, RawPredictions
 
 from .exported_file import (
     INPUT,
     MASK_IOU_INPUT,
     MASK_IOU_OUTPUT,
+    PROTOTYPES,
     RAW_OUTPUTS,
     expect_precision,
 )
-from .onnx_file import fixed_batch, in_batches, read_onnx, require_finite, require_mask_iou
+from .onnx_file import (
+    fixed_batch,
+    fixed_shape,
+    in_batches,
+    only_way_to,
+    read_onnx,
+    require_finite,
+    require_mask_iou,
+)
 from .protocol import MaskIou
 
 _MOST_IMAGES = 8
 """Images in a call that engines are prepared for; more may take longer at first."""
 _MASKS_OF_AN_IMAGE = 100
+_DETECTED = tuple(name for name in RAW_OUTPUTS if name != PROTOTYPES)
 
 
 class Part(Protocol):
@@ -53,7 +63,8 @@ class CutNetwork(ABC):
 
     Decoding and suppression of the file are left out, so that their options may still change: the
     graph is cut at the raw predictions, since engines compute all of it whatever outputs are asked
-    for. The mask-IoU net is a part by itself.
+    for. The protonet, which an image without detections does not need, and the mask-IoU net are
+    parts by themselves.
 
     Args:
         path: The file.
@@ -100,9 +111,15 @@ class CutNetwork(ABC):
         self.precision = own if precision == "auto" or own == "int8" else precision
         self._size = fixed_batch(file.model)
         cut = Extractor(file.model)
-        raw = cut.extract_model([INPUT], [*RAW_OUTPUTS])
-        self._raw = load(raw, own, _MOST_IMAGES)
-        self.providers = tuple(self._raw.providers)
+        features = only_way_to(PROTOTYPES, _DETECTED, file.model)
+        first = cut.extract_model([INPUT], [*_DETECTED, features or PROTOTYPES])
+        self._first = load(first, own, _MOST_IMAGES)
+        self._protonet: Part | None = None
+        if features is not None:
+            protonet = cut.extract_model([features], [PROTOTYPES])
+            self._protonet = load(protonet, own, _MOST_IMAGES)
+            self._prototypes_shape = fixed_shape(protonet.graph.output[0])
+        self.providers = tuple(self._first.providers)
         self.maskiou_net: MaskIou | None = None
         if self.preset.mask_iou:
             require_mask_iou(file)
@@ -118,18 +135,47 @@ class CutNetwork(ABC):
         """Find the engine's package and where inputs and outputs are; say how a part is loaded."""
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Run the network.
+        """Run all of the network; the argument is that of `start`."""
+        offsets, class_scores, coefficients, last = self._run_first(x)
+        [prototypes] = [last] if self._protonet is None else self._in_calls(self._protonet, last)
+        return RawPredictions(offsets, class_scores, coefficients, prototypes, self._priors)
+
+    def start(self, x: Tensor) -> PendingPredictions:
+        """Run the network but for its prototypes, where these are a part by themselves.
 
         Args:
             x: (B, 3, S, S) normalised RGB on the device; S is the preset's input size.
+
+        Returns:
+            The prototypes of images without detections are zeros then, and those of all others the
+            whole image's.
         """
+        offsets, class_scores, coefficients, last = self._run_first(x)
+
+        def prototypes(boxes: Sequence[Tensor]) -> list[Tensor]:
+            if self._protonet is None:
+                return list(last)
+            wanted = [i for i, of_image in enumerate(boxes) if len(of_image)]
+            made = [last.new_zeros(self._prototypes_shape)] * len(boxes)
+            if wanted:
+                some = last if len(wanted) == len(boxes) else last[wanted]
+                [values] = self._in_calls(self._protonet, some)
+                for i, value in zip(wanted, values, strict=True):
+                    made[i] = value
+            return made
+
+        return PendingPredictions(offsets, class_scores, coefficients, prototypes, self._priors)
+
+    def _run_first(self, x: Tensor) -> list[Tensor]:
+        """Return what is decoded, and last the protonet's input, or the prototypes."""
         side = self.preset.input_size
         if x.shape[1:] != (3, side, side):
             raise InputError(f"input: expected (B, 3, {side}, {side}), got {tuple(x.shape)}")
-        x = x.float().contiguous()
+        return self._in_calls(self._first, x.float())
+
+    def _in_calls(self, part: Part, x: Tensor) -> list[Tensor]:
+        """Run a part on any number of images, whatever number the file takes at once."""
+        x = x.contiguous()
         if self._size is None or len(x) == self._size:
-            outputs = self._raw(x)
-        else:
-            outputs = in_batches(self._raw, x, self._size)
-        found = dict(zip(RAW_OUTPUTS, outputs, strict=True))
-        return RawPredictions(**found, priors=self._priors)
+            return part(x)
+        return in_batches(part, x, self._size)

@@ -24,7 +24,8 @@ FORMAT = "1"
 """Version of the metadata; increased when older files can no longer be read."""
 
 INPUT = "images"
-RAW_OUTPUTS = ("offsets", "class_scores", "coefficients", "prototypes")
+PROTOTYPES = "prototypes"
+RAW_OUTPUTS = ("offsets", "class_scores", "coefficients", PROTOTYPES)
 """Those of `RawPredictions` that depend on the image."""
 PRIORS = "priors"
 DECODED_OUTPUTS = ("boxes", "scores", "class_ids", "detection_coefficients")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _KNOWS = (
 )
 # What comes before a reason: a code, the runtime's own source file, and a signature.
 _BEFORE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
+_QUANTISING = ("QuantizeLinear", "DequantizeLinear")
 _LONGEST = 200  # characters of a runtime's own words
 
 
@@ -98,6 +99,54 @@ def fixed_batch(model: Any) -> int | None:
     """Number of images that a model takes at once; None for any."""
     count: int = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     return count or None
+
+
+def fixed_shape(value: Any) -> tuple[int, ...]:
+    """Axes of a tensor of a model but for the first; 0 where any number may stand."""
+    return tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)[1:]
+
+
+def only_way_to(output: str, others: Sequence[str], model: Any) -> str | None:
+    """Find where a model can be cut into what the other outputs need and what one needs besides.
+
+    Args:
+        output: The one.
+        others: Those that come first.
+        model: An `onnx.ModelProto`, with the shapes of the tensors within.
+
+    Returns:
+        The only tensor that the second part takes from the first; None if there are several, or
+        one that is not of float32 and a fixed size. Quantising is left to both parts.
+    """
+    from onnx import TensorProto
+
+    maker = {name: node for node in model.graph.node for name in node.output}
+
+    def made_for(names: Sequence[str]) -> set[str]:
+        """Names of all tensors that these are computed from, which are no constants."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name in maker and maker[name].input and name not in found:
+                found.add(name)
+                waiting.extend(maker[name].input)
+        return found
+
+    first = made_for(others)
+    own = made_for([output]) - first
+    ways = {name for tensor in own for name in maker[tensor].input if name in first}
+    while any(maker[name].op_type in _QUANTISING for name in ways):
+        ways = {
+            maker[name].input[0] if maker[name].op_type in _QUANTISING else name for name in ways
+        }
+    described = {value.name: value for value in model.graph.value_info}
+    if len(ways) != 1 or not ways <= described.keys():
+        return None
+    [way] = ways
+    kind = described[way].type.tensor_type
+    fixed = kind.elem_type == TensorProto.FLOAT and all(fixed_shape(described[way]))
+    return way if fixed else None
 
 
 def versions_of(model: Any) -> str:

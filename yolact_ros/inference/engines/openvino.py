@@ -14,7 +14,7 @@ from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.errors import InputError
 
 from .cut_network import CutNetwork, Load
-from .onnx_file import why_refused
+from .onnx_file import fixed_shape, why_refused
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
 
@@ -91,10 +91,7 @@ class _Part:
         self.providers = tuple(compiled.get_property("EXECUTION_DEVICES"))
         self._request = compiled.create_infer_request()
         self._tensor = openvino.Tensor
-        self._shapes = [
-            tuple(axis.dim_value for axis in output.type.tensor_type.shape.dim)[1:]
-            for output in model.graph.output
-        ]
+        self._shapes = [fixed_shape(output) for output in model.graph.output]
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         results = [torch.empty((len(x), *shape)) for shape in self._shapes]
