@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from yolact_ros.cli.main import main
 
@@ -52,8 +53,12 @@ def test_links_lead_somewhere(guide):
     assert not missing
 
 
-def test_the_readme_is_short():
+def test_the_readme_is_short_and_its_picture_moves():
     assert len(README.read_text().split()) <= 900
+    [name] = re.findall(r"!\[[^]]*\]\((.*?)\)", README.read_text())
+    assert (ROOT / name).stat().st_size < 2_000_000
+    with Image.open(ROOT / name) as picture:
+        assert picture.n_frames > 24 and picture.info["loop"] == 0
 
 
 def test_the_index_has_each_page_once():
