@@ -7,7 +7,11 @@ _yolact_ros_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 _yolact_ros_options=$(set +o)
 set +u
 
-. "${YOLACT_ROS_VENV:-$_yolact_ros_root/.venv}/bin/activate"
+case ${YOLACT_ROS_DISTRO:-jazzy} in
+  jazzy) _yolact_ros_venv=$_yolact_ros_root/.venv ;;
+  *) _yolact_ros_venv=$_yolact_ros_root/.venv-$YOLACT_ROS_DISTRO ;;
+esac
+. "${YOLACT_ROS_VENV:-$_yolact_ros_venv}/bin/activate"
 if [ -d "$VIRTUAL_ENV/share/rclpy" ]; then
   # the environment is a ROS 2 installation itself
   export AMENT_PREFIX_PATH=$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}
@@ -25,4 +29,4 @@ if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}${
 fi
 
 eval "$_yolact_ros_options"
-unset _yolact_ros_root _yolact_ros_options
+unset _yolact_ros_root _yolact_ros_options _yolact_ros_venv

@@ -22,8 +22,7 @@ REQUIREMENTS = (
     *("core.txt", "train.txt", "onnx.txt", "openvino.txt", "quantize.txt", "bag.txt"),
     *("tracking.txt", "test.txt"),
 )
-WITH_ROS = (*REQUIREMENTS, "ros-jazzy.txt")
-"""Files of requirements/ that an environment is made of, without and with a ROS 2 in it."""
+"""Files of requirements/ that an environment is made of, beside a ROS 2."""
 _PIP_INSTALL = (
     *("-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
     # what is used is compiled when it is, most of PyTorch never
@@ -52,6 +51,11 @@ print(json.dumps([sysconfig.get_paths()["include"], numpy.get_include()]))
 """
 
 
+def with_ros(distribution: str) -> tuple[str, ...]:
+    """Files of requirements/ that an environment with a ROS 2 distribution in it is made of."""
+    return (*REQUIREMENTS, "ros.txt", f"ros-{distribution}.txt")
+
+
 class Environment:
     """A virtual environment with everything that the package needs.
 
@@ -59,12 +63,14 @@ class Environment:
         folder: Where it is, or is to be made.
         ros: The sourced ROS 2 distribution that it stands beside; None: it holds a ROS 2 itself.
         root: The checkout.
+        wheels: The distribution that it holds where none is sourced.
     """
 
-    def __init__(self, folder: Path, ros: str | None, root: Path) -> None:
+    def __init__(self, folder: Path, ros: str | None, root: Path, wheels: str = "jazzy") -> None:
         self.folder = folder
         self.ros = ros
         self._root = root
+        self._wheels = wheels
         self._stamp = folder / _STAMP
         self._mark = folder / _MARK
 
@@ -124,7 +130,8 @@ class Environment:
             lock: The files to install; None: the newest that the requirements allow.
 
         Raises:
-            SetupError: pip fails, or what stands there is not a working environment.
+            SetupError: pip fails, what stands there is not a working environment, or it holds
+                another ROS 2.
         """
         where = os.path.relpath(self.folder, self._root)
         where = str(self.folder) if where.startswith("..") else where
@@ -139,6 +146,7 @@ class Environment:
                 f"{self.folder} is no working environment of Python {python.name}. "
                 "Delete it and run this again."
             )
+        self._refuse_another_distribution()
         self._stamp.unlink(missing_ok=True)
         pip = [str(self.python), *_PIP_INSTALL]
         what = "what it needs beside ROS 2" if self.ros else "ROS 2 and PyTorch"
@@ -182,37 +190,55 @@ class Environment:
         return changed
 
     def _install_locked(self, lock: Lock, steps: Steps) -> None:
-        command = [str(self.python), *_PIP_INSTALL, "--require-hashes", "-r", str(lock.file)]
+        lists = [word for file in lock.files for word in ("-r", str(file))]
+        command = [str(self.python), *_PIP_INSTALL, "--require-hashes", *lists]
         try:
             steps.run(command, self.variables, self._root)
         except SetupError as error:
             raise SetupError(
-                f"{error}\n{lock.file} names versions and files that were tried. Where your "
-                "package index has others,\n    scripts/setup --unlocked\ninstalls the newest "
-                "versions that requirements/*.txt allow."
+                f"{error}\n{' and '.join(map(str, lock.files))} name versions and files that were "
+                "tried. Where your package index has others,\n    scripts/setup --unlocked\n"
+                "installs the newest versions that requirements/*.txt allow."
             ) from error
+
+    def _refuse_another_distribution(self) -> None:
+        """The wheels of two would lie over each other."""
+        if self.ros is not None:
+            return
+        packages = self.folder.glob("lib/python3*/site-packages/ros_*_rclpy-*.dist-info")
+        others = {package.name.split("_")[1] for package in packages} - {self._wheels}
+        if others:
+            raise SetupError(
+                f"{self.folder} holds a ROS 2 {others.pop()}, and {self._wheels} is asked for. "
+                "Give each a folder of its own: YOLACT_ROS_VENV=FOLDER in front of the command."
+            )
 
     def _pip_arguments(self) -> list[str]:
         folder = self._root / "requirements"
         if self.ros is None:
-            return [word for name in WITH_ROS for word in ("-r", str(folder / name))]
+            return [word for name in with_ros(self._wheels) for word in ("-r", str(folder / name))]
         found = json.loads(self._ask(_SYSTEM_PACKAGES))
         lines = [line for name in REQUIREMENTS for line in _requirement_lines(folder / name)]
         if "cv2" in found:
             # the system's OpenCV has no record that pip could see
             lines = [line for line in lines if not line.startswith("opencv-python")]
         if "numpy" in found:
-            # the system's cv_bridge was built for its NumPy
-            lines.append(f"numpy=={found['numpy']}")
+            # what the system's cv_bridge was built for, and what works with it: up to the next
+            # major version, as Humble's 1.21 is too old for some
+            major = int(found["numpy"].partition(".")[0])
+            lines.append(f"numpy>={found['numpy']},<{major + 1}")
         if shutil.which("colcon", path=self.variables["PATH"]) is None:
             lines.append("colcon-common-extensions")
         return lines
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(f"ROS 2 {self.ros}\n".encode())
-        files = [self._root / "requirements" / name for name in WITH_ROS]
-        locks = [] if self.ros else sorted((self._root / "requirements" / "lock").glob("*.txt"))
-        for file in (*files, *locks):
+        folder = self._root / "requirements"
+        files = [folder / name for name in with_ros(self._wheels)]
+        if self.ros is None:
+            of_all = (folder / "lock").glob("python3.??.txt")
+            files += sorted([*of_all, *(folder / "lock").glob(f"*-{self._wheels}.txt")])
+        for file in files:
             digest.update(file.read_bytes())
         return digest.hexdigest()
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of files that were tried: scripts/lock writes them, scripts/setup installs them."""
+"""Lists of files that were tried: scripts/lock writes them, scripts/setup installs them.
+
+python3.12.txt has what all ROS 2 distributions need, python3.12-jazzy.txt what Jazzy adds to it.
+"""
 
 from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,55 +21,76 @@ _WITHOUT_VERSION = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux20
 
 @dataclass(frozen=True)
 class Lock:
-    """A list of files that fits this machine.
+    """Lists of files that fit this machine.
 
     Attributes:
-        file: For pip's option -r.
+        files: For pip's option -r.
         size: Of all that is to be downloaded, such as "3.1 GB".
     """
 
-    file: Path
+    files: tuple[Path, ...]
     size: str
 
 
-def lock_file(root: Path, python: Python) -> Path:
-    """Where the list of an interpreter is, if there is one."""
-    return root / "requirements" / "lock" / f"python{python.name}.txt"
+def lock_files(root: Path, python: Python, distribution: str) -> tuple[Path, Path]:
+    """Where the lists of an interpreter are, if there are any: of all, and of a distribution."""
+    folder = root / "requirements" / "lock"
+    return folder / f"python{python.name}.txt", folder / f"python{python.name}-{distribution}.txt"
 
 
-def find_lock(root: Path, python: Python) -> Lock | None:
-    """The list for an interpreter on this machine; None: there is none that fits."""
-    file = lock_file(root, python)
+def find_lock(root: Path, python: Python, distribution: str) -> Lock | None:
+    """The lists for an interpreter on this machine; None: there are none that fit."""
+    files = lock_files(root, python, distribution)
     library, version = platform.libc_ver()
-    header = _HEADER.match(file.read_text()) if file.exists() else None
+    there = all(file.exists() for file in files)
+    header = _HEADER.match(files[0].read_text()) if there else None
     if header is None or library != "glibc":
         return None
     needed = (int(header[1]), int(header[2]))
     if tuple(int(number) for number in version.split(".")[:2]) < needed:
         return None
-    return Lock(file, header[3])
+    return Lock(files, header[3])
 
 
-def lock_text(report: Mapping, sizes: Mapping[str, int], python: str) -> str:
-    """Writes a list of what pip would install.
+def lock_texts(
+    reports: Mapping[str, Mapping], sizes: Mapping[str, int], python: str
+) -> tuple[str, dict[str, str]]:
+    """Writes lists of what pip would install.
 
     Args:
-        report: Of `pip install --dry-run --report`.
+        reports: Of `pip install --dry-run --report`, by ROS 2 distribution.
         sizes: Bytes of each file, by its address.
         python: Version of the interpreter, such as "3.12".
+
+    Returns:
+        What all distributions need, with the header, and what each adds to it.
     """
-    lines, glibc = [], (2, 17)
+    lines = {name: _lines(report) for name, report in reports.items()}
+    shared = set.intersection(*map(set, lines.values()))
+    names = {url.rpartition("/")[2] for each in lines.values() for url in each.values()}
+    glibc = max([(2, 17), *map(needed_glibc, names)])
+    size = max(sum(sizes[url] for url in each.values()) for each in lines.values())
+    header = (
+        f"# CPython {python}, Linux x86_64, glibc {glibc[0]}.{glibc[1]} or newer: "
+        f"{size / 1e9:.1f} GB in {max(map(len, lines.values()))} files. Made by scripts/lock.\n"
+    )
+    own = {name: _text(set(each) - shared) for name, each in lines.items()}
+    return header + _text(shared), own
+
+
+def _lines(report: Mapping) -> dict[str, str]:
+    """The line of each file, and its address."""
+    found = {}
     for each in report["install"]:
         download, metadata = each["download_info"], each["metadata"]
         digest = download["archive_info"]["hashes"]["sha256"]
-        lines.append(f"{metadata['name']}=={metadata['version']} --hash=sha256:{digest}")
-        glibc = max(glibc, needed_glibc(download["url"].rpartition("/")[2]))
-    size = sum(sizes[each["download_info"]["url"]] for each in report["install"])
-    header = (
-        f"# CPython {python}, Linux x86_64, glibc {glibc[0]}.{glibc[1]} or newer: "
-        f"{size / 1e9:.1f} GB in {len(lines)} files. Made by scripts/lock.\n"
-    )
-    return header + "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
+        line = f"{metadata['name']}=={metadata['version']} --hash=sha256:{digest}"
+        found[line] = download["url"]
+    return found
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
 
 
 def needed_glibc(name: str) -> tuple[int, int]:

@@ -19,6 +19,9 @@ from bootstrap.steps import PackagesMissing, SetupError, Steps
 PYTHONS_OF_THE_WHEELS = ((3, 10), (3, 11), (3, 12), (3, 13))
 """The versions of CPython that the ROS 2 wheels exist for."""
 
+DISTRIBUTIONS_OF_THE_WHEELS = ("jazzy", "kilted")
+"""The ROS 2 distributions that there are wheels of, the usual one first."""
+
 _DESCRIBE = """
 import json, os, sys, sysconfig
 try:
@@ -108,6 +111,30 @@ def sourced_ros() -> str | None:
         f"({reason}).\nPut the python3 that this ROS 2 was built for first in PATH, or use a shell "
         "that has not sourced it."
     )
+
+
+def distribution_of_the_wheels(ros: str | None) -> str:
+    """The ROS 2 distribution that YOLACT_ROS_DISTRO asks for, or the usual one.
+
+    Args:
+        ros: The sourced one, which is used in the place of wheels.
+
+    Raises:
+        SetupError: There are no wheels of it, or another one is sourced.
+    """
+    wanted = os.environ.get("YOLACT_ROS_DISTRO", "")
+    if ros is not None:
+        if wanted not in ("", ros):
+            raise SetupError(
+                f"YOLACT_ROS_DISTRO asks for {wanted}, but ROS 2 {ros} is sourced. Use a shell "
+                "that has not sourced it, or unset the variable."
+            )
+    elif wanted and wanted not in DISTRIBUTIONS_OF_THE_WHEELS:
+        raise SetupError(
+            f"YOLACT_ROS_DISTRO: expected {' or '.join(DISTRIBUTIONS_OF_THE_WHEELS)}, of which "
+            f"there are wheels, got {wanted!r}. Others have to be installed and sourced."
+        )
+    return wanted or DISTRIBUTIONS_OF_THE_WHEELS[0]
 
 
 def python_for_wheels() -> Python:

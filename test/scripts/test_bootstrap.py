@@ -19,7 +19,7 @@ SETUP = ROOT / "scripts" / "setup"
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from bootstrap import lock, machine  # noqa: E402
-from bootstrap.environment import WITH_ROS, Environment  # noqa: E402
+from bootstrap.environment import Environment, with_ros  # noqa: E402
 from bootstrap.steps import PackagesMissing, SetupError, Steps  # noqa: E402
 from bootstrap.workspace import Workspace  # noqa: E402
 
@@ -72,6 +72,30 @@ def test_a_ros_that_python_cannot_import_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("ROS_DISTRO", "humble")
     with pytest.raises(SetupError, match=r"humble is sourced, but .*/python3 cannot import.*rclpy"):
         machine.sourced_ros()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sourced", "expected"),
+    [
+        (None, None, "jazzy"),
+        ("", None, "jazzy"),
+        ("jazzy", None, "jazzy"),
+        ("kilted", None, "kilted"),
+        ("humble", None, "expected jazzy or kilted, of which there are wheels, got 'humble'"),
+        (None, "humble", "jazzy"),
+        ("humble", "humble", "humble"),
+        ("kilted", "humble", "asks for kilted, but ROS 2 humble is sourced"),
+    ],
+)
+def test_one_variable_says_which_ros_is_taken(monkeypatch, wanted, sourced, expected):
+    monkeypatch.delenv("YOLACT_ROS_DISTRO", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("YOLACT_ROS_DISTRO", wanted)
+    if expected in ("jazzy", "kilted", "humble"):
+        assert machine.distribution_of_the_wheels(sourced) == expected
+    else:
+        with pytest.raises(SetupError, match=expected):
+            machine.distribution_of_the_wheels(sourced)
 
 
 def _describe(version):
@@ -290,6 +314,14 @@ def test_an_environment_is_complete_for_its_requirements_alone(environment, tmp_
     assert not environment.is_complete()
 
 
+def test_beside_a_ros_its_numpy_and_opencv_stay(tmp_path):
+    """Humble's NumPy is older than some need; a later one of its major version fits cv_bridge."""
+    _program(tmp_path / "bin", "python", """echo '{"numpy": "1.21.5", "cv2": "4.5.4"}'""")
+    lines = Environment(tmp_path, "humble", ROOT)._pip_arguments()
+    assert "numpy>=1.21.5,<2" in lines
+    assert not [line for line in lines if line.startswith(("opencv", "ros-"))]
+
+
 def test_checkouts_wait_for_each_other(tmp_path):
     environment = Environment(tmp_path / "environment", None, ROOT)
 
@@ -478,40 +510,66 @@ REPORT = {
                 "b",
             ),
             ("six", "six-1.5-py2.py3-none-any.whl", "c"),
+            ("ros-rclpy", "ros_rclpy-1.5-cp312-cp312-manylinux_2_28_x86_64.whl", "d"),
         )
+    ]
+}
+OTHER = {
+    "install": [
+        *REPORT["install"][:3],
+        {
+            "download_info": {
+                "url": "https://index.example/ros_rclpy-2.0-cp312-cp312-manylinux_2_30_x86_64.whl",
+                "archive_info": {"hashes": {"sha256": "e" * 64}},
+            },
+            "metadata": {"name": "ros-rclpy", "version": "2.0"},
+        },
     ]
 }
 
 
 @pytest.fixture
 def locked(tmp_path):
-    """A checkout with a list for this interpreter."""
+    """A checkout with lists for this interpreter."""
     python = machine.describe_python(sys.executable)
-    sizes = {each["download_info"]["url"]: 10**9 for each in REPORT["install"]}
-    file = lock.lock_file(tmp_path, python)
-    file.parent.mkdir(parents=True)
-    file.write_text(lock.lock_text(REPORT, sizes, python.name))
+    reports = {"jazzy": REPORT, "kilted": OTHER}
+    files = [each for report in reports.values() for each in report["install"]]
+    sizes = {each["download_info"]["url"]: 10**9 for each in files}
+    shared, own = lock.lock_texts(reports, sizes, python.name)
+    (tmp_path / "requirements" / "lock").mkdir(parents=True)
+    for distribution, text in own.items():
+        of_all, of_this = lock.lock_files(tmp_path, python, distribution)
+        of_all.write_text(shared)
+        of_this.write_text(text)
     return tmp_path, python
 
 
 def test_a_list_of_tried_files_fits_a_machine_or_is_not_used(locked, monkeypatch):
     root, python = locked
-    for version, fits in (("2.28", True), ("2.39", True), ("2.27", False)):
+    for version, fits in (("2.30", True), ("2.39", True), ("2.29", False)):
         monkeypatch.setattr(lock.platform, "libc_ver", lambda version=version: ("glibc", version))
-        found = lock.find_lock(root, python)
+        found = lock.find_lock(root, python, "jazzy")
         assert (found is not None) == fits
     monkeypatch.setattr(lock.platform, "libc_ver", lambda: ("", ""))
-    assert lock.find_lock(root, python) is None
+    assert lock.find_lock(root, python, "jazzy") is None
     monkeypatch.undo()
+    assert lock.find_lock(root, python, "rolling") is None
     other = machine.Python("python3.9", (3, 9, 1), Path(), "/usr", True)
-    assert lock.find_lock(root, other) is None
+    assert lock.find_lock(root, other, "jazzy") is None
 
 
-def test_tried_files_are_installed_by_their_hashes(locked, environment, steps, capsys):
+@pytest.mark.parametrize(
+    ("distribution", "rclpy"),
+    [("jazzy", f"1.5 --hash=sha256:{'d' * 64}"), ("kilted", f"2.0 --hash=sha256:{'e' * 64}")],
+)
+def test_tried_files_are_installed_by_their_hashes(
+    locked, environment, steps, capsys, distribution, rclpy
+):
     root, python = locked
-    found = lock.find_lock(root, python)
-    lines = found.file.read_text().splitlines()
-    assert lines[1:] == [
+    found = lock.find_lock(root, python, distribution)
+    of_all, of_this = found.files
+    assert of_this.read_text() == f"ros-rclpy=={rclpy}\n"
+    assert of_all.read_text().splitlines()[1:] == [
         f"Pillow==1.5 --hash=sha256:{'b' * 64}",
         f"six==1.5 --hash=sha256:{'c' * 64}",
         f"torch==1.5 --hash=sha256:{'a' * 64}",
@@ -521,18 +579,33 @@ def test_tried_files_are_installed_by_their_hashes(locked, environment, steps, c
     _program(environment.folder / "bin", "python", f'{pip} {sys.executable} "$@"')
     with pytest.raises(SetupError, match=r"scripts/setup --unlocked") as failure:
         environment.fill(python, steps, found)
-    assert str(found.file) in str(failure.value)
-    assert f"--require-hashes -r {found.file}" in steps.log.read_text()
-    assert "3.0 GB to download" in capsys.readouterr().out
+    assert f"{of_all} and {of_this} name versions" in str(failure.value)
+    assert f"--require-hashes -r {of_all} -r {of_this}\n" in steps.log.read_text()
+    assert "4.0 GB to download" in capsys.readouterr().out
 
 
+def test_two_distributions_never_share_an_environment(locked, environment, steps):
+    _, python = locked
+    (environment.folder / "pyvenv.cfg").touch()
+    kilted = Environment(environment.folder, None, ROOT, "kilted")
+    packages = environment.folder / "lib" / "python3.11" / "site-packages"
+    (packages / "ros_jazzy_rclpy-7.1.6.dist-info").mkdir(parents=True)
+    with pytest.raises(SetupError, match=r"holds a ROS 2 jazzy, and kilted is asked for"):
+        kilted.fill(python, steps, None)
+
+
+@pytest.mark.parametrize("distribution", machine.DISTRIBUTIONS_OF_THE_WHEELS)
 @pytest.mark.parametrize("version", machine.PYTHONS_OF_THE_WHEELS)
-def test_the_lists_have_what_the_requirements_say(version):
+def test_the_lists_have_what_the_requirements_say(version, distribution):
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     name = ".".join(map(str, version))
-    lines = (ROOT / "requirements" / "lock" / f"python{name}.txt").read_text().splitlines()
+    python = machine.Python("python", (*version, 0), Path(), "/usr", True)
+    files = lock.lock_files(ROOT, python, distribution)
+    if not files[1].exists() and distribution != machine.DISTRIBUTIONS_OF_THE_WHEELS[0]:
+        pytest.skip(f"no {files[1].name}: scripts/setup takes what the requirements allow")
+    lines = [line for file in files for line in file.read_text().splitlines()]
     assert lock._HEADER.match(lines[0])
     pinned = dict(
         re.fullmatch(r"(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}", line).groups()
@@ -540,7 +613,7 @@ def test_the_lists_have_what_the_requirements_say(version):
     )
     pinned = {canonicalize_name(package): number for package, number in pinned.items()}
     machine_of_the_lists = {"python_version": name, "python_full_version": f"{name}.0"}
-    for file in WITH_ROS:
+    for file in with_ros(distribution):
         for line in (ROOT / "requirements" / file).read_text().splitlines():
             if not line.strip() or line.startswith("#"):
                 continue

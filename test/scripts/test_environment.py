@@ -33,6 +33,28 @@ def source():
     return run
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ".venv"),
+        ({"YOLACT_ROS_DISTRO": "jazzy"}, ".venv"),
+        ({"YOLACT_ROS_DISTRO": "kilted"}, ".venv-kilted"),
+    ],
+)
+def test_each_distribution_has_its_environment(tmp_path, variables, expected):
+    for file, text in (
+        ("scripts/environment.bash", (ROOT / "scripts" / "environment.bash").read_text()),
+        (f"{expected}/bin/activate", f"VIRTUAL_ENV={tmp_path}/{expected}"),
+        ("install/setup.bash", ""),
+    ):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text)
+    script = f". '{tmp_path}/scripts/environment.bash'; echo $VIRTUAL_ENV"
+    clean = {"PATH": os.defpath, **variables}
+    found = subprocess.check_output(["bash", "-euc", script], env=clean, text=True)
+    assert found == f"{tmp_path}/{expected}\n"
+
+
 def test_the_built_package_is_found(source):
     variables = source()
     assert str(ROOT / "install" / "yolact_ros") in variables["AMENT_PREFIX_PATH"].split(":")
