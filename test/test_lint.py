@@ -40,7 +40,10 @@ def _source_files() -> list[Path]:
     suffixes = {".py", ".cpp", ".hpp", ".bash"}
     folders = [ROOT / name for name in (*SOURCES, "examples", "include")]
     files = [file for folder in folders for file in (folder, *folder.rglob("*"))]
-    programs = [ROOT / "scripts" / name for name in ("setup", "demo", "test")]
+    programs = [
+        ROOT / "scripts" / name
+        for name in ("setup", "demo", "test", "lock", "release_notes", "compare_ap")
+    ]
     return [file for file in files if file.suffix in suffixes] + programs
 
 
