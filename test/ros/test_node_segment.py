@@ -171,8 +171,10 @@ def test_every_call_is_answered_in_every_state(start, peer, scene, weights, say)
     replaced, processed, received, failed = (b - a for a, b in zip(before, dropped(), strict=True))
     say(f"{CALLS} calls: {replaced} of {received} frames replaced, {failed} failed")
     # A batch is one frame of each camera. On a machine that is too busy for the cameras, frames are
-    # replaced without calls, too: then there is a batch between any two calls.
-    assert (replaced <= 2 * CALLS or processed >= 2 * (CALLS - 1)) and not failed
+    # replaced without calls, too: then there is a batch between any two calls that are computed,
+    # which those of broken images, a quarter, are not.
+    computed = CALLS - CALLS // 4
+    assert (replaced <= 2 * CALLS or processed >= 2 * (computed - 1)) and not failed
 
     # Calls that wait for their turn while the node is changed, and when it ends.
     def ask_often():
