@@ -25,31 +25,66 @@ from yolact_ros.visualization import OverlayStyle, draw_overlay
 from yolact_ros.visualization.palette import track_color
 
 FRAMES, RATE = 72, 12
-STYLE = OverlayStyle(opacity=0.35, boxes=False, scores=False)
-CORNERS = (
-    np.array([(x, y, z) for z in (-1, 1) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]) / 2
-)
+MASKS = OverlayStyle(opacity=0.35, contours=False, boxes=False, labels=False)
+LABELS = OverlayStyle(opacity=0.0, contours=False, boxes=False, scores=False)
+SQUARE = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+CORNERS = np.array([(x, y, z) for z in (-0.5, 0.5) for x, y in SQUARE])
 """(8, 3) corners of a box of size 1: its bottom, then its top."""
-EDGES = [(k + i, k + (i + 1) % 4) for k in (0, 4) for i in range(4)] + [
-    (i, i + 4) for i in range(4)
-]
-MAP_WIDTH, MAP_SCALE, MAP_BEGIN = 340, 360, 0.3  # pixels; pixels per metre; metres from the camera
+EDGES = np.array([[(i, (i + 1) % 4), (i + 4, (i + 1) % 4 + 4), (i, i + 4)] for i in range(4)])
+MAP_WIDTH, MAP_SCALE, MAP_BEGIN = 340, 420, 0.25  # pixels; pixels a metre; metres from the camera
 GRID = 0.25  # metres
+FONT, FONT_SCALE, MARGIN = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 4
+
+
+class Map:
+    """What is on the table, seen from above: the camera is below the middle of the lower edge."""
+
+    def __init__(self, height: int) -> None:
+        self._height = height
+        self._ways: dict[int, list[np.ndarray]] = defaultdict(list)
+
+    def draw(self, things: dict[int, np.ndarray], distances: dict[int, float]) -> np.ndarray:
+        """Draw things by their numbers: (4, 2) corners to the right and away, in metres."""
+        plan = np.full((self._height, MAP_WIDTH, 3), 28, np.uint8)
+        for metres in np.arange(-4, 8) * GRID:
+            x, y = self._pixels(np.array([metres, metres]))
+            cv2.line(plan, (x, 0), (x, self._height), (52, 52, 52))
+            cv2.line(plan, (0, y), (MAP_WIDTH, y), (52, 52, 52))
+        for number, corners in things.items():
+            self._ways[number].append(corners.mean(axis=0))
+            way = self._pixels(np.array(self._ways[number]))
+            cv2.polylines(plan, [way], False, bgr(number), 2, cv2.LINE_AA)
+        for number, corners in things.items():
+            cv2.fillConvexPoly(plan, self._pixels(corners), bgr(number), cv2.LINE_AA)
+        for number, corners in things.items():
+            text = f"#{number} {distances[number]:.2f} m"
+            (width, height), _ = cv2.getTextSize(text, FONT, FONT_SCALE, 1)
+            outline = self._pixels(corners)
+            left = round(outline[:, 0].mean() - width / 2)
+            left = min(max(left, MARGIN), MAP_WIDTH - width - MARGIN)
+            at = (left, int(outline[:, 1].max()) + MARGIN + height)
+            for color, thickness in (((28, 28, 28), 3), ((240, 240, 240), 1)):
+                cv2.putText(plan, text, at, FONT, FONT_SCALE, color, thickness, cv2.LINE_AA)
+        return plan
+
+    def _pixels(self, metres: np.ndarray) -> np.ndarray:
+        right, away = np.moveaxis(metres, -1, 0)
+        x, y = MAP_WIDTH / 2 + MAP_SCALE * right, self._height - MAP_SCALE * (away - MAP_BEGIN)
+        return np.rint(np.stack([x, y], axis=-1)).astype(int)
 
 
 class Film:
-    """Draws one frame after another."""
+    """Films a scene, and draws what is found in it."""
 
     def __init__(self, seed: int) -> None:
         self._scene = Scene.lanes(SEEDS["demo"].start + seed, depth_model=DEPTH_MODELS["real"])
         k = self._scene.intrinsics
         self._camera = Camera(k.width, k.height, k.fx, k.fy, k.cx, k.cy)
         self._segmenter = Segmenter(preset="yolact_demo", device="cpu")
-        self._tracker = Tracker()
-        self._ways: dict[int, list[np.ndarray]] = defaultdict(list)
+        self._tracker, self._map = Tracker(), Map(k.height)
 
     def frame(self, seconds: float) -> np.ndarray:
-        """What is found at a time: (H, W + MAP_WIDTH, 3) uint8 RGB."""
+        """The picture of a moment: (H, W + MAP_WIDTH, 3) uint8 RGB."""
         frame = self._scene.frame(seconds)
         [found] = self._segmenter(frame.image, channel_order="rgb")
         up = frame.camera.rotation[:, 2]
@@ -58,58 +93,36 @@ class Film:
         centres = np.full((len(found), 3), np.nan)
         centres[rows] = measured.centres
         tracked = self._tracker.update(found, seconds, centres)
+        turns = Rotation.from_quat(measured.orientations)
+        boxes = {
+            int(number): centre + turn.apply(CORNERS * size)
+            for number, centre, turn, size in zip(
+                tracked.track_ids[rows], measured.centres, turns, measured.sizes, strict=True
+            )
+            if number  # what is not tracked has 0
+        }
+
         shown = tracked.track_ids > 0
-        image = draw_overlay(
-            frame.image[:, :, ::-1], tracked.voted(found)[shown], STYLE, tracked.track_ids[shown]
-        )
-        plan = self._empty_map()
+        drawn = tracked.voted(found)[shown], tracked.track_ids[shown]
+        image = draw_overlay(frame.image[:, :, ::-1], drawn[0], MASKS, drawn[1])
+        for number, corners in boxes.items():
+            pixels = np.rint(self._camera.project(corners)).astype(int)
+            cv2.polylines(image, pixels[EDGES.reshape(-1, 2)], False, bgr(number), 2, cv2.LINE_AA)
+        image = draw_overlay(image, drawn[0], LABELS, drawn[1])
+
         ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
-        ahead /= np.linalg.norm(ahead)
-        ground = np.stack([np.cross(ahead, up), ahead])  # (2, 3): to the right, away
-        for row, centre, size, orientation in zip(
-            rows, measured.centres, measured.sizes, measured.orientations, strict=True
-        ):
-            number = int(tracked.track_ids[row])
-            if number:
-                turn = Rotation.from_quat(orientation)
-                corners = centre + turn.apply(CORNERS * size)
-                color = track_color(number)[::-1]
-                pixels = np.rint(self._camera.project(corners)).astype(int)
-                for begin, end in EDGES:
-                    cv2.line(image, pixels[begin], pixels[end], color, 1, cv2.LINE_AA)
-                self._ways[number].append(ground @ centre)
-                self._draw_from_above(plan, number, corners[:4] @ ground.T, centre, color)
+        ground = np.stack([np.cross(ahead, up), ahead]) / np.linalg.norm(ahead)
+        plan = self._map.draw(
+            {number: corners[:4] @ ground.T for number, corners in boxes.items()},
+            {number: float(np.linalg.norm(box.mean(axis=0))) for number, box in boxes.items()},
+        )
         return np.hstack([image, plan])[:, :, ::-1]
 
-    def _empty_map(self) -> np.ndarray:
-        plan = np.full((self._camera.height, MAP_WIDTH, 3), 28, np.uint8)
-        for metres in np.arange(-4, 16) * GRID:
-            x, y = self._on_map(np.array([metres, metres]))
-            cv2.line(plan, (x, 0), (x, plan.shape[0]), (52, 52, 52), 1)
-            cv2.line(plan, (0, y), (MAP_WIDTH, y), (52, 52, 52), 1)
-        return plan
 
-    def _draw_from_above(
-        self,
-        plan: np.ndarray,
-        number: int,
-        footprint: np.ndarray,
-        centre: np.ndarray,
-        color: tuple[int, ...],
-    ) -> None:
-        way = self._on_map(np.array(self._ways[number]))
-        cv2.polylines(plan, [way], False, color, 1, cv2.LINE_AA)
-        cv2.fillConvexPoly(plan, self._on_map(footprint), color, cv2.LINE_AA)
-        text = f"#{number} {np.linalg.norm(centre):.2f} m"
-        at = self._on_map(footprint).max(axis=0) + 4
-        cv2.putText(plan, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (235, 235, 235), 1, cv2.LINE_AA)
-
-    def _on_map(self, metres: np.ndarray) -> np.ndarray:
-        """Points (..., 2) to the right and away, in metres, as pixels of the map."""
-        right, away = np.moveaxis(metres, -1, 0)
-        x = MAP_WIDTH / 2 + MAP_SCALE * right
-        y = self._camera.height - MAP_SCALE * (away - MAP_BEGIN)
-        return np.rint(np.stack([x, y], axis=-1)).astype(int)
+def bgr(number: int) -> tuple[int, int, int]:
+    """The colour of a track."""
+    red, green, blue = track_color(number)
+    return blue, green, red
 
 
 def main() -> None:
