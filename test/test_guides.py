@@ -5,6 +5,7 @@ import argparse
 import ast
 import functools
 import re
+import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,17 +14,26 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.cli.main import build_parser
+from yolact_ros.cli.main import build_parser, main
 from yolact_ros.cli.options import Kind
+from yolact_ros.presets import get_preset, preset_names, with_classes
 from yolact_ros.structures import PackedMask
 from yolact_testing.commands import MARKS, Command, commands_of, written
+from yolact_testing.videos import write_video
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 COMMANDS = written(PAGES, ROOT)
 
-RUNNERS = {
+RUN = {
+    "docs/weights.md": "",
+    "docs/predict.md": "",
+    "docs/training.md": "From pictures to the node",
+}
+"""Pages whose unmarked commands run here, as they are written; those of one section, or all."""
+
+ELSEWHERE = {
     r"scripts/(demo|test)": "test/ros/demo/test_demo.py",
     r"\. scripts/environment\.bash": "test/scripts/test_environment.py",
     r"ros2 launch yolact_ros .*demo_camera:=true": "test/ros/test_launch.py",
@@ -42,13 +52,15 @@ RUNNERS = {
     r"yolact-ros weights download": "test/cli/test_weights_download.py",
     r"yolact-ros weights": "test/cli/test_weights.py",
 }
-"""The tests that run a command, with files of their own."""
+"""The tests that run a command of other pages, with files of their own."""
 
 REST = {
     "train": "--preset yolact_demo --train a --train-images a --val b --val-images b --out c",
 }
 """What `...` stands for in a pattern."""
 
+QUICK = ["--max-steps", "1", "--batch-size", "1", "--validate-every", "1", "--workers", "0",
+         "--device", "cpu", "--threads", "1", "--precision", "fp32"]  # fmt: skip
 PROGRAMS_OF_PAGES = {"listener.py": "docs/subscribe.md"} | dict.fromkeys(
     ("processor_time.py", "processor_time_of_all.py"), "docs/benchmarks/README.md"
 )
@@ -56,16 +68,28 @@ PROGRAMS_OF_PAGES = {"listener.py": "docs/subscribe.md"} | dict.fromkeys(
 
 
 def class_of(command: Command) -> str:
-    """Who runs it: `tests`, a mark, nobody as it is a `pattern`, or nobody."""
+    """Who runs it: `run`, `elsewhere`, a mark, `pattern`, or nobody."""
     if command.mark or command.page.startswith("docs/benchmarks/"):
         return command.mark or "long"
     if command.is_pattern:
         return "pattern"
-    return "tests" if runner_of(command) else ""
+    if runs_here(command):
+        return "run"
+    return "elsewhere" if runner_of(command) else ""
+
+
+def runs_here(command: Command) -> bool:
+    return (
+        not command.mark
+        and not command.is_pattern
+        and command.words[0] == "yolact-ros"
+        and command.page in RUN
+        and command.section.startswith(RUN[command.page])
+    )
 
 
 def runner_of(command: Command) -> str:
-    return next((test for form, test in RUNNERS.items() if re.match(form, command.text)), "")
+    return next((test for form, test in ELSEWHERE.items() if re.match(form, command.text)), "")
 
 
 def test_each_command_is_run_or_marked(capsys):
@@ -74,19 +98,19 @@ def test_each_command_is_run_or_marked(capsys):
         counts[command.page][class_of(command)] += 1
     nobody = [f"{c.page}:{c.number}: {c.text}" for c in COMMANDS if not class_of(c)]
     assert not nobody
-    columns = ("tests", *MARKS, "pattern")
+    columns = ("run", "elsewhere", *MARKS, "pattern")
     table = [("page", *columns)]
     table += [(page, *(str(n[name] or "") for name in columns)) for page, n in counts.items()]
     total = sum(counts.values(), Counter())
     table.append(("all", *(str(total[name]) for name in columns)))
     for page, *numbers in table:  # seen with pytest -rP
         print(f"{page:28}", *(f"{number:>9}" for number in numbers))
-    assert total["tests"] >= 40 and total["robot"] >= 40 and total.total() == len(COMMANDS)
+    assert total["run"] >= 10 and total["robot"] >= 40 and total.total() == len(COMMANDS)
 
 
-def test_what_tests_run_is_run_there():
+def test_what_runs_elsewhere_is_run_there():
     for command in COMMANDS:
-        if class_of(command) == "tests":
+        if class_of(command) == "elsewhere":
             text = (ROOT / runner_of(command)).read_text()
             is_ours = command.words[0] == "yolact-ros"
             assert not is_ours or f'"{command.words[1]}"' in text, command.text
@@ -191,6 +215,56 @@ def test_programs_and_requirements_that_are_named_are_there():
             elif not any((ROOT / folder / name).exists() for folder in ("", "examples", "launch")):
                 missing.append(f"{command.page}:{command.number}: {word}")
     assert not missing
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    """The working folder, with what the pages suppose to be in it, all of it small."""
+    monkeypatch.chdir(tmp_path)
+    synth = ["dataset", "synth", "pictures", "--images", "4", "--seed", "0", "--workers", "1"]
+    assert main(synth) == 0
+    shutil.copy("pictures/annotations.json", "labels.json")
+    pictures = [Path(shutil.copy(path, "pictures")) for path in Path("pictures/images").iterdir()]
+    Path("folder").mkdir()
+    shutil.copy(pictures[0], "picture.png")
+    shutil.copy(pictures[1], "folder")
+    write_video(Path("video.mp4"), [cv2.imread(str(path)) for path in pictures[:2]])
+    shipped = ROOT / "yolact_ros" / "weights"
+    (tmp_path / "yolact_ros").mkdir()
+    (tmp_path / "yolact_ros" / "weights").symlink_to(shipped)
+    for name in ("yolact_resnet50_54_800000.pth", "yolact_base_54_800000.pth"):
+        shutil.copy(shipped / "yolact_demo.safetensors", name)
+    import torch  # takes seconds, which the other tests need not wait for
+
+    from yolact_ros.network import build_network
+
+    own = build_network(with_classes(get_preset("yolact_demo"), ("screw", "nut", "bolt")))
+    torch.save(own.state_dict(), "mine.pth")
+    capsys.readouterr()
+    return tmp_path
+
+
+def made_small(words: list[str]) -> list[str]:
+    """The same command with the demo's network, few pictures and one step."""
+    words = ["yolact_demo" if word in preset_names() else word for word in words]
+    if "synth" in words:
+        words[words.index("--images") + 1] = "4"
+        words += ["--workers", "1"]
+    return words + (QUICK if words[0] == "train" else [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN)
+def test_the_commands_of_a_page_run_one_after_the_other(folder, page, capsys):
+    commands = [c for c in COMMANDS if c.page == page and runs_here(c)]
+    assert commands
+    for command in commands:
+        assert main(made_small(list(command.words[1:]))) == 0, (
+            f"{page}:{command.number}: {capsys.readouterr().err}"
+        )
+    for command in commands:
+        if "--out" in command.words:
+            assert Path(command.words[command.words.index("--out") + 1]).exists()
 
 
 def _texts() -> set[str]:
