@@ -44,6 +44,8 @@ RUN . "/opt/ros/$ROS_DISTRO/setup.bash" \
 FROM base AS run
 COPY --from=build /opt/yolact_ros /opt/yolact_ros
 COPY docker/entrypoint.bash /usr/local/bin/entrypoint.bash
+# by name, as its number is an argument
+# hadolint ignore=DL3066
 USER robot
 WORKDIR /home/robot
 ENTRYPOINT ["/usr/local/bin/entrypoint.bash"]

@@ -5,5 +5,6 @@ for argument in "$@"; do
   if [ "$argument" = --yes ]; then yes=(--yes); else arguments+=("$argument"); fi
 done
 set -- "${arguments[@]}"
+# shellcheck disable=SC2154  # the folder scripts is set by them
 "$scripts/setup" "${yes[@]}"
 . "$scripts/environment.bash"
