@@ -15,6 +15,7 @@ from yolact_ros.masks import decode_mask, instance_map
 from yolact_ros.structures import PackedMask
 
 HERE = Path(__file__).parent
+GUIDE = HERE.parents[1] / "docs" / "messages.md"
 
 
 def test_the_tests_in_cpp_pass(cpp_program):
@@ -115,10 +116,13 @@ def test_contradicting_fields_are_refused(cpp_program):
 def test_a_consumer_builds_against_the_installed_package(tmp_path, cpp_program):
     cpp_program("mask_decode_tool")  # skips where the package was built without tests
     prefixes = os.environ["AMENT_PREFIX_PATH"].replace(os.pathsep, ";")
+    [recipe] = re.findall(r"^```cpp\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "messages.hpp").write_text(recipe)
     for command in (
         [
             "cmake",
             *("-S", str(HERE / "downstream"), "-B", str(tmp_path)),
+            f"-DGUIDE={tmp_path}",
             f"-DCMAKE_PREFIX_PATH={prefixes}",
             f"-DPython3_EXECUTABLE={sys.executable}",
         ],
@@ -127,7 +131,7 @@ def test_a_consumer_builds_against_the_installed_package(tmp_path, cpp_program):
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
     program = tmp_path / "downstream"
-    assert subprocess.check_output([program], text=True) == "7,0 9,0 "
+    assert subprocess.check_output([program], text=True) == f"7,0 9,0 {'0 ' * 7}255 0 255 10 "
 
     # names alone: the addresses beside them are random digits
     lines = subprocess.check_output(["ldd", program], text=True).splitlines()

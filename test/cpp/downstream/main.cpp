@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "messages.hpp"
 #include "yolact_ros/mask_decoder.hpp"
 #include "yolact_ros/msg/instance_array.hpp"
 
@@ -22,5 +23,10 @@ int main()
       instance.mask, message.image_width, message.image_height,
       [](std::size_t x, std::size_t y) {std::printf("%zu,%zu ", x, y);});
   }
+  message.instances[0].class_name = "cup";
+  for (const auto value : picture_of(message, "cup")) {
+    std::printf("%d ", value);
+  }
+  std::printf("%zu ", picture_of(message, "mug").size());
   return 0;
 }
