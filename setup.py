@@ -35,7 +35,14 @@ setup(
     author_email="maintainers@yolact-ros.dev",
     python_requires=">=3.10",
     packages=find_packages(include=["yolact_ros", "yolact_ros.*"]),
-    package_data={"yolact_ros": ["py.typed", "weights/*.safetensors", "recordings/bags/*.msg"]},
+    package_data={
+        "yolact_ros": [
+            "py.typed",
+            "weights/*.safetensors",
+            "recordings/bags/*.msg",
+            "web/live/page.*",
+        ]
+    },
     zip_safe=False,
     install_requires=requirements("core.txt"),
     extras_require={
@@ -50,6 +57,7 @@ setup(
         "tracking": requirements("tracking.txt"),
         "bag": requirements("bag.txt"),
         "video": requirements("video.txt"),
+        "view": requirements("view.txt"),
     },
     entry_points={"console_scripts": ["yolact-ros = yolact_ros.cli.main:main"]},
 )

@@ -20,6 +20,7 @@ PACKAGE_XML = ElementTree.parse(ROOT / "package.xml").getroot()
 
 ROSDEP_KEYS = {
     "PIL": "python3-pil",
+    "aiohttp": "python3-aiohttp",
     "cv2": "python3-opencv",
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",
@@ -57,6 +58,7 @@ WITHOUT_ROSDEP_KEY = {
     "onnxruntime",
     "onnxscript",
     "openvino",
+    "playwright",
     "pycocotools",
     "rosbags",
     "safetensors",
@@ -110,7 +112,7 @@ def test_requirements_have_what_is_imported():
     ros = {name for name in _dependencies("depend", "exec_depend") if "python3-" not in name}
     imported = {name for name in _imported("yolact_ros") if ROSDEP_KEYS.get(name, name) not in ros}
     needed = {PIP_NAMES.get(name, name) for name in imported}
-    files = ("core", "train", "onnx", "openvino", "quantize", "tracking", "video", "bag")
+    files = ("core", "train", "onnx", "openvino", "quantize", "tracking", "video", "bag", "view")
     listed = set[str]().union(*(_requirements(f"{name}.txt") for name in files))
     assert needed - OPTIONAL == listed - IMPORTED_BY_OTHERS
 
@@ -210,7 +212,7 @@ def test_pip_installs_modules_weights_and_types(installed):
     missing = [
         str(file)
         for file in (ROOT / "yolact_ros").rglob("*")
-        if file.suffix in (".py", ".typed", ".safetensors")
+        if file.suffix in (".py", ".typed", ".safetensors", ".html", ".css", ".js")
         and not (package / file.relative_to(ROOT / "yolact_ros")).exists()
     ]
     assert not missing

@@ -20,7 +20,7 @@ from bootstrap.steps import SetupError, Steps
 
 REQUIREMENTS = (
     *("core.txt", "train.txt", "onnx.txt", "openvino.txt", "quantize.txt", "bag.txt"),
-    *("tracking.txt", "test.txt"),
+    *("tracking.txt", "view.txt", "test.txt"),
 )
 """Files of requirements/ that an environment is made of, beside a ROS 2."""
 _PIP_INSTALL = (

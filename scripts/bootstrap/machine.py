@@ -161,13 +161,16 @@ def python_for_wheels() -> Python:
     )
 
 
-def install_missing_tools(python: Python, steps: Steps, root: Path, agreed: bool) -> None:
+def install_missing_tools(
+    python: Python, steps: Steps, root: Path, agreed: bool, browser: bool = False
+) -> None:
     """Installs the compiler, make and Python's headers through apt-get, where they are missing.
 
     Args:
         python: The interpreter whose headers are needed.
         steps: Tells the user what is done.
         root: The checkout.
+        browser: Whether a Chromium is needed as well, for the tests of the page of `view`.
         agreed: Whether the user has agreed to it already. If not, whoever sits at a terminal is
             asked; without a terminal, root goes on, and others are told what to type.
 
@@ -175,7 +178,7 @@ def install_missing_tools(python: Python, steps: Steps, root: Path, agreed: bool
         PackagesMissing: They are to be installed by the user.
         SetupError: Something is missing and cannot be installed from here; with what to do.
     """
-    missing = _missing_packages(python)
+    missing = _missing_packages(python, browser)
     if not missing:
         return
     if python.prefix != "/usr" and any(package.startswith("python") for package in missing):
@@ -213,7 +216,7 @@ def install_missing_tools(python: Python, steps: Steps, root: Path, agreed: bool
             # a fresh machine has no package lists, or old ones
             steps.run([*apt_get, "update"], os.environ, root)
             steps.run(install, os.environ, root)
-    still = _missing_packages(python)
+    still = _missing_packages(python, browser)
     if still:
         raise SetupError(
             f"After {by_hand} there is still missing: {' '.join(still)}. See {steps.log}."
@@ -263,7 +266,7 @@ def _can_use_sudo() -> bool:
     return _at_terminal() and subprocess.run(["sudo", "-v"], check=False).returncode == 0
 
 
-def _missing_packages(python: Python) -> list[str]:
+def _missing_packages(python: Python, browser: bool) -> list[str]:
     described = describe_python(python.executable)
     has_venv = described is not None and described.has_venv
     version = f"python{python.name}"
@@ -276,5 +279,6 @@ def _missing_packages(python: Python) -> list[str]:
         "make": shutil.which("make") is not None,
         f"{version}-dev": python.header.is_file(),
         f"{version}-venv": has_venv,
+        "chromium": not browser or shutil.which("chromium") is not None,
     }
     return [package for package, present in wanted.items() if not present]

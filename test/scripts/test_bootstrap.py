@@ -177,6 +177,19 @@ def test_missing_tools_are_installed_after_an_update(monkeypatch, bare_machine, 
     assert steps.log.read_text() == log
 
 
+def test_a_browser_is_installed_on_request_alone(monkeypatch, bare_machine, steps, tmp_path):
+    folder, python = bare_machine
+    _program(folder, "g++", "")
+    browser = folder / "chromium"
+    _program(folder, "apt-get", f'touch "{browser}" && chmod 755 "{browser}"')
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    machine.install_missing_tools(python, steps, tmp_path, agreed=False)
+    assert not browser.exists()
+    for _ in range(2):
+        machine.install_missing_tools(python, steps, tmp_path, agreed=False, browser=True)
+    assert steps.log.read_text().count("install -y --no-install-recommends chromium\n") == 1
+
+
 def test_a_user_without_rights_is_told_what_to_install(monkeypatch, bare_machine, steps, tmp_path):
     folder, python = bare_machine
     _program(folder, "apt-get", "exit 1")

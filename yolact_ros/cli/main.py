@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from yolact_ros import __version__
 from yolact_ros.errors import InputError, plain
 
-from . import bag, bench, dataset, doctor, export, predict, presets, quantize, train, weights
+from . import bag, bench, dataset, doctor, export, predict, presets, quantize, train, view, weights
 from . import eval as eval_command
 from .options import CommandParser
 
@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         presets,
         bench,
         doctor,
+        view,
     ):
         module.register(commands)
     return parser

@@ -57,5 +57,6 @@ The other files of the node, in reading order:
     loop.py              order in which synthetic cameras replay frames
     masks.py             the old name of `yolact_ros.masks`
 
-demo/ shows the node, bench/ measures it; both start it through processes/.
+demo/ shows the node, bench/ measures it; both start it through processes/. view/ watches one, for
+the page of `yolact-ros view`.
 """

@@ -2,8 +2,10 @@
 """The demo: synthetic cameras and the real node in processes of their own, watched over DDS.
 
     python3 -m yolact_ros.ros.demo [--cameras N] [--output FILE] [--frames N] [--weights FILE]
+                                   [--view]
 
 It ends by itself with exit code 0 when the results of every camera agree with its truth, else 1.
+With --view it shows them in a browser, and goes on until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -62,18 +64,14 @@ def main(args: Sequence[str] | None = None) -> int:
         viewer, problem = _show(options)
     except KeyboardInterrupt:
         return 0
-    if problem:
+    if viewer is None or problem:
         print(f"demo failed: {problem}", file=sys.stderr)
         return 1
     return max(_conclude(view, _output_of(view, options.output)) for view in viewer.views)
 
 
-def _show(options: argparse.Namespace) -> tuple[DemoViewer, str]:
+def _show(options: argparse.Namespace) -> tuple[DemoViewer | None, str]:
     """Start everything and end it when enough has been seen; what went wrong, if anything."""
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from yolact_ros.ros.demo.viewer import DemoViewer
     from yolact_ros.ros.processes.children import Child, Children
 
     folder = options.output.parent
@@ -90,21 +88,38 @@ def _show(options: argparse.Namespace) -> tuple[DemoViewer, str]:
         children.add(Child("yolact_node", node, folder / "node.log"))
         for number, camera in enumerate(cameras):
             children.add(_start_camera(Child, camera, number, folder))
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            viewer = DemoViewer(names)
-            print(
-                f"node and {len(cameras)} camera{'s' * (len(cameras) > 1)} started, each in a "
-                "process of its own; Ctrl-C ends the demo"
-            )
+        print(
+            f"node and {len(cameras)} camera{'s' * (len(cameras) > 1)} started, each in a "
+            "process of its own; Ctrl-C ends the demo",
+            flush=True,
+        )
 
-            def ended() -> ChildProcess | None:
-                signals.check()
-                return children.ended()
+        def ended() -> ChildProcess | None:
+            signals.check()
+            return children.ended()
 
-            return viewer, _watch(viewer, ended, options.frames)
-        finally:
-            rclpy.try_shutdown()
+        if options.view:
+            from yolact_ros.ros.demo.page import show_page
+
+            return None, show_page(children, folder / "view.log", ended)
+        return _compare(names, ended, options.frames)
+
+
+def _compare(
+    names: Sequence[str], ended: Callable[[], ChildProcess | None], frames: int
+) -> tuple[DemoViewer, str]:
+    """Subscribe until enough frames came; what went wrong, if anything."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from yolact_ros.ros.demo.viewer import DemoViewer
+
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        viewer = DemoViewer(names)
+        return viewer, _watch(viewer, ended, frames)
+    finally:
+        rclpy.try_shutdown()
 
 
 def _parse(args: Sequence[str] | None) -> argparse.Namespace:
@@ -132,6 +147,11 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--weights", type=Path, help="weights of yolact_demo instead of the shipped"
+    )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="show it in a browser, with its parameters to change, until Ctrl-C; compare nothing",
     )
     options = parser.parse_args(args)
     if not 1 <= options.cameras <= len(TOGETHER):
@@ -183,7 +203,7 @@ def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames:
             for view in viewer.views:
                 print(f"{view.name:6s}" * bool(view.name) + view.live_line(), flush=True)
         if (child := ended()) is not None:
-            return f"{child.name} ended with exit code {child.exit_code}:\n{child.last_lines()}"
+            return child.describe_end()
         if viewer.node_problem:
             return f"the node is {viewer.node_problem}"
         for view, change in zip(viewer.views, last_change, strict=True):

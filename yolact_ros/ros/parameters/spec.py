@@ -32,6 +32,9 @@ _TYPE_CODES = {
     INTEGERS: ParameterType.PARAMETER_INTEGER_ARRAY,
 }
 
+_ONLY_AT_START = "; only at the start"
+_ONLY_UNCONFIGURED = "; only while the node is unconfigured"
+
 _LARGEST_INTEGER = 2**63 - 1
 
 _UNSET = ("null", "Null", "NULL", "~")
@@ -195,8 +198,19 @@ class ParameterSpec:
     def _when(self) -> str:
         """When it may change, for descriptors."""
         if self.only_at_start:
-            return "; only at the start"
-        return "" if self.at_run_time else "; only while the node is unconfigured"
+            return _ONLY_AT_START
+        return "" if self.at_run_time else _ONLY_UNCONFIGURED
+
+
+def kind_of(described: ParameterDescriptor) -> str:
+    """Return the kind of a parameter that a node describes; empty: it is none of a table's."""
+    return next((kind for kind, code in _TYPE_CODES.items() if code == described.type), "")
+
+
+def may_change_at_run_time(described: ParameterDescriptor) -> bool:
+    """Whether a parameter that a node describes is a table's, and may change while it works."""
+    text = described.additional_constraints
+    return bool(text) and not text.endswith((_ONLY_AT_START, _ONLY_UNCONFIGURED))
 
 
 def parameter(default: Any, description: str, **row: Any) -> Any:

@@ -91,6 +91,10 @@ class ChildProcess:
         """The end of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
+    def describe_end(self) -> str:
+        """With which exit code it ended, and its last lines."""
+        return f"{self.name} ended with exit code {self.exit_code}:\n{self.last_lines()}"
+
 
 class Child(ChildProcess):
     """An executable of this package.
