@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import argparse
 import errno
+import re
 import socket
 from typing import Any
 
 from yolact_ros.errors import InputError
 
-from .options import from_to, topic_name
+from .options import Kind, from_to, topic_name
 
 
 def register(commands: Any) -> None:
@@ -37,8 +38,8 @@ def register(commands: Any) -> None:
     )
     parser.add_argument(
         "--host",
+        type=Kind("ADDRESS", str, "an address or a name of this machine", _is_host),
         default="127.0.0.1",
-        metavar="ADDRESS",
         help="Address to listen on; with 0.0.0.0 whoever reaches this machine sees the pictures.",
     )
     parser.add_argument(
@@ -55,8 +56,7 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--allow-host",
         action="append",
-        default=[],
-        metavar="NAME",
+        type=Kind("NAME", str, "a name without a port, such as robot.lan", _is_host),
         help="Another name of this machine that browsers may use. Can be repeated.",
     )
     parser.set_defaults(run=run)
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     node = f"/{arguments.node.strip('/')}"
     host = arguments.host
-    guard = Guard(host, arguments.allow_host, allow_changes=arguments.allow_changes)
+    guard = Guard(host, arguments.allow_host or (), allow_changes=arguments.allow_changes)
 
     def announce(port: int) -> None:
         here = socket.gethostname()
@@ -104,6 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         watch.close()
     return 0
+
+
+def _is_host(text: str) -> bool:
+    return re.fullmatch(r"[\w.-]+|[0-9A-Fa-f:.]+", text) is not None
 
 
 def _in_words(error: OSError, host: str, port: int) -> Exception:

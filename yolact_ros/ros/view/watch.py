@@ -28,6 +28,8 @@ from yolact_ros.web.live.board import Board
 
 _SILENCE = 3.0
 """Seconds without diagnostics after which the node may be another one."""
+_TURN = 0.2
+"""Seconds after which the thread looks whether it is to end."""
 _CONFIGURED = ("inactive", "active")
 """States in which the diagnostics name the cameras."""
 _WITHOUT_DEPTH = (Cause.NO_DEPTH.value, Cause.NO_CAMERA_INFO.value)
@@ -87,7 +89,6 @@ class Watch:
     def close(self) -> None:
         """End the subscriptions and the thread."""
         self._closing = True
-        self._executor.wake()
         self._thread.join()
         self._executor.shutdown()
         self._node.destroy_node()
@@ -99,7 +100,7 @@ class Watch:
         log = ThrottledLog(self._node.get_logger())
         while self._context.ok() and not self._closing:
             try:
-                self._executor.spin_once()
+                self._executor.spin_once(timeout_sec=_TURN)
             except Exception as error:
                 text = f"error in a callback, the view goes on: {type(error).__name__}: {error}"
                 log.error(place_of(error), text)
