@@ -21,7 +21,7 @@ PICTURE = """() => {
   return new Set(pixels).size > 50 && canvas.width === 320 && canvas.height === 240;
 }"""
 PLACE = r"""() => [...document.querySelectorAll("td:nth-child(4)")].some(
-  (cell) => /^-?\d+\.\d\d +-?\d+\.\d\d +\d+\.\d\d$/.test(cell.textContent)
+  (cell) => /^-?\d+\.\d\d\s-?\d+\.\d\d\s\d+\.\d\d$/.test(cell.textContent)
 )"""
 SEGMENTED = """() => {
   const terms = [...document.querySelectorAll("#counts dt")];
@@ -36,7 +36,7 @@ def page():
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
         errors = []
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(error))
         page.on("console", lambda line: line.type == "error" and errors.append(line.text))
         yield page
         # while the node is away, nothing else is; a line of the console would be a fault of ours

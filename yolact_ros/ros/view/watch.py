@@ -132,26 +132,28 @@ class Watch:
         wanted: dict[_Topic, tuple[type, Callable[[Any], None]]] = {}
         for camera in self._cameras:
             results = self._results.setdefault(camera, Results(time.monotonic))
-            show = partial(self._show_result, camera)
             wanted[camera, "overlay/compressed"] = (
                 CompressedImage,
                 partial(self._show_picture, camera),
             )
             wanted[camera, "instances"] = (
                 InstanceArray,
-                lambda message, take=results.take_instances, show=show: show(take(message)),
+                partial(self._show_result, camera, results.take_instances),
             )
             if camera not in self._without_depth:
                 wanted[camera, "objects"] = (
                     ObjectArray,
-                    lambda message, take=results.take_objects, show=show: show(take(message)),
+                    partial(self._show_result, camera, results.take_objects),
                 )
         return wanted
 
     def _show_picture(self, camera: str, message: CompressedImage) -> None:
         self._board.put(f"picture:{camera}", bytes(message.data))
 
-    def _show_result(self, camera: str, result: dict[str, Any] | None) -> None:
+    def _show_result(
+        self, camera: str, take: Callable[[Any], dict[str, Any] | None], message: Any
+    ) -> None:
+        result = take(message)
         if result is not None:
             self._board.put(f"result:{camera}", result)
 

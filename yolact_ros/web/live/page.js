@@ -123,7 +123,7 @@ function drawHead(node) {
     setText(find("#message"), `nothing of ${name} on /diagnostics${since}; waiting for it`);
   } else {
     setText(find("#cause"), node.cause);
-    setText(find("#message"), node.message);
+    setText(find("#message"), node.message === node.cause ? "" : node.message);
   }
   setText(find("#link"), node === null ? "" : `${node.state}, heard ${seconds(age("node"))} ago`);
 }
@@ -189,7 +189,7 @@ const COLUMNS = [
   ["class", (row) => row.class],
   ["score", (row) => row.score.toFixed(2)],
   ["track", (row) => (row.track ? `${row.track}` : "–")],
-  ["x y z, m", (row) => row.position?.map((value) => value.toFixed(2)).join("  ") ?? "–"],
+  ["x y z, m", (row) => row.position?.map((value) => value.toFixed(2)).join("\u2002") ?? "–"],
   ["size, cm", (row) => row.size?.map((value) => (value * 100).toFixed(0)).join(" × ") ?? "–"],
   ["m/s", (row) => (row.speed === null ? "–" : row.speed.toFixed(2))],
 ];
