@@ -198,11 +198,13 @@ class Processor:
         (Processor(0.1, 0.05), (3.5, 1.75), [2] * 12 + [35] * 12),
         # the warm-up, and less than half of the rest
         (Processor(0.1, 0.05, (0, 1, 4, 6, 9, 11)), (3.5, 1.75), [2] * 12 + [35] * 12),
+        # most of one kind and none of the other
+        (Processor(0.1, 0.2, (2, 4, 6, 8)), (3.5, 7.0), [2] * 12 + [35] * 12),
         (Processor(0.1, 0.7), (0.2, 1.4), [2] * 12),
         (Processor(4.0, 2.0), (8.0, 4.0), [2] * 12),
-        (Processor(60.0, 60.0), (120.0, 120.0), [2] * 4),
+        (Processor(60.0, 60.0), (120.0, 120.0), [2] * 8),
     ],
-    ids=["bf16", "disturbed", "no bf16", "slow", "very slow"],
+    ids=["bf16", "disturbed", "one disturbed", "no bf16", "slow", "very slow"],
 )
 def test_a_convolution_is_timed(monkeypatch, processor, expected, rows):
     monkeypatch.setattr(precision, "F", processor)
