@@ -177,12 +177,15 @@ def test_bf16_is_taken_where_it_is_much_faster(monkeypatch, caplog, fp32, bf16, 
 
 
 class Processor:
-    """A clock that convolutions move, by milliseconds a row; some of them take far longer."""
+    """Clocks that convolutions move, by milliseconds a row; some of them take far longer.
 
-    def __init__(self, fp32, bf16, slow_calls=()):
+    Other work makes each wait for some milliseconds, which the thread does not compute.
+    """
+
+    def __init__(self, fp32, bf16, slow_calls=(), waits=0.0):
         self.row_ms = {torch.float32: fp32, torch.bfloat16: bf16}
         self.slow_calls = slow_calls
-        self.now, self.rows = 100.0, []
+        self.now, self.waits, self.waited, self.rows = 100.0, waits, 0.0, []
 
     def conv2d(self, x, weight, padding):
         assert x.is_contiguous(memory_format=torch.channels_last)
@@ -190,6 +193,8 @@ class Processor:
         times = 10 if len(self.rows) % 12 in self.slow_calls else 1
         self.rows.append(rows)
         self.now += times * rows * self.row_ms[x.dtype] / 1000
+        if x.dtype == torch.float32:
+            self.waited += self.waits / 1000
 
 
 @pytest.mark.parametrize(
@@ -200,15 +205,19 @@ class Processor:
         (Processor(0.1, 0.05, (0, 1, 4, 6, 9, 11)), (3.5, 1.75), [2] * 12 + [35] * 12),
         # most of one kind and none of the other
         (Processor(0.1, 0.2, (2, 4, 6, 8)), (3.5, 7.0), [2] * 12 + [35] * 12),
+        (Processor(0.1, 0.2, waits=5.0), (3.5, 7.0), [2] * 12 + [35] * 12),
         (Processor(0.1, 0.7), (0.2, 1.4), [2] * 12),
         (Processor(4.0, 2.0), (8.0, 4.0), [2] * 12),
         (Processor(60.0, 60.0), (120.0, 120.0), [2] * 8),
     ],
-    ids=["bf16", "disturbed", "one disturbed", "no bf16", "slow", "very slow"],
+    ids=["bf16", "disturbed", "one disturbed", "busy", "no bf16", "slow", "very slow"],
 )
 def test_a_convolution_is_timed(monkeypatch, processor, expected, rows):
     monkeypatch.setattr(precision, "F", processor)
-    monkeypatch.setattr(precision, "time", SimpleNamespace(perf_counter=lambda: processor.now))
+    clocks = SimpleNamespace(
+        thread_time=lambda: processor.now, perf_counter=lambda: processor.now + processor.waited
+    )
+    monkeypatch.setattr(precision, "time", clocks)
     assert time_convolution() == pytest.approx(expected)
     assert processor.rows == rows
 

@@ -92,19 +92,25 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 
 @torch.inference_mode()
 def time_convolution() -> ConvolutionTimes:
-    """Time a 3x3 convolution of 256 channels as the network runs it, with the threads in use.
+    """Time a 3x3 convolution of 256 channels, in the network's layout and on one thread.
 
-    The times are the shortest of five calls in turns, of three where 0.2 s have passed: whatever
-    else a machine does only makes calls longer, and on a busy one most of them. A few rows come
+    The times are the shortest of five calls in turns, of three where 0.2 s have passed, and those
+    that the thread computes. Beside other work all calls take longer, by waits that say nothing of
+    the processor, and most of all by those of several threads for one another. A few rows come
     first, and are enough where bf16 is far slower, or where the calls of the whole would take
     longer than that.
     """
-    end = time.perf_counter() + _MOST_S
-    times = _time_both(_FEW_ROWS, end)
-    whole_s = (1 + _LEAST_RUNS) * sum(times) / 1000 * _SIDE / _FEW_ROWS
-    if times.gain < _HOPELESS or time.perf_counter() + whole_s > end:
-        return times
-    return _time_both(_SIDE, end)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        end = time.perf_counter() + _MOST_S
+        times = _time_both(_FEW_ROWS, end)
+        whole_s = (1 + _LEAST_RUNS) * sum(times) / 1000 * _SIDE / _FEW_ROWS
+        if times.gain < _HOPELESS or time.perf_counter() + whole_s > end:
+            return times
+        return _time_both(_SIDE, end)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _time_both(rows: int, end: float) -> ConvolutionTimes:
@@ -119,9 +125,9 @@ def _time_both(rows: int, end: float) -> ConvolutionTimes:
     times: dict[torch.dtype, list[float]] = {dtype: [] for dtype in tensors}
     for run in range(1 + _RUNS):  # the first one chooses and builds kernels
         for dtype, (x, weight) in tensors.items():
-            begin = time.perf_counter()
+            begin = time.thread_time()
             F.conv2d(x, weight, padding=1)
-            times[dtype].append((time.perf_counter() - begin) * 1000)
+            times[dtype].append((time.thread_time() - begin) * 1000)
         if run >= _LEAST_RUNS and time.perf_counter() > end:
             break
     return ConvolutionTimes(*(min(taken[1:]) for taken in times.values()))
