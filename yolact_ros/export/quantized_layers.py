@@ -7,6 +7,7 @@ from typing import Any
 
 from yolact_ros.errors import InputError
 from yolact_ros.inference.engines.exported_file import RAW_OUTPUTS
+from yolact_ros.inference.engines.onnx_file import behind, producers
 
 
 def last_convolutions(model: Any, levels: int) -> list[str]:
@@ -19,13 +20,13 @@ def last_convolutions(model: Any, levels: int) -> list[str]:
     Raises:
         InputError: The graph has another number of them.
     """
-    producers = _producers(model)
+    maker = producers(model)
     found: dict[str, Any] = {}
     for output, expected in zip(RAW_OUTPUTS, (levels, levels, levels, 1), strict=True):
         last: dict[str, Any] = {}
         waiting, seen = [output], set[str]()
         while waiting:
-            node = producers.get(waiting.pop())
+            node = maker.get(waiting.pop())
             if node is None or node.name in seen:
                 continue
             seen.add(node.name)
@@ -44,24 +45,18 @@ def last_convolutions(model: Any, levels: int) -> list[str]:
 
 def decoding(model: Any) -> list[str]:
     """Names of the nodes that the raw outputs do not depend on: decoding, suppression, mask IoU."""
-    producers = _producers(model)
-    waiting, needed = [*RAW_OUTPUTS], set[str]()
-    while waiting:
-        node = producers.get(waiting.pop())
-        if node is not None and node.name not in needed:
-            needed.add(node.name)
-            waiting += node.input
-    return [node.name for node in model.graph.node if node.name not in needed]
+    needed = behind(RAW_OUTPUTS, model)
+    return [node.name for node in model.graph.node if needed.isdisjoint(node.output)]
 
 
 def quantized(model: Any) -> set[str]:
     """Names of the nodes whose weights are in INT8."""
-    producers = _producers(model)
+    maker = producers(model)
     return {
         node.name
         for node in model.graph.node
         if node.op_type in _WITH_WEIGHTS
-        and getattr(producers.get(node.input[1]), "op_type", "") == "DequantizeLinear"
+        and getattr(maker.get(node.input[1]), "op_type", "") == "DequantizeLinear"
     }
 
 
@@ -77,7 +72,3 @@ def layer_names(model: Any) -> dict[str, str]:
 
 
 _WITH_WEIGHTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-
-
-def _producers(model: Any) -> dict[str, Any]:
-    return {output: node for node in model.graph.node for output in node.output}

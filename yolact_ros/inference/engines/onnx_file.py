@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,24 @@ def fixed_shape(value: Any) -> tuple[int, ...]:
     return tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)[1:]
 
 
+def producers(model: Any) -> dict[str, Any]:
+    """The node that makes a tensor, by the tensor's name."""
+    return {name: node for node in model.graph.node for name in node.output}
+
+
+def behind(outputs: Iterable[str], model: Any) -> set[str]:
+    """Names of the tensors that nodes make and outputs are computed from, themselves included."""
+    maker = producers(model)
+    found: set[str] = set()
+    waiting = list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if name in maker and name not in found:
+            found.add(name)
+            waiting.extend(maker[name].input)
+    return found
+
+
 def only_way_to(output: str, others: Sequence[str], model: Any) -> str | None:
     """Find where a model can be cut into what the other outputs need and what one needs besides.
 
@@ -120,22 +138,15 @@ def only_way_to(output: str, others: Sequence[str], model: Any) -> str | None:
     """
     from onnx import TensorProto
 
-    maker = {name: node for node in model.graph.node for name in node.output}
-
-    def made_for(names: Sequence[str]) -> set[str]:
-        """Names of all tensors that these are computed from, which are no constants."""
-        found: set[str] = set()
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            if name in maker and maker[name].input and name not in found:
-                found.add(name)
-                waiting.extend(maker[name].input)
-        return found
-
-    first = made_for(others)
-    own = made_for([output]) - first
-    ways = {name for tensor in own for name in maker[tensor].input if name in first}
+    maker = producers(model)
+    first = behind(others, model)
+    own = behind([output], model) - first
+    ways = {
+        name
+        for tensor in own
+        for name in maker[tensor].input
+        if name in first and maker[name].input  # constants need no way
+    }
     while any(maker[name].op_type in _QUANTISING for name in ways):
         ways = {
             maker[name].input[0] if maker[name].op_type in _QUANTISING else name for name in ways

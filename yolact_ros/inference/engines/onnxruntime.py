@@ -16,7 +16,7 @@ from yolact_ros.inference.device import resolve_device
 from yolact_ros.provenance import user_cache
 
 from .cut_network import CutNetwork, Load
-from .onnx_file import fixed_batch, why_refused
+from .onnx_file import fixed_batch, fixed_shape, why_refused
 
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
@@ -115,7 +115,7 @@ class _Part:
 def _profile(model: Any, most: int) -> dict[str, str]:
     """The shapes that TensorRT builds an engine for, so that no batch makes it build another."""
     [entry] = model.graph.input
-    sides = [str(axis.dim_value) for axis in entry.type.tensor_type.shape.dim][1:]
+    sides = [str(side) for side in fixed_shape(entry)]
     size = fixed_batch(model)
     counts = {"min": size or 1, "opt": size or 1, "max": size or most}
     return {
