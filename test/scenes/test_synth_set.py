@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yolact_ros.choices import SCENE_KINDS
 from yolact_ros.datasets.coco import dataset_from_content, read_dataset
 from yolact_ros.datasets.segmentation import decode_segmentation
 from yolact_ros.errors import InputError
 from yolact_ros.presets import DEMO_CLASSES
-from yolact_ros.scenes.scene import SCENE_CLASSES
+from yolact_ros.scenes.scene import SCENE_CLASSES, SCENE_MAKERS
 from yolact_ros.scenes.synth_set import SynthSet, frame_annotations, render_scene
 
 
@@ -123,5 +124,6 @@ def test_lanes_are_scenes_of_another_kind(tmp_path: Path) -> None:
         np.testing.assert_array_equal(cv2.imread(str(path.parent / "images" / image.file_name)),
                                       frame.image[:, :, ::-1])  # fmt: skip
         assert not np.array_equal(frame.image, render_scene(20_000 + number, 160, 120).image)
+    assert tuple(SCENE_MAKERS) == SCENE_KINDS
     with pytest.raises(InputError, match="kind: expected one of random, lanes, got 'rows'"):
         SynthSet(images=1, seed=0, kind="rows")

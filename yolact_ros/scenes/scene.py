@@ -287,3 +287,7 @@ class Scene:
             intrinsics=self.intrinsics,
             camera=camera,
         )
+
+
+SCENE_MAKERS = {"random": Scene.random, "lanes": Scene.lanes}
+"""What makes the scenes of each of `yolact_ros.choices.SCENE_KINDS`."""

@@ -23,12 +23,10 @@ from yolact_ros.datasets.segmentation import encode_mask
 from yolact_ros.errors import InputError, expect_one_of
 from yolact_ros.presets import DEMO_CLASSES
 from yolact_ros.scenes.depth_model import DEPTH_MODELS, DepthModel
-from yolact_ros.scenes.scene import Scene, SceneFrame
+from yolact_ros.scenes.scene import SCENE_MAKERS, SceneFrame
 
 SCENE_DURATION = 60.0
 """Scenes are rendered at a time between 0 and this many seconds."""
-
-_STAGES = {"random": Scene.random, "lanes": Scene.lanes}
 
 # In the sensor's noise nothing repeats: looking for it takes time and makes larger files.
 _PNG = [
@@ -50,7 +48,7 @@ def render_scene(
     The other arguments are those of `Scene.random`.
     """
     moment = float(np.random.default_rng(seed).uniform(0, SCENE_DURATION))
-    scene = _STAGES[kind](
+    scene = SCENE_MAKERS[kind](
         seed,
         width=width,
         height=height,
@@ -136,7 +134,9 @@ class SynthSet:
             raise InputError(f"{folder}: expected an empty folder or none, got a file")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: expected an empty folder or none, got one with files")
-        _STAGES[self.kind](self.seed, **self._scene_options)  # fails here if the options are wrong
+        SCENE_MAKERS[self.kind](
+            self.seed, **self._scene_options
+        )  # fails here if the options are wrong
         for name in ("images", "depth"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         images: list[dict[str, Any]] = []

@@ -26,7 +26,7 @@ from yolact_ros.ros.parameters.command_line import help_text
 from yolact_ros.ros.parameters.qos import volatile_qos
 from yolact_ros.ros.parameters.spec import parameter, table_of
 from yolact_ros.ros.run import run_node
-from yolact_ros.scenes.scene import Scene, SceneFrame
+from yolact_ros.scenes.scene import SCENE_MAKERS, Scene, SceneFrame
 from yolact_ros.scenes.seeds import SEEDS
 
 FIRST_SEED = SEEDS["demo"].start
@@ -155,7 +155,7 @@ class DemoCamera(TableParameters, Node):
 
     def _make_scene(self, number: int) -> Scene:
         seed = FIRST_SEED + self._settings.seed + number
-        make = {"random": Scene.random, "lanes": Scene.lanes}[self._settings.scenes]
+        make = SCENE_MAKERS[self._settings.scenes]
         return make(seed, width=self._settings.width, height=self._settings.height)
 
     def _next_frame(self) -> SceneFrame:
