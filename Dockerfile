@@ -23,11 +23,11 @@ COPY requirements /ws/src/yolact_ros/requirements
 # NumPy 1: what ROS 2 Humble and Jazzy are built for
 RUN python3 -m venv --system-site-packages /opt/venv \
   && case "$DEVICE" in \
-       cpu) index=https://download.pytorch.org/whl/cpu ;; \
-       cuda) index=https://pypi.org/simple ;; \
+       cpu) set -- --index-url https://download.pytorch.org/whl/cpu ;; \
+       cuda) set -- ;; \
        *) echo "DEVICE: expected cpu or cuda, got '$DEVICE'" >&2; exit 1 ;; \
      esac \
-  && /opt/venv/bin/pip install --no-cache-dir --index-url "$index" "torch>=2.1" "torchvision>=0.16" "numpy<2" \
+  && /opt/venv/bin/pip install --no-cache-dir "$@" "torch>=2.1" "torchvision>=0.16" "numpy<2" \
   && /opt/venv/bin/pip install --no-cache-dir -r src/yolact_ros/requirements/core.txt "numpy<2"
 # Fast DDS shares memory with processes of the same user alone: give the camera's
 ARG USER_ID=1000
