@@ -126,7 +126,7 @@ def test_labelme_finds_its_pictures_wherever_they_are(tmp_path: Path) -> None:
     write_picture(tmp_path / "pictures" / "a.png")
     write_labelme(folder / "a.json", shape, imagePath="..\\pictures\\a.png")
     write_picture(folder / "sub" / "b.JPG")
-    write_labelme(folder / "sub" / "b.json", shape, imagePath="/home/other/b.JPG", imageWidth=None)
+    write_labelme(folder / "sub" / "b.json", shape, imagePath="/elsewhere/b.JPG", imageWidth=None)
     inside = Image.new("RGB", SIZE[::-1], (1, 2, 3))
     write_labelme(folder / "c.json", shape, imagePath="c.png", imageData=base64_of(inside))
     write_labelme(folder / "lost.json", shape)
