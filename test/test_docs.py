@@ -108,6 +108,49 @@ def test_files_that_are_named_are_there(guide):
     assert not missing
 
 
+def _definitions(names: list[str], folder: Path) -> str:
+    """The text of files and folders, whose names are relative to a folder or to the package."""
+    paths = [path for name in names for path in (folder / name, PACKAGE / name) if path.exists()]
+    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    return "\n".join(file.read_text() for file in files)
+
+
+def _undefined(text: str, folder: Path) -> list[str]:
+    """Names in a text (`name`, `Class.name`) that no file defines which it names as well."""
+    files = re.findall(r"(?<![\w./])(?:[\w.]+/)*(?:\w+\.py|\w+/)(?!\w)", text)
+    names = {name.split(".")[-1] for name in re.findall(r"`([A-Za-z_]\w*(?:\.(?!py`)\w+)?)`", text)}
+    found = _definitions(files, folder)
+    define = r"^ *(?:(?:def|class) {0}\b|{0}\b(?:: [^=\n]+)? =)"
+    return [name for name in names if not re.search(define.format(name), found, re.MULTILINE)]
+
+
+def test_functions_that_are_named_are_in_the_files_that_are_named_with_them():
+    """Of the map in docs/design.md, by its rows, and of that of the node, by its lines."""
+    table = (ROOT / "docs" / "design.md").read_text().split("## What is in the folders")[0]
+    rows = [row.split("|")[2] for row in table.splitlines() if row.startswith("| W")]
+    assert len(rows) > 20
+    node = PACKAGE / "ros"
+    docstring = (node / "__init__.py").read_text().split('"""')[1]
+    docstring = docstring.partition("The other files")[0]
+    path, _, rest = docstring.partition("The executor's thread")
+    lines = path.replace("\n" + " " * 53, " ").splitlines()
+    sentences = re.split(r"[.;] ", rest.replace("\n", " "))
+    undefined = {row: _undefined(row, PACKAGE) for row in rows}
+    undefined |= {
+        line: _undefined(line, node) for line in [*lines, *sentences] if re.search(r"\.py|/", line)
+    }
+    assert not {text: names for text, names in undefined.items() if names}
+
+
+def test_files_that_docstrings_of_folders_name_are_there():
+    missing = []
+    for init in PACKAGE.rglob("__init__.py"):
+        for name in re.findall(r"(?<![\w*])[\w./]+\.py\b", init.read_text().split('"""')[1]):
+            if not any((base / name).exists() for base in (init.parent, PACKAGE, ROOT)):
+                missing.append(f"{init.relative_to(ROOT)}: {name}")
+    assert not missing
+
+
 def test_the_maps_have_the_parts_in_the_rows_of_the_import_test():
     text = (ROOT / "test" / "test_imports.py").read_text()
     [table] = re.findall(r"^ROWS = \((.*?)^\)", text, re.MULTILINE | re.DOTALL)

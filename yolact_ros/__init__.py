@@ -15,8 +15,8 @@ The map, in the order of imports: a part imports only parts of rows above its ow
     10  cli                                             the command `yolact-ros`
 
 Each folder's `__init__.py` says what goes in, what comes out and in which order to read its files.
-Start with structures.py, then inference/ (the library) or ros/ (the path of a camera's frame). The
-reasons are in docs/design.md.
+Start with structures.py, then inference/ (the library) or ros/ (the path of a camera's frame).
+docs/design.md has the reasons, and for each "where is ...?" the file and the function.
 """
 
 import pkgutil

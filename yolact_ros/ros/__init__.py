@@ -11,8 +11,8 @@ The path of an image, one line per step:
     yolact-worker        scheduler.py, worker.py     `due`, `take`: one frame per camera is a batch
     yolact-worker        runtime.py                  `segment`
     yolact-worker        frame.py                    drops it if too old or malformed: `read_frame`
-    yolact-worker        conversion/images.py        message to array, `image_to_array`;
-                                                     compressed.py, `compressed_to_array`
+    yolact-worker        ../recordings/images/       message to array, `image_to_array`, or
+                                                     `compressed_to_array`
     yolact-worker        region.py                   what the network sees of it: `Region.view`
     yolact-worker        batch.py                    `BatchSegmenter`; if it fails, in halves
     yolact-worker        ../inference/segmenter.py   array to instances
@@ -27,9 +27,10 @@ The path of an image, one line per step:
 The executor's thread also serves timers, services and parameters. Transitions of the lifecycle,
 which take seconds, run in threads of their own (executor.py). A frame ends in exactly one counter
 (counters.py): "processed", or where it is dropped: subscription.py, `_receive` ("raised");
-runtime.py, `receive`, `segment` and `publish` ("unwanted", "unpublished"); worker.py, `offer`
-("replaced") and `stop` ("stopped"); frame.py, `read_frame` ("too_old", "bad"); batch.py ("failed").
-What DDS lost before is counted in matched_subscription.py. What becomes of depth, and of results
+runtime.py, `receive`, `segment` and `publish` ("unwanted", "unpublished", "stopped"); worker.py,
+`offer` ("replaced") and `stop` ("stopped"); frame.py, `read_frame` ("too_old", "bad"); batch.py,
+`_fail` ("failed"). What never reached the node is counted in subscription.py: `_count_lost` ("lost"
+in DDS), `_note_number` ("overwritten" before it was taken). What becomes of depth, and of results
 whose objects are wanted, is told in space/__init__.py.
 
 The other files of the node, in reading order:
@@ -54,6 +55,8 @@ The other files of the node, in reading order:
     run.py, signals.py   the process: it spins the node, and ends soon and cleanly
     tuning.py            what is set before libraries are loaded: memory, threads, their output
     fastdds_profile.py   environment variables for DDS
+    middleware.py        what to do, in words, when the middleware brings no images
+    shared_memory.py     takes away what killed processes left in /dev/shm
     loop.py              order in which synthetic cameras replay frames
     masks.py             the old name of `yolact_ros.masks`
 

@@ -7,7 +7,7 @@ the images. The path of a depth image, one line per step:
 
     executor             sources.py                  subscribes, and counts what is lost
     executor             measuring.py                `receive_depth`
-    executor             matching.py                 `DepthMatcher.put`: to the images of its moment
+    executor             ../../recordings/matching.py  `DepthMatcher.put`: to images of its moment
     yolact-space         worker.py                   a result waits until its depth is there
     yolact-space         measuring.py                `measure`: checks the depth, measures, counts
     yolact-space         transforms.py               finds `space.target_frame` at the image's stamp
