@@ -15,14 +15,21 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+# All of it here, while a signal still ends the process at once: one that came while something is
+# imported beside running children would wait for that.
+import cv2
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from yolact_ros.ros.demo.page import show_page
+from yolact_ros.ros.demo.truth_score import TruthScore
+from yolact_ros.ros.demo.viewer import CameraView, DemoViewer
+from yolact_ros.ros.processes.children import Child, ChildProcess, Children
 from yolact_ros.ros.signals import HeldSignals
-
-if TYPE_CHECKING:
-    from yolact_ros.ros.demo.truth_score import TruthScore
-    from yolact_ros.ros.demo.viewer import CameraView, DemoViewer
-    from yolact_ros.ros.processes.children import Child, ChildProcess
 
 SCORE_THRESHOLD = 0.3
 LEAST_RECALL = 0.8
@@ -72,8 +79,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _show(options: argparse.Namespace) -> tuple[DemoViewer | None, str]:
     """Start everything and end it when enough has been seen; what went wrong, if anything."""
-    from yolact_ros.ros.processes.children import Child, Children
-
     folder = options.output.parent
     folder.mkdir(parents=True, exist_ok=True)
     with HeldSignals() as signals, Children() as children:
@@ -87,7 +92,7 @@ def _show(options: argparse.Namespace) -> tuple[DemoViewer | None, str]:
             node["cameras"] = f"[{', '.join(names)}]"
         children.add(Child("yolact_node", node, folder / "node.log"))
         for number, camera in enumerate(cameras):
-            children.add(_start_camera(Child, camera, number, folder))
+            children.add(_start_camera(camera, number, folder))
         print(
             f"node and {len(cameras)} camera{'s' * (len(cameras) > 1)} started, each in a "
             "process of its own; Ctrl-C ends the demo",
@@ -99,8 +104,6 @@ def _show(options: argparse.Namespace) -> tuple[DemoViewer | None, str]:
             return children.ended()
 
         if options.view:
-            from yolact_ros.ros.demo.page import show_page
-
             return None, show_page(children, folder / "view.log", ended)
         return _compare(names, ended, options.frames)
 
@@ -109,11 +112,6 @@ def _compare(
     names: Sequence[str], ended: Callable[[], ChildProcess | None], frames: int
 ) -> tuple[DemoViewer, str]:
     """Subscribe until enough frames came; what went wrong, if anything."""
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from yolact_ros.ros.demo.viewer import DemoViewer
-
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         viewer = DemoViewer(names)
@@ -163,7 +161,7 @@ def _parse(args: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _start_camera(start: type[Child], camera: DemoView, number: int, folder: Path) -> Child:
+def _start_camera(camera: DemoView, number: int, folder: Path) -> Child:
     parameters = {
         "width": f"{camera.width}",
         "height": f"{camera.height}",
@@ -173,10 +171,10 @@ def _start_camera(start: type[Child], camera: DemoView, number: int, folder: Pat
         "publish_truth": "true",
     }
     if not camera.name:
-        return start("demo_camera", parameters, folder / "camera.log")
+        return Child("demo_camera", parameters, folder / "camera.log")
     parameters["frame_id"] = f"'{camera.name}_optical_frame'"
     log = folder / f"camera_{camera.name}.log"
-    return start("demo_camera", parameters, log, arguments=["-r", f"__ns:=/{camera.name}"])
+    return Child("demo_camera", parameters, log, arguments=["-r", f"__ns:=/{camera.name}"])
 
 
 def _output_of(view: CameraView, output: Path) -> Path:
@@ -185,8 +183,6 @@ def _output_of(view: CameraView, output: Path) -> Path:
 
 def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames: int) -> str:
     """Print lines each second until enough frames came; return what went wrong, if anything."""
-    from rclpy.executors import SingleThreadedExecutor
-
     executor = SingleThreadedExecutor()
     executor.add_node(viewer)
     next_line = time.monotonic() + 1
@@ -214,8 +210,6 @@ def _watch(viewer: DemoViewer, ended: Callable[[], ChildProcess | None], frames:
 
 def _conclude(view: CameraView, output: Path) -> int:
     """Print a camera's summary, write its overlay, and judge; return the exit code."""
-    import cv2
-
     score = view.score()
     width, height = view.size
     middle, worst = view.age_percentiles()
@@ -255,8 +249,6 @@ def _conclude(view: CameraView, output: Path) -> int:
 
 def _judge_space(score: TruthScore) -> list[str]:
     """Print how right the objects in space are; return what is wrong with them."""
-    import numpy as np
-
     if not score.centre_errors:
         return ["no objects in space came"]
     middle, worst = np.percentile(score.centre_errors, [50, 95])
