@@ -250,6 +250,11 @@ def test_the_command_line_imports_without_the_packages_of_training():
     _import_with_blocked(["yolact_ros.cli.main"], ["lightning", "pytorch_lightning", "pycocotools"])
 
 
+def test_processes_that_read_pictures_import_little():
+    """Each run starts several, which then import at the same time."""
+    _import_with_blocked(["yolact_ros.training.data.workers"], ["lightning", "torchvision"])
+
+
 def test_everything_imports_without_the_packages_of_exporting():
     modules = ["yolact_ros.cli.main", "yolact_ros.inference", "yolact_ros.export"]
     # None, as torch asks whether there is an onnx: there is none

@@ -17,8 +17,9 @@ from yolact_ros.inference.preprocess import Preprocessor
 from yolact_ros.presets import Normalization
 from yolact_ros.training.data import transforms
 from yolact_ros.training.data.augmentation import Augmentation, augmentation_named
-from yolact_ros.training.data.training_set import TrainingSet, collate, prepare_worker
+from yolact_ros.training.data.training_set import TrainingSet, collate
 from yolact_testing.comparing import assert_same
+from yolact_testing.loaders import prepare_worker_that_imported_little
 from yolact_testing.pictures import noise
 
 NONE = augmentation_named("none")
@@ -433,7 +434,7 @@ def test_processes_make_the_same_samples(tmp_path):
         batch_size=3,
         num_workers=2,
         collate_fn=collate,
-        worker_init_fn=prepare_worker,
+        worker_init_fn=prepare_worker_that_imported_little,
         multiprocessing_context="spawn",
     )
     batches = list(loader)

@@ -3,32 +3,27 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
 from operator import itemgetter
 from typing import Any
 
 import lightning
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from yolact_ros.datasets.coco import CocoDataset, CocoImage
-from yolact_ros.errors import InputError
 from yolact_ros.training.data.target import Sample
-from yolact_ros.training.data.training_set import (
-    STOPPING,
-    TrainingSet,
-    collate,
+from yolact_ros.training.data.training_set import TrainingSet, collate
+from yolact_ros.training.data.workers import (
+    Loader,
+    OrError,
+    Pictures,
+    Pixels,
+    joined,
     prepare_worker,
 )
-
-Pixels = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB."""
 
 _VALIDATION_WORKERS = 2
 """At most: the network takes longer than reading a picture."""
@@ -65,71 +60,6 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(begin, begin + self.batch_size))
 
 
-@dataclass(frozen=True)
-class _Pictures(Dataset[tuple[CocoImage, Pixels]]):
-    """The images of one process, with their pixels."""
-
-    dataset: CocoDataset
-    rank: int
-    world_size: int
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.world_size))
-
-    def __getitem__(self, index: int) -> tuple[CocoImage, Pixels]:
-        if index >= len(self):
-            raise IndexError(index)
-        image = self.dataset.images[self.rank + index * self.world_size]
-        return image, self.dataset.read_image(image)
-
-
-@dataclass(frozen=True)
-class _OrError(Dataset[Any]):
-    """Gives the errors that a user can mend as items, for `_Loader`."""
-
-    dataset: Any
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Any:
-        try:
-            return self.dataset[index]
-        except InputError as error:
-            return error
-
-
-def _joined(join: Callable[[Any], Any], items: Sequence[Any]) -> Any:
-    """Join the items, or give the first error among them."""
-    return next((item for item in items if isinstance(item, InputError)), None) or join(items)
-
-
-class _Loader(DataLoader[Any]):
-    """A loader of what `_OrError` gives, joined by `_joined`.
-
-    It raises errors where it is read: torch would make the worker's traceback their text. It starts
-    its workers with signals held back, which `prepare_worker` then decides on: Ctrl-C reaches all
-    processes of a terminal, workers that are just starting would each print a traceback, and others
-    would end before the step that waits for them.
-    """
-
-    def __iter__(self) -> Any:
-        resource_tracker.ensure_running()  # which would let them through
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        try:
-            batches = super().__iter__()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return _without_errors(batches)
-
-
-def _without_errors(batches: Iterator[Any]) -> Iterator[Any]:
-    for batch in batches:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
-
-
 @dataclass(eq=False, kw_only=True)
 class TrainingData(lightning.LightningDataModule):
     """The data loaders of Lightning's trainer.
@@ -161,8 +91,8 @@ class TrainingData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Load the remaining samples, from the trainer's current step on."""
         assert self.trainer is not None
-        return _Loader(
-            _OrError(self.training),
+        return Loader(
+            OrError(self.training),
             batch_sampler=StepSampler(
                 steps=self.steps,
                 batch_size=self.batch_size,
@@ -171,7 +101,7 @@ class TrainingData(lightning.LightningDataModule):
                 first_step=self.trainer.global_step,
             ),
             num_workers=self.workers,
-            collate_fn=partial(_joined, collate),
+            collate_fn=partial(joined, collate),
             worker_init_fn=prepare_worker,
             prefetch_factor=4 if self.workers else None,
             # Forked processes would inherit the locks of torch's and OpenCV's threads.
@@ -182,11 +112,11 @@ class TrainingData(lightning.LightningDataModule):
         """Load this process's share of the validation images."""
         assert self.trainer is not None
         workers = min(self.workers, _VALIDATION_WORKERS)
-        return _Loader(
-            _OrError(_Pictures(self.validation, self.trainer.global_rank, self.trainer.world_size)),
+        return Loader(
+            OrError(Pictures(self.validation, self.trainer.global_rank, self.trainer.world_size)),
             batch_size=1,
             num_workers=workers,
-            collate_fn=partial(_joined, itemgetter(0)),
+            collate_fn=partial(joined, itemgetter(0)),
             worker_init_fn=prepare_worker,
             multiprocessing_context="spawn" if workers else None,
             persistent_workers=bool(workers),  # each takes seconds to start

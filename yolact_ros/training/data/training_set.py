@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,10 +25,6 @@ from yolact_ros.training.data.copy_paste import paste
 from yolact_ros.training.data.repeats import pass_order, repeat_factors
 from yolact_ros.training.data.target import Sample, Target
 from yolact_ros.training.data.transforms import blur_of, geometry_of, recolor, turns_or_scales
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a run."""
-_SECONDS_LEFT = 30  # of a worker after SIGTERM
 
 # First numbers of the seeds of unrelated random streams.
 _ORDER, _SAMPLE = 0, 1
@@ -286,18 +281,3 @@ def collate(samples: Sequence[Sample]) -> tuple[npt.NDArray[Any], list[Target]]:
     """Join samples into a batch: (B, S, S, 3) RGB images, see `Sample`, and their targets."""
     images = np.stack([sample.image for sample in samples])
     return images, _Targets(sample.target for sample in samples)
-
-
-def prepare_worker(worker: int) -> None:
-    """Limit a DataLoader's worker to one thread; pass it as `worker_init_fn`.
-
-    OpenCV and torch would start as many threads as there are cores in each worker. Signals that
-    reach all processes of a run leave a worker alone: its run still waits for samples, and ends it.
-    """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    # It may be the run's own SIGTERM, to a worker that did not end when it was told to.
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_SECONDS_LEFT))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
