@@ -18,8 +18,10 @@ from yolact_ros.bench.stages import measure_speed, ratios
 from yolact_ros.bench.tables import speed_table
 from yolact_ros.bench.timings import percentiles
 from yolact_ros.bench.workload import Workload
+from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.presets import get_preset
 from yolact_ros.structures import RawPredictions
+from yolact_testing.networks import random_network, small_plus
 
 SMALL = SpeedSettings(
     preset="yolact_demo",
@@ -193,17 +195,19 @@ def test_unequal_work_is_not_measured():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["yolact_demo", "yolact_plus_resnet50"])
-def test_segmenter_and_baseline_make_the_same_masks(preset):
-    settings = dataclasses.replace(
-        SMALL, preset=preset, instances=12, box_area=0.2, baseline=True, image_size=(180, 320)
-    )
+@pytest.mark.parametrize("make_network", [random_network, small_plus])
+def test_segmenter_and_baseline_make_the_same_masks(make_network, tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    save_checkpoint(make_network(), weights, {})
+    work = {"instances": 12, "box_area": 0.2, "image_size": (180, 320)}
+    settings = dataclasses.replace(SMALL, preset=None, weights=weights, baseline=True, **work)
     workload = Workload(settings)
     [ours], [plain] = workload.segmenter(workload.frames(0)), workload.baseline(workload.frames(0))
     assert ours.class_ids.tolist() == plain.class_ids.tolist()
     np.testing.assert_allclose(ours.scores, plain.scores, atol=1e-6)
     assert np.abs(ours.boxes - plain.boxes).max() < 1.01  # theirs are whole pixels
     assert plain.masks.dtype == np.float32 and plain.masks.shape == (12, 180, 320)
+    assert (plain.mask_scores is None) == (make_network is random_network)
     if plain.mask_scores is not None:
         np.testing.assert_allclose(ours.mask_scores, plain.mask_scores, rtol=2e-3, atol=2e-3)
     both = np.logical_and(ours.masks, plain.masks > 0).sum(axis=(1, 2))

@@ -29,7 +29,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-BATCHES = {"yolact_demo": (1, 3), "yolact_plus_resnet50": (2,)}
+BATCHES = {"yolact_demo": (1, 3), "small_plus": (2,)}
 BOUND = 1e-3
 """Of each raw output, relative to its largest value or to 1: what docs/export.md promises."""
 
