@@ -24,6 +24,7 @@
 #include "fastcdr/Cdr.h"
 #include "fastcdr/FastBuffer.h"
 #include "fastcdr/config.h"
+#include "fastcdr/exceptions/Exception.h"
 #include "yolact_ros/mask_decoder.hpp"
 #include "yolact_ros/msg/detail/instance_array__rosidl_typesupport_fastrtps_cpp.hpp"
 #include "yolact_ros/msg/instance_array.hpp"
@@ -67,16 +68,20 @@ InstanceArray deserialize(std::vector<std::uint8_t> & bytes)
   Cdr cdr(buffer);
 #endif
   InstanceArray message;
+  std::string reason;
   try {
     cdr.read_encapsulation();
-    if (!yolact_ros::msg::typesupport_fastrtps_cpp::cdr_deserialize(cdr, message)) {
-      throw std::runtime_error("refused");
+    if (yolact_ros::msg::typesupport_fastrtps_cpp::cdr_deserialize(cdr, message)) {
+      return message;
     }
+    reason = "refused";
+  } catch (const eprosima::fastcdr::exception::Exception & error) {
+    reason = error.what();  // not always a std::exception: not in Kilted's wheels
   } catch (const std::exception & error) {
-    throw std::runtime_error(
-      std::to_string(bytes.size()) + " bytes are no InstanceArray: " + error.what());
+    reason = error.what();  // std::bad_alloc
   }
-  return message;
+  throw std::runtime_error(
+    std::to_string(bytes.size()) + " bytes are no InstanceArray: " + reason);
 }
 
 void check_size(const InstanceArray & message)

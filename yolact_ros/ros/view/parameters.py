@@ -168,7 +168,7 @@ def _limit(value: float) -> float | None:
 
 def _python(value: ParameterValue) -> Any:
     """The value as JSON has it."""
-    python = parameter_value_to_python(value)
+    python: Any = parameter_value_to_python(value)
     if isinstance(python, (list, tuple)) or hasattr(python, "tolist"):
         return [item for item in python if item != ""]
     return python
