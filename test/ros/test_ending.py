@@ -52,7 +52,7 @@ def test_node_and_camera_at_work(start, peer, weights, by):
 def shared_memory_of(process):
     """The segments of Fast DDS that a process has mapped: its own and those of its peers."""
     maps = Path(f"/proc/{process}/maps").read_text()
-    return {Path(path) for path in re.findall(r"/dev/shm/fastrtps_(?!port)\w+", maps)}
+    return {Path(path) for path in re.findall(r"/dev/shm/fast(?:rtps|dds)_(?!port)\w+", maps)}
 
 
 STARTS = int(os.environ.get("YOLACT_INTERRUPTED_STARTS", "6"))
@@ -82,7 +82,8 @@ def test_starts_that_are_interrupted_at_any_moment(start, peer):
 def all_shared_memory_of(process):
     """All that Fast DDS has in /dev/shm for a process alone, its semaphores included."""
     maps = Path(f"/proc/{process}/maps").read_text()
-    return {Path(path) for path in re.findall(r"/dev/shm/(?:sem\.)?fastrtps_(?!port)[\w.]+", maps)}
+    found = re.findall(r"/dev/shm/(?:sem\.)?fast(?:rtps|dds)_(?!port)[\w.]+", maps)
+    return {Path(path) for path in found}
 
 
 def test_node_that_loads_its_network(start):

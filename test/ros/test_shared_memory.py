@@ -14,16 +14,18 @@ from yolact_ros.ros.shared_memory import (
 
 
 def test_what_nobody_holds_is_counted(tmp_path):
-    for name, size in (("fastrtps_aa", 1000), ("fastrtps_bb", 500), ("fastrtps_port7411", 20)):
+    sizes = {"fastrtps_aa": 1000, "fastrtps_bb": 500, "fastrtps_port7411": 20, "fastdds_aa": 7}
+    for name, size in sizes.items():
         (tmp_path / name).write_bytes(bytes(size))
         (tmp_path / f"{name}_el").touch()
     (tmp_path / "fastrtps_gone_el").touch()
-    (tmp_path / "another").write_bytes(bytes(9))
+    for name in ("another", "another_el"):
+        (tmp_path / name).write_bytes(bytes(9))
     held = os.open(tmp_path / "fastrtps_bb_el", os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    assert left_behind(tmp_path) == (2, 1020)
+    assert left_behind(tmp_path) == (3, 1027)
     os.close(held)
-    assert left_behind(tmp_path) == (3, 1520)
+    assert left_behind(tmp_path) == (4, 1527)
     assert left_behind(tmp_path / "missing") == (0, 0)
 
 
@@ -52,7 +54,7 @@ def test_what_a_process_had_open_is_given_back_once_nobody_holds_it(tmp_path):
 def test_the_next_start_tells_of_a_killed_node(start):
     killed = start("yolact_node", autostart="false")
     killed.wait_for("waiting to be configured")
-    if not any(SHARED_MEMORY.glob("fastrtps_*_el")):
+    if not any(SHARED_MEMORY.glob("fast*_*_el")):
         pytest.skip("the middleware in use is not Fast DDS with shared memory")
     killed.process.send_signal(signal.SIGKILL)
     killed.process.wait()

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
+_NAMES = ("fastrtps_", "fastdds_")
+"""How the names of Fast DDS 2's and 3's begin."""
 _PORT = "_port"
 _LOCK = "_el"
 """Fast DDS names a segment's lock so; its owner holds it for as long as it lives."""
@@ -23,7 +25,9 @@ def left_behind(folder: Path = SHARED_MEMORY) -> tuple[int, int]:
         anew, or `fastdds shm clean` is called.
     """
     count = size = 0
-    for lock in folder.glob(f"fastrtps_*{_LOCK}"):
+    for lock in folder.glob(f"*{_LOCK}"):
+        if not lock.name.startswith(_NAMES):
+            continue
         segment = lock.with_name(lock.name.removesuffix(_LOCK))
         try:
             if _is_abandoned(lock):
