@@ -24,8 +24,10 @@ else
   export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 fi
 if [ -z "${FASTRTPS_DEFAULT_PROFILES_FILE:-}${FASTDDS_DEFAULT_PROFILES_FILE:-}${FASTDDS_BUILTIN_TRANSPORTS:-}" ]; then
-  export FASTRTPS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml   # Fast DDS 2
-  export FASTDDS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml    # Fast DDS 3
+  case ${ROS_DISTRO:-$(ls "$VIRTUAL_ENV"/lib/libfastdds.so 2>/dev/null)} in
+    "" | humble | iron | jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml ;; # Fast DDS 2
+    *) export FASTDDS_DEFAULT_PROFILES_FILE=$_yolact_ros_root/config/fastdds.xml ;; # Fast DDS 3
+  esac
 fi
 
 eval "$_yolact_ros_options"

@@ -13,10 +13,30 @@ from yolact_ros.ros.fastdds_profile import (
 )
 
 
-def test_the_shipped_profile_is_named_for_both_versions_of_fast_dds():
-    settings = profile_variables({})
-    assert len(settings) == 2 and set(settings) < set(USER_VARIABLES)
-    [profile] = set(settings.values())
+@pytest.mark.parametrize(
+    ("version", "number"), [("6.2.7", 0), ("8.4.3", 0), ("9.3.3", 1), ("10.0.1", 1), (None, 0)]
+)
+def test_the_shipped_profile_is_named_for_the_fast_dds_that_is_there(
+    monkeypatch, tmp_path, version, number
+):
+    """Of Humble, Jazzy, Kilted and Lyrical; and where Cyclone DDS is alone."""
+    folder = tmp_path / "share" / "rmw_fastrtps_shared_cpp"
+    marker = tmp_path / "share/ament_index/resource_index/packages/rmw_fastrtps_shared_cpp"
+    for file, text in (
+        (folder / "package.xml", f'<?xml version="1.0"?><version>{version}</version>'),
+        (marker, ""),
+    ):
+        file.parent.mkdir(parents=True)
+        if version:
+            file.write_text(text)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    [(name, profile)] = profile_variables({}).items()
+    assert name == PROFILE_VARIABLES[number]
+    assert profile.endswith("config/fastdds.xml")
+
+
+def test_the_shipped_profile_is_there():
+    [profile] = profile_variables({}).values()
     assert "maxMessageSize" in Path(profile).read_text()
 
 
@@ -29,12 +49,15 @@ def test_a_user_s_own_choice_is_left_alone(variable):
 def test_the_node_has_a_profile_of_its_own_unless_the_user_has_one(tmp_path):
     copy, mine = tmp_path / "copy.xml", tmp_path / "mine.xml"
     shipped = profile_variables({})
-    copy.write_bytes(Path(shipped[PROFILE_VARIABLES[0]]).read_bytes())
+    [file] = shipped.values()
+    copy.write_bytes(Path(file).read_bytes())
     mine.write_text("<profiles/>")
     own = node_profile_variables({})
     assert set(own) == set(shipped) and set(own.values()).isdisjoint(shipped.values())
     assert node_profile_variables(shipped) == own
-    assert node_profile_variables({PROFILE_VARIABLES[0]: str(copy)}) == own
+    for name in PROFILE_VARIABLES:
+        given = {name: str(copy)}
+        assert node_profile_variables(given) == own | dict.fromkeys(given, *own.values())
     for variable in USER_VARIABLES:
         for value in (mine, tmp_path / "missing.xml"):
             assert node_profile_variables({variable: str(value)}) == {}

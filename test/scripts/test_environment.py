@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from yolact_ros.ros.fastdds_profile import read_variable
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,8 +76,18 @@ def test_ros_keeps_to_this_machine(source):
 def test_images_reach_other_processes_unless_the_user_has_a_profile(source):
     names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
     ours = str(ROOT / "config" / "fastdds.xml")
+    for distribution, expected in (
+        ("humble", [ours, None]),
+        ("jazzy", [ours, None]),
+        ("kilted", [None, ours]),
+        ("lyrical", [None, ours]),
+    ):
+        variables = source(ROS_DISTRO=distribution)
+        assert [variables.get(name) for name in names] == expected
+    # of wheels, which do not say what they are
     variables = source()
-    assert [variables.get(name) for name in names] == [ours, ours]
+    assert [name for name in names if name in variables] == [read_variable()]
+    assert variables[read_variable()] == ours
     for mine in names:
         variables = source(**{mine: "/somewhere/profile.xml"})
         expected = ["/somewhere/profile.xml" if name == mine else None for name in names]

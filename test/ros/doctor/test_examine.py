@@ -14,6 +14,7 @@ from yolact_ros.findings import ERROR, NOT_CHECKED, OK, WARNING
 from yolact_ros.ros.doctor import graph, machine, segments
 from yolact_ros.ros.doctor.examine import Question, examine_ros
 from yolact_ros.ros.doctor.parameters import check_parameters
+from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES
 from yolact_ros.ros.middleware import profile_path
 
 SECONDS = 1.0
@@ -208,8 +209,10 @@ def test_a_parameter_file_that_the_node_would_not_take(tmp_path, text, level, sa
 
 
 def test_a_profile_that_fast_dds_ignores(tmp_path):
-    def check(distro="jazzy", **variables):
-        return machine.check_profile("rmw_fastrtps_cpp", variables, distro)
+    two, three = PROFILE_VARIABLES
+
+    def check(read=two, **variables):
+        return machine.check_profile("rmw_fastrtps_cpp", variables, read)
 
     missing = check(FASTRTPS_DEFAULT_PROFILES_FILE=str(tmp_path / "fastdds.xml"))
     assert missing.level == ERROR and "No such file" in missing.found
@@ -217,10 +220,11 @@ def test_a_profile_that_fast_dds_ignores(tmp_path):
     assert check(FASTRTPS_DEFAULT_PROFILES_FILE=str(profile_path())).level == OK
     (tmp_path / "fastdds.xml").write_text("<profiles>")
     assert check(FASTRTPS_DEFAULT_PROFILES_FILE=str(tmp_path / "fastdds.xml")).level == ERROR
-    other = check("kilted", FASTRTPS_DEFAULT_PROFILES_FILE=str(profile_path()))
-    assert other.level == ERROR
-    assert other.remedy == f"export FASTDDS_DEFAULT_PROFILES_FILE={profile_path()}"
-    assert check("kilted", FASTDDS_DEFAULT_PROFILES_FILE=str(profile_path())).level == OK
+    for read, level, other in ((two, ERROR, three), (three, WARNING, two)):
+        found = check(read, **{other: str(profile_path())})
+        assert found.level == level and f"reads {read}, and only {other} is set" in found.found
+        assert found.remedy == f"unset {other}; export {read}={profile_path()}"
+        assert check(read, **{read: str(profile_path())}).level == OK
 
 
 def test_shared_memory_that_is_full_or_left_behind(tmp_path, monkeypatch):

@@ -55,8 +55,7 @@ def examine_ros(question: Question) -> Iterator[Finding]:
     """Run all checks that need ROS."""
     yield from examine("middleware", check_middleware)
     name = rclpy.get_rmw_implementation_identifier()
-    distro = os.environ.get("ROS_DISTRO", "")
-    yield from examine("profile", lambda: check_profile(name, os.environ, distro))
+    yield from examine("profile", lambda: check_profile(name, os.environ))
     yield from examine("shared memory", check_shared_memory)
     if question.parameters is None:
         yield not_checked("parameters", "no file was named", "doctor --params FILE checks one")

@@ -9,13 +9,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from yolact_ros.findings import Finding, error, ok, warning
-from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES
+from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES, read_variable
 from yolact_ros.ros.middleware import described, profile_path
 from yolact_ros.ros.shared_memory import SHARED_MEMORY, left_behind
 
 _LEAST_FREE = 32_000_000
 """Bytes: of a camera's segment and the node's, as the shipped profile makes them."""
-_FAST_DDS_2 = ("humble", "iron", "jazzy")
 
 
 def check_middleware() -> Finding:
@@ -25,13 +24,13 @@ def check_middleware() -> Finding:
     return ok("middleware", ", ".join([described(), *settings]))
 
 
-def check_profile(middleware: str, environment: Mapping[str, str], distro: str) -> Finding:
+def check_profile(middleware: str, environment: Mapping[str, str], read: str = "") -> Finding:
     """Whether Fast DDS can use the file of profiles that it is given; it goes on without.
 
     Args:
         middleware: Name of the implementation.
         environment: The environment variables.
-        distro: The name of the ROS 2 distribution, or empty.
+        read: The variable that this Fast DDS reads; empty: what is installed decides.
     """
     if not middleware.startswith("rmw_fastrtps"):
         return ok("profile", f"{middleware} reads none of Fast DDS")
@@ -43,13 +42,14 @@ def check_profile(middleware: str, environment: Mapping[str, str], distro: str) 
             reason = getattr(failure, "strerror", None) or str(failure)
             text = f"{name} names {file}, which Fast DDS cannot use, and goes on without: {reason}"
             return error("profile", text, f"export {name}={profile_path()}")
-    read = PROFILE_VARIABLES[0 if distro in _FAST_DDS_2 else 1]
-    if given and distro and read not in given:
-        return error(
-            "profile",
-            f"the Fast DDS of {distro} reads {read}, and only {', '.join(given)} is set",
-            f"export {read}={next(iter(given.values()))}",
-        )
+    read = read or read_variable()
+    if given and read not in given:
+        [(name, file)] = given.items()
+        text = f"the Fast DDS of this ROS 2 reads {read}, and only {name} is set"
+        remedy = f"unset {name}; export {read}={file}"
+        if read == PROFILE_VARIABLES[0]:
+            return error("profile", text, remedy)
+        return warning("profile", f"{text}, which is deprecated or no longer read", remedy)
     if not given:
         return ok("profile", "none in this shell; launch and demo set the shipped one")
     return ok("profile", ", ".join(f"{name}={value}" for name, value in given.items()))
