@@ -93,6 +93,26 @@ def _text(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in sorted(lines, key=str.lower))
 
 
+def too_new(report: Mapping, python: str) -> list[str]:
+    """Constraints against what pip chose and the first release of a Python's version cannot have.
+
+    The same list serves all of them, and Debian's Python 3.11 is 3.11.2.
+
+    Args:
+        report: Of `pip install --dry-run --report`.
+        python: Version of the interpreter, such as "3.12".
+    """
+    # not for scripts/setup, whose interpreter may lack it
+    from packaging.specifiers import SpecifierSet
+
+    metadata = [each["metadata"] for each in report["install"]]
+    return [
+        f"{each['name']}<{each['version']}"
+        for each in metadata
+        if not SpecifierSet(each.get("requires_python", "")).contains(f"{python}.0")
+    ]
+
+
 def needed_glibc(name: str) -> tuple[int, int]:
     """The oldest C library that a file, by its name, runs with; (0, 0): any."""
     found = [(int(a), int(b)) for a, b in re.findall(r"manylinux_(\d+)_(\d+)_x86_64", name)]

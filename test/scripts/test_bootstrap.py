@@ -557,6 +557,21 @@ def locked(tmp_path):
     return tmp_path, python
 
 
+def test_a_list_has_nothing_that_the_first_release_of_its_python_cannot_have():
+    needs = {"a": ">=3.11.5", "b": ">=3.11", "c": None, "d": "<3.12,>=3.8", "e": "!=3.11.0,>=3.9"}
+    report = {
+        "install": [
+            {
+                "metadata": {"name": name, "version": "1.5"}
+                | ({"requires_python": text} if text else {})
+            }
+            for name, text in needs.items()
+        ]
+    }
+    assert lock.too_new(report, "3.11") == ["a<1.5", "e<1.5"]
+    assert lock.too_new(report, "3.10") == ["a<1.5", "b<1.5"]
+
+
 def test_a_list_of_tried_files_fits_a_machine_or_is_not_used(locked, monkeypatch):
     root, python = locked
     for version, fits in (("2.30", True), ("2.39", True), ("2.29", False)):
