@@ -10,6 +10,7 @@ The id is the command's for as long as it runs, also against others who ask at t
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 from yolact_ros.ros.processes.domain_id import take
@@ -18,12 +19,15 @@ from yolact_ros.ros.processes.domain_id import take
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(f"expected a command: {sys.argv[0]} COMMAND [ARGUMENT ...]")
+    program = shutil.which(sys.argv[1])
+    if program is None:  # exec would say otherwise, if PATH has a folder that may not be read
+        sys.exit(f"{sys.argv[1]}: expected a program in PATH or its path, found none")
     domain_id, descriptor = take()
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)
     # the lock lasts as long as the command, which replaces this process
     os.set_inheritable(descriptor, True)
     try:
-        os.execvp(sys.argv[1], sys.argv[1:])
+        os.execv(program, sys.argv[1:])
     except OSError as error:
         sys.exit(f"{sys.argv[1]}: {error.strerror}")
 

@@ -89,11 +89,22 @@ def test_the_commands_status_is_passed_on():
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [([], "expected a command"), (["nothing-there"], "nothing-there: No")],
+    [
+        ([], "expected a command"),
+        (["nothing-there"], "nothing-there: expected a program in PATH or its path, found none"),
+        (["./nothing-there"], "./nothing-there: expected a program in PATH"),
+    ],
 )
-def test_a_missing_command_is_one_line(arguments, expected):
+def test_a_missing_command_is_one_line(arguments, expected, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)  # as another user's folder is, unless root runs this
+    path = f"{closed}:{os.environ['PATH']}"
     result = subprocess.run(
-        [sys.executable, PROGRAM, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, PROGRAM, *arguments],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 1
     assert result.stderr.startswith(expected) and result.stderr.count("\n") == 1
