@@ -23,6 +23,7 @@ from yolact_ros.ros.doctor.graph import check_hashes, check_names, hashes_of, na
 from yolact_ros.ros.doctor.machine import check_middleware, check_profile, check_shared_memory
 from yolact_ros.ros.doctor.parameters import check_parameters
 from yolact_ros.ros.doctor.segments import check_sender, find_sender
+from yolact_ros.ros.fastdds_profile import read_variable
 from yolact_ros.ros.parameters.files import parameters_in
 
 _NODE = "yolact_doctor"
@@ -55,7 +56,7 @@ def examine_ros(question: Question) -> Iterator[Finding]:
     """Run all checks that need ROS."""
     yield from examine("middleware", check_middleware)
     name = rclpy.get_rmw_implementation_identifier()
-    yield from examine("profile", lambda: check_profile(name, os.environ))
+    yield from examine("profile", lambda: check_profile(name, os.environ, read_variable()))
     yield from examine("shared memory", check_shared_memory)
     if question.parameters is None:
         yield not_checked("parameters", "no file was named", "doctor --params FILE checks one")

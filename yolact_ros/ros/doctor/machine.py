@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from yolact_ros.findings import Finding, error, ok, warning
-from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES, read_variable
+from yolact_ros.ros.fastdds_profile import PROFILE_VARIABLES
 from yolact_ros.ros.middleware import described, profile_path
 from yolact_ros.ros.shared_memory import SHARED_MEMORY, left_behind
 
@@ -24,13 +24,13 @@ def check_middleware() -> Finding:
     return ok("middleware", ", ".join([described(), *settings]))
 
 
-def check_profile(middleware: str, environment: Mapping[str, str], read: str = "") -> Finding:
+def check_profile(middleware: str, environment: Mapping[str, str], read: str) -> Finding:
     """Whether Fast DDS can use the file of profiles that it is given; it goes on without.
 
     Args:
         middleware: Name of the implementation.
         environment: The environment variables.
-        read: The variable that this Fast DDS reads; empty: what is installed decides.
+        read: The variable that its Fast DDS reads.
     """
     if not middleware.startswith("rmw_fastrtps"):
         return ok("profile", f"{middleware} reads none of Fast DDS")
@@ -42,7 +42,6 @@ def check_profile(middleware: str, environment: Mapping[str, str], read: str = "
             reason = getattr(failure, "strerror", None) or str(failure)
             text = f"{name} names {file}, which Fast DDS cannot use, and goes on without: {reason}"
             return error("profile", text, f"export {name}={profile_path()}")
-    read = read or read_variable()
     if given and read not in given:
         [(name, file)] = given.items()
         text = f"the Fast DDS of this ROS 2 reads {read}, and only {name} is set"
