@@ -134,9 +134,8 @@ class SynthSet:
             raise InputError(f"{folder}: expected an empty folder or none, got a file")
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: expected an empty folder or none, got one with files")
-        SCENE_MAKERS[self.kind](
-            self.seed, **self._scene_options
-        )  # fails here if the options are wrong
+        # fails here if the options are wrong
+        SCENE_MAKERS[self.kind](self.seed, **self._scene_options)
         for name in ("images", "depth"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         images: list[dict[str, Any]] = []
