@@ -7,8 +7,12 @@ import time
 import pytest
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.exceptions import InvalidHandle
+from rclpy.qos import qos_profile_sensor_data
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from yolact_ros.ros.compat import SubscriptionEventCallbacks
 from yolact_ros.ros.executor import NodeExecutor
 
 
@@ -91,6 +95,54 @@ def test_what_a_quick_callback_raises_is_raised_where_it_spins(node):
     executor = NodeExecutor((), pytest.fail)
     executor.add_node(node)
     with pytest.raises(KeyError, match="timer"):
+        for _ in range(100):
+            executor.spin_once(timeout_sec=1.0)
+
+
+class DestroyedWhileListed(NodeExecutor):
+    """Another thread destroys a subscription while the executor lists what it waits for."""
+
+    def can_execute(self, entity):
+        if entity in self.doomed.event_handlers:
+            self.node.destroy_subscription(self.doomed)
+        return super().can_execute(entity)
+
+
+class DestroyedWhenReady(NodeExecutor):
+    """Another thread destroys a subscription whose event is just about to be taken."""
+
+    def wait_for_ready_callbacks(self, *args, **kwargs):
+        found = super().wait_for_ready_callbacks(*args, **kwargs)
+        if found[1] in self.doomed.event_handlers:
+            self.node.destroy_subscription(self.doomed)
+        return found
+
+
+@pytest.mark.parametrize("kind", [DestroyedWhileListed, DestroyedWhenReady])
+def test_another_thread_may_destroy_what_is_listed_or_ready(node, kind):
+    events, ticks = [], []
+    callbacks = SubscriptionEventCallbacks(incompatible_qos=events.append)
+    doomed = node.create_subscription(String, "talk", pytest.fail, 1, event_callbacks=callbacks)
+    executor = kind((), pytest.fail)
+    executor.node, executor.doomed = node, doomed
+    node.create_publisher(String, "talk", qos_profile_sensor_data)  # cannot reach it: an event
+    node.create_timer(0.01, lambda: ticks.append(doomed in node.subscriptions))
+    executor.add_node(node)
+    begin = time.monotonic()
+    while ticks.count(False) < 5:
+        executor.spin_once(timeout_sec=1.0)
+        assert time.monotonic() - begin < 20
+    assert not events
+
+
+def test_what_a_callback_raises_of_its_own_is_raised(node):
+    """An entity that was destroyed is left out; a callback that uses one is told."""
+    gone = node.create_publisher(String, "gone", 1)
+    node.destroy_publisher(gone)
+    node.create_timer(0.01, lambda: gone.publish(String()))
+    executor = NodeExecutor((), pytest.fail)
+    executor.add_node(node)
+    with pytest.raises(InvalidHandle):
         for _ in range(100):
             executor.spin_once(timeout_sec=1.0)
 

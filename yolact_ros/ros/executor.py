@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container
 from typing import Any
 
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
     ConditionReachedException,
     Executor,
@@ -20,6 +21,9 @@ class NodeExecutor(Executor):
 
     rclpy's MultiThreadedExecutor would hand every image over to another thread, which costs time.
     A slow service needs a reentrant callback group, and has to exclude itself where it must.
+
+    Any thread may destroy what the node has, subscriptions above all. rclpy's executors raise if
+    that happens to what they have just listed, or to what is ready; this one leaves it out.
 
     Args:
         slow: The services (`rclpy.service.Service`) that may take longer than some milliseconds.
@@ -56,16 +60,44 @@ class NodeExecutor(Executor):
             )
         except (ShutdownException, TimeoutException, ConditionReachedException):
             return
+        except InvalidHandle:
+            return  # listed, and destroyed before it could be waited for: the next turn lists anew
         if entity not in self._slow:
             task()
-            task.result()
+            if (error := _error_of(task, entity)) is not None:
+                raise error
         elif task not in self._begun:  # until its thread runs, it is offered again
             self._begun.add(task)
-            threading.Thread(target=self._run, args=(task,), daemon=True).start()
+            threading.Thread(target=self._run, args=(task, entity), daemon=True).start()
 
-    def _run(self, task: Any) -> None:
+    def _run(self, task: Any, entity: Any) -> None:
         task()
         self._begun.discard(task)
-        error = task.exception()
+        error = _error_of(task, entity)
         if error is not None and not self._ended():  # at the end an answer may have no way any more
             self._on_error(error)
+
+
+def _error_of(task: Any, entity: Any) -> BaseException | None:
+    """Return what a callback raised, other than that its entity was destroyed before its turn."""
+    error: BaseException | None = task.exception()
+    if error is not None and entity is not None:
+        _free_group(entity)
+        if isinstance(error, InvalidHandle) and _is_destroyed(entity):
+            return None
+    return error
+
+
+def _free_group(entity: Any) -> None:
+    """Let others of its callback group run: rclpy forgets to, if an entity could not be taken."""
+    group = entity.callback_group
+    if not group.can_execute(entity):
+        group.ending_execution(entity)
+
+
+def _is_destroyed(entity: Any) -> bool:
+    try:
+        with getattr(entity, "handle", entity):  # events are entered themselves
+            return False
+    except InvalidHandle:
+        return True
