@@ -95,6 +95,7 @@ def assert_matches(message, found):
 def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weights, say):
     cameras = list(SIZES)
     arguments = ["-r", "__ns:=/robot", "-r", "side/image:=/other/rgb"]
+    same = {"device": "cpu", "precision": "fp32"}  # what "auto" measures could differ
     # So rarely that the images of a round have all come when the next batch may begin.
     node = start(
         "yolact_node",
@@ -102,6 +103,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
         cameras="[front,rear,side]",
         max_rate=2.0,
         max_instances=20,
+        **same,
         **weights,
     )
     results = {
@@ -135,7 +137,7 @@ def test_results_are_each_camera_s_own_and_as_if_it_were_alone(start, peer, weig
     peer.until(lambda: count(diagnostics, "", "processed", robot) == 3 * rounds)
     batch = float(newest_values(diagnostics, "", robot)["frames in a batch (mean)"])
     segmenter = Segmenter(
-        preset="yolact_demo", weights=weights.get("weights"), device="cpu", max_instances=20
+        preset="yolact_demo", weights=weights.get("weights"), max_instances=20, **same
     )
     instances = 0
     for name in cameras:

@@ -17,16 +17,18 @@ from yolact_ros.scenes.scene import Scene
 from yolact_ros.visualization import OverlayStyle, draw_overlay, encode_jpeg
 
 COUNT = 30
+SAME = {"device": "cpu", "precision": "fp32"}
+"""Of the node and beside it: each measures for itself what "auto" is, and may take another."""
 pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
 def segmenter(weights):
-    return Segmenter(preset="yolact_demo", weights=weights.get("weights"), max_instances=20)
+    return Segmenter(preset="yolact_demo", weights=weights.get("weights"), **SAME, max_instances=20)
 
 
 def test_masks_of_30_messages(start, peer, weights, segmenter, tmp_path, decode_in_cpp, say):
-    node = start("yolact_node", max_instances=20, **weights)
+    node = start("yolact_node", max_instances=20, **SAME, **weights)
     subscriber = start("decode_subscriber.py", COUNT, tmp_path, profile=False)
     subscriber.wait_for("subscribed")
     maps = peer.collect(Image, "yolact/instance_map")
@@ -79,7 +81,7 @@ def test_masks_of_30_messages(start, peer, weights, segmenter, tmp_path, decode_
 
 def test_other_outputs_agree(start, peer, weights, segmenter):
     style = {"overlay__boxes": "false", "overlay__jpeg_quality": 70}
-    node = start("yolact_node", max_instances=20, **style, **weights)
+    node = start("yolact_node", max_instances=20, **SAME, **style, **weights)
     topics = {
         "instances": InstanceArray,
         "detections": Detection2DArray,

@@ -28,7 +28,7 @@ _FEW_ROWS = 2
 _HOPELESS = 0.5
 """With a lower gain in a few rows, all of them would be waited for in vain."""
 _LEAST_RUNS, _RUNS = 3, 5
-_MOST_S = 0.2
+_MOST_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ class ConvolutionTimes(NamedTuple):
 def resolve_precision(name: str, device: torch.device) -> Precision:
     """The precision to use.
 
-    "auto" is fp16 on CUDA. On a CPU it is what a measurement says, which takes up to 0.3 s.
+    "auto" is fp16 on CUDA. On a CPU it is what a measurement says, which computes for half a second
+    at most.
 
     Raises:
         InputError: The name is not in `yolact_ros.choices.PRECISIONS`, or is "tf32" on a CPU.
@@ -94,19 +95,20 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 def time_convolution() -> ConvolutionTimes:
     """Time a 3x3 convolution of 256 channels, in the network's layout and on one thread.
 
-    The times are the shortest of five calls in turns, of three where 0.2 s have passed, and those
-    that the thread computes. Beside other work all calls take longer, by waits that say nothing of
-    the processor, and most of all by those of several threads for one another. A few rows come
-    first, and are enough where bf16 is far slower, or where the calls of the whole would take
-    longer than that.
+    The times are the shortest of five calls in turns, of three where half a second has passed. Both
+    count what the thread computes. Beside other work all calls take longer, by waits that say
+    nothing of the processor, and most of all by those of several threads for one another. A few
+    rows come first, and are enough where bf16 is far slower, or where the calls of the whole would
+    take longer than that; beside other work they say too little: most of what they take is to fetch
+    the weights.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        end = time.perf_counter() + _MOST_S
+        end = time.thread_time() + _MOST_S
         times = _time_both(_FEW_ROWS, end)
         whole_s = (1 + _LEAST_RUNS) * sum(times) / 1000 * _SIDE / _FEW_ROWS
-        if times.gain < _HOPELESS or time.perf_counter() + whole_s > end:
+        if times.gain < _HOPELESS or time.thread_time() + whole_s > end:
             return times
         return _time_both(_SIDE, end)
     finally:
@@ -128,6 +130,6 @@ def _time_both(rows: int, end: float) -> ConvolutionTimes:
             begin = time.thread_time()
             F.conv2d(x, weight, padding=1)
             times[dtype].append((time.thread_time() - begin) * 1000)
-        if run >= _LEAST_RUNS and time.perf_counter() > end:
+        if run >= _LEAST_RUNS and time.thread_time() > end:
             break
     return ConvolutionTimes(*(min(taken[1:]) for taken in times.values()))
