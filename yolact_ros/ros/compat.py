@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind, QoSProfile
@@ -162,21 +163,34 @@ def guard_transitions(node: Any, begin: AbstractContextManager[Any]) -> Service:
 
 
 def lifecycle_state(node: Any) -> str:
-    """Return the node's state, such as "inactive"; rclpy tells it through a service alone."""
+    """Return the node's state, such as "inactive"; rclpy tells it through a service alone.
+
+    Raises:
+        InvalidHandle: The state machine has been destroyed.
+    """
     return str(node._state_machine.current_state[1])
 
 
-def destroy_state_machine(node: Node) -> None:
+def destroy_state_machine(node: Any) -> None:
     """Destroy what rclpy's `destroy_node` forgets and what keeps the node's DDS entities alive.
 
     Otherwise they stay until they are garbage-collected, and their shared memory stays forever if
-    the process ends before that.
+    the process ends before that. A thread within a transition gets an `InvalidHandle` from now on;
+    rclpy frees the machine at once, whoever uses it, and the process crashed.
     """
     machine = getattr(node, "_state_machine", None)
     if machine is not None:
+        node._state_machine = _DestroyedStateMachine()
         machine.destroy_when_not_in_use()
     # Lyrical's `destroy_node` destroys only a copy of it, and the node stays (ros2/rclpy#1710).
     description = getattr(node, "_type_description_service", None)
     original = getattr(description, "_type_description_srv", None)
     if original is not None:
         original.destroy_when_not_in_use()
+
+
+class _DestroyedStateMachine:
+    """Raises whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InvalidHandle(f"{name}: the node's state machine has been destroyed")

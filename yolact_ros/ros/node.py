@@ -19,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle
 from rclpy.lifecycle import LifecycleNodeMixin, State, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -168,7 +169,12 @@ class YolactNode(TableParameters, LifecycleNodeMixin, Node):
             end: Ends the process with an exit code.
         """
         self._end = end
-        threading.Thread(target=self._autostart, name="yolact-autostart", daemon=True).start()
+
+        def autostart() -> None:
+            with contextlib.suppress(InvalidHandle):  # the node was destroyed meanwhile
+                self._autostart()
+
+        threading.Thread(target=autostart, name="yolact-autostart", daemon=True).start()
 
     def close(self) -> None:
         """End the threads."""
