@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "yolact_ros"
 
 ROWS = (
-    {"structures", "masks", "choices", "errors", "provenance"},
+    {"structures", "masks", "choices", "errors", "provenance", "flushing"},
     {"presets", "findings"},
     {"ops", "visualization", "datasets", "tracking", "space", "web"},
     {"network", "scenes", "recordings"},

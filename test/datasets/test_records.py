@@ -28,6 +28,10 @@ from yolact_ros.errors import InputError
 from yolact_testing.datasets import coco_content, write_pictures
 from yolact_testing.pictures import noise
 
+COLUMNS = (
+    *("image", "width", "height", "name", "name_end", "object_end", "object", "class", "box"),
+    *("crowd", "area", "polygon_end", "number_end", "number", "runs", "runs_end"),
+)
 numbers = st.sampled_from((0.0, -0.5, 1 / 3, 639.99, 1e300))
 ids = st.sampled_from((-(2**63), 0, 7, 2**63 - 1))
 polygon = st.integers(3, 6).map(lambda points: np.linspace(-1 / 3, points, 2 * points))
@@ -151,6 +155,53 @@ def test_it_is_read_once_until_something_changes(source, monkeypatch, tmp_path):
     content["annotations"][0]["image_id"] = 10**30
     annotations.write_text(json.dumps(content))
     assert [count(), count()] == [2, 2]
+
+
+FILES = ("description.json", "pictures.npy", "sums.txt", "digests", *(f"{c}.npy" for c in COLUMNS))
+DAMAGES = {
+    "emptied": lambda data: b"",
+    "cut off": lambda data: data[: len(data) // 2],
+    "zeros": lambda data: bytes(len(data)),
+    "a bit turned over": lambda data: data[:-1] + bytes([data[-1] ^ 4]),
+    "of another array": lambda data: b"PK\3\4" + data,
+    "of other JSON": lambda data: b"[" * 100_000,
+    "longer": lambda data: data + bytes(32),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_made_anew(source, name, damage):
+    first = read_recorded(source, pytest.fail)
+    expected = comparable(first), picture_digests(first)
+    folder = first.images.folder
+    assert {*FILES} == {file.name for file in folder.iterdir()}
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(DAMAGES[damage](whole))
+    assert (folder / name).read_bytes() != whole
+    again = read_recorded(source, pytest.fail)
+    assert (comparable(again), picture_digests(again)) == expected
+    assert (folder / name).read_bytes() == whole
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(source, monkeypatch):
+    done = []
+
+    def flush(descriptor):
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def rename(old, new, rename=Path.rename):
+        assert {old, *old.iterdir()} <= {*done}
+        done.clear()
+        return rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "rename", rename)
+    found = read_recorded(source, pytest.fail)
+    folder = found.images.folder
+    assert done == [folder.parent]
+    picture_digests(found)
+    assert done[1:] == [folder / "digests.unfinished", folder]
 
 
 def test_what_was_left_out_is_looked_at_again(source, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from yolact_ros.errors import InputError
+from yolact_ros.flushing import flush_and_replace
 from yolact_ros.network.yolact import Yolact
 from yolact_ros.presets import Preset, preset_to_json
 
@@ -145,8 +145,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def publish(finished: Path, path: Path) -> None:
     """Move a complete file to its name, with the permissions of a new file.
 
-    Temporary files of libraries are often readable by nobody else. It is on the disk before it has
-    the name, so that a power cut leaves what was there before, or all of it.
+    Temporary files of libraries are often readable by nobody else.
     """
     sample = finished.with_name(f"{finished.name}.mode")
     sample.touch()
@@ -154,15 +153,7 @@ def publish(finished: Path, path: Path) -> None:
         finished.chmod(stat.S_IMODE(sample.stat().st_mode))
     finally:
         sample.unlink()
-    with finished.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(finished, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network drives flush no folders
-            os.fsync(folder)
-    finally:
-        os.close(folder)
+    flush_and_replace(finished, path)
 
 
 def _of_preset(network: nn.Module) -> str:

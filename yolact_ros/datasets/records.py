@@ -29,18 +29,21 @@ import numpy.typing as npt
 
 from yolact_ros import __version__
 from yolact_ros.errors import InputError
+from yolact_ros.flushing import flush_file, flush_folder
 from yolact_ros.provenance import file_sha256, user_cache
 
 from .coco import CocoDataset, CocoImage, CocoObject, SoundContent, described_dataset, images_of
 from .merge import sound_content
 from .writing import replacing
 
-_FORMAT = 1
+_FORMAT = 2
 _DESCRIPTION = "description.json"
 _PICTURES = "pictures.npy"
-_DIGESTS = "digests.npy"
+_SUMS = "sums.txt"
+_DIGESTS = "digests"
 _LARGE = 32 << 20
 """Bytes of annotations from which another process reads them, so that all its memory comes back."""
+_DIGEST_SIZE = hashlib.sha256().digest_size
 _HEARTBEAT = 10.0
 """Seconds between two signs of life."""
 _UNUSED = 30 * 24 * 3600.0
@@ -284,12 +287,25 @@ def picture_digests(dataset: CocoDataset) -> list[str]:
         return _digests(dataset.image_folder, file_names(dataset))
     folder, rows = dataset.images.folder, dataset.images.rows
     kept = folder / _DIGESTS
-    if not kept.is_file():
-        digests = _digests(dataset.image_folder, Records(folder).names())
-        with replacing(kept) as unfinished, unfinished.open("wb") as file:
-            np.save(file, np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32))
-    every = np.load(kept)
-    return [row.tobytes().hex() for row in (every if rows is None else every[rows])]
+    every = _kept_digests(kept)
+    if every is None:
+        every = _digests(dataset.image_folder, Records(folder).names())
+        data = bytes.fromhex("".join(every))
+        with replacing(kept) as unfinished:
+            unfinished.write_bytes(hashlib.sha256(data).digest() + data)
+    return every if rows is None else [every[row] for row in rows]
+
+
+def _kept_digests(path: Path) -> list[str] | None:
+    """The pictures' digests that a file has behind that of its own; None: not there, or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    own, data = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+    if own != hashlib.sha256(data).digest():
+        return None
+    return [data[at : at + _DIGEST_SIZE].hex() for at in range(0, len(data), _DIGEST_SIZE)]
 
 
 def _digests(folder: Path, names: Iterable[str]) -> list[str]:
@@ -320,14 +336,28 @@ def _kept(source: Source, folder: Path) -> CocoDataset:
 
 def _current(source: Source, folder: Path) -> CocoDataset | None:
     """What was kept; None: it is not there, damaged, or the pictures have changed since."""
-    try:
-        stamps, dataset = np.load(folder / _PICTURES), _kept(source, folder)
-    except (OSError, ValueError):
+    if not _is_whole(folder):
         return None
+    stamps, dataset = np.load(folder / _PICTURES), _kept(source, folder)
     if dataset.mended:
         return None  # what was left out may be there now
     now = _stamps(dataset.image_folder, file_names(dataset))
     return dataset if np.array_equal(stamps, now) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all files have what was written, which makes them safe to read."""
+    try:
+        return (folder / _SUMS).read_text(errors="replace") == _sums(folder)
+    except OSError:
+        return False
+
+
+def _sums(folder: Path) -> str:
+    """The digests of the files of a folder, as the program sha256sum writes them."""
+    names = (_DESCRIPTION, _PICTURES, *(f"{name}.npy" for name in _COLUMNS))
+    digests = _digests(folder, names)
+    return "".join(f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True))
 
 
 def _stamps(folder: Path, names: Iterable[str]) -> npt.NDArray[np.int64]:
@@ -376,7 +406,12 @@ def _write(source: Source, folder: Path) -> None:
         "mended": sound.mended,
     }
     (unfinished / _DESCRIPTION).write_text(json.dumps(text))
+    (unfinished / _SUMS).write_text(_sums(unfinished))
+    for file in unfinished.iterdir():
+        flush_file(file)
+    flush_folder(unfinished)
     unfinished.rename(folder)
+    flush_folder(folder.parent)
 
 
 def _in_another_process(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yolact_ros import __version__
+from yolact_ros.flushing import flush_and_replace
 
 
 def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
@@ -30,12 +31,13 @@ def write_content(path: Path, content: Mapping[str, Any], command: str) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; the file moves to `path` where the block ends.
 
-    What a killed program leaves behind has always the same name, so that little stays.
+    It is on the disk before it moves: a power cut leaves what was there before, or all of it. What
+    a killed program leaves behind has always the same name, so that little stays.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         yield unfinished
-        unfinished.replace(path)
+        flush_and_replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
