@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import fcntl
 import json
 import os
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +116,7 @@ def comparable(dataset):
 
 
 def test_it_is_read_once_until_something_changes(source, monkeypatch, tmp_path):
-    reads = []
-
-    def read(self):
-        reads.append(self)
-        return whole(self)
-
-    whole = Source.read
-    monkeypatch.setattr(Source, "read", read)
+    reads = count_reads(monkeypatch)
     picture, annotations = tmp_path / "pictures" / "1.png", tmp_path / "a.json"
 
     def count(source=source):
@@ -204,17 +199,139 @@ def test_it_is_on_the_disk_before_it_has_its_name(source, monkeypatch):
     assert done[1:] == [folder / "digests.unfinished", folder]
 
 
-def test_what_was_left_out_is_looked_at_again(source, tmp_path):
+def seen(dataset):
+    return comparable(dataset), dataset.remarks, picture_digests(dataset), file_names(dataset)
+
+
+def count_reads(monkeypatch):
+    """Have each reading noted in the list that is returned."""
+    reads = []
+    whole = Source.read
+    monkeypatch.setattr(Source, "read", lambda self: reads.append(self) or whole(self))
+    return reads
+
+
+def without_area(content):
+    content["annotations"].append({**content["annotations"][0], "id": 8})
+    content["annotations"][-1]["segmentation"] = [[1, 1, 5, 1, 9, 1]]
+
+
+def null_field(content):
+    content["annotations"][1]["bbox"] = None
+
+
+def text_id(content):
+    content["annotations"][0]["id"] = "first"
+
+
+def unknown_image(content):
+    content["annotations"].append({**content["annotations"][0], "id": 9, "image_id": 77})
+
+
+def missing_picture(content):
+    content["images"].append({"id": 3, "file_name": "3.png", "width": 20, "height": 30})
+
+
+def misplaced_picture(content):
+    content["images"][0]["file_name"] = "photos/1.png"
+
+
+FAULTS = {
+    "none": ((), False),
+    "benign": ((without_area, null_field, text_id), False),
+    "to mend": ((unknown_image, missing_picture, misplaced_picture, null_field), True),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_set_with_remarks_is_read_once(source, tmp_path, monkeypatch, kind):
+    faults, mend = FAULTS[kind]
+    file, copy = tmp_path / "a.json", tmp_path / "a: b.json"
+    content = json.loads(file.read_text())
+    for fault in faults:
+        fault(content)
+    for path in (file, copy):
+        path.write_text(json.dumps(content))
+    fresh, other = (
+        seen(read_datasets(files, source.images, mend=mend)) for files in ([file], [copy])
+    )
+    assert len(fresh[1]) == len(faults)
+    reads = count_reads(monkeypatch)
+    given = Source([file], source.images, mend=mend)
+    assert [seen(read_recorded(given, pytest.fail)) for _ in range(3)] == [fresh] * 3
+    again = Source([copy], source.images, mend=mend)
+    assert seen(read_recorded(again, pytest.fail)) == other, "the file's name is not kept"
+    assert len(reads) == 1
+
+
+def test_remarks_of_several_files_are_kept(source, tmp_path, monkeypatch):
+    content = json.loads((tmp_path / "a.json").read_text())
+    null_field(content)
+    (tmp_path / "b.json").write_text(json.dumps(content))
+    without_area(content)
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    files = [tmp_path / f"{name}.json" for name in "abc"]
+    fresh = seen(read_datasets(files, source.images))
+    assert len(fresh[1]) == 3
+    reads = count_reads(monkeypatch)
+    given = Source(files, source.images)
+    assert [seen(read_recorded(given, pytest.fail)) for _ in range(2)] == [fresh] * 2
+    assert len(reads) == 1
+
+
+def cut_off(picture):
+    picture.write_bytes(picture.read_bytes()[:20])
+
+
+def elsewhere_and_cut_off(picture):
+    (picture.parent / "inner").mkdir()
+    cut_off(picture.rename(picture.parent / "inner" / picture.name))
+
+
+@pytest.mark.parametrize("back", ["1.png", "inner/1.png"])
+@pytest.mark.parametrize("loss", [Path.unlink, cut_off, elsewhere_and_cut_off])
+def test_what_was_left_out_is_looked_at_again(source, tmp_path, loss, back):
+    picture = tmp_path / "pictures" / "1.png"
+    data = picture.read_bytes()
+    loss(picture)
+    mending = Source(source.annotations, source.images, mend=True)
+    for _ in range(2):
+        found = read_recorded(mending, pytest.fail)
+        assert file_names(found) == ["2.png"] and "left out" in found.mended[-1]
+        with pytest.raises(DatasetError, match=r"1\.png"):
+            read_recorded(source, pytest.fail)
+    picture.unlink(missing_ok=True)
+    picture = picture.parent / back
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_bytes(data)
+    for _ in range(2):
+        assert file_names(read_recorded(mending, pytest.fail)) == [back, "2.png"]
+
+
+def test_a_picture_that_comes_while_the_set_is_read_is_looked_at_again(
+    source, tmp_path, monkeypatch
+):
     picture = tmp_path / "pictures" / "1.png"
     data = picture.read_bytes()
     picture.unlink()
+
+    def read(self):
+        content = whole(self)
+        picture.write_bytes(data)
+        return content
+
+    whole = Source.read
+    monkeypatch.setattr(Source, "read", read)
     mending = Source(source.annotations, source.images, mend=True)
-    found = read_recorded(mending, pytest.fail)
-    assert file_names(found) == ["2.png"] and "missing pictures" in found.mended[0]
-    with pytest.raises(DatasetError, match=r"1\.png"):
-        read_recorded(source, pytest.fail)
-    picture.write_bytes(data)
+    assert file_names(read_recorded(mending, pytest.fail)) == ["2.png"]
     assert file_names(read_recorded(mending, pytest.fail)) == ["1.png", "2.png"]
+
+
+def test_what_is_kept_is_taken_by_many_at_once(source):
+    folder = read_recorded(source, pytest.fail).images.folder
+    lock = folder.with_name(f"{folder.name}.lock")
+    with ThreadPoolExecutor() as pool, records._locked(lock, fcntl.LOCK_SH):
+        pool.submit(read_recorded, source, pytest.fail).result(timeout=30)
 
 
 def test_a_large_file_is_read_by_another_process(source, monkeypatch, tmp_path):

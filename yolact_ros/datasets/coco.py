@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,19 +190,28 @@ class SoundContent(NamedTuple):
         content: The lists ``images``, ``annotations`` and ``categories``, and other fields.
         annotation_file: The file.
         image_folder: Folder that its file names are relative to.
-        turned, mended: See `CocoDataset`.
+        turned: See `CocoDataset`.
+        mended: What reading has left out or put right: the file, and the count of a cause.
+        passed_over: Files that were looked at and are no picture of the content, such as missing
+            ones.
     """
 
     content: Mapping[str, Any]
     annotation_file: Path
     image_folder: Path
     turned: int
-    mended: tuple[str, ...]
+    mended: tuple[tuple[Path, str], ...]
+    passed_over: tuple[Path, ...]
 
     def dataset(self) -> CocoDataset:
         """Convert it."""
         dataset = dataset_from_content(self.content, self.annotation_file, self.image_folder)
-        return replace(dataset, turned=self.turned, mended=self.mended)
+        return replace(dataset, turned=self.turned, mended=mended_lines(self.mended))
+
+
+def mended_lines(mended: Iterable[tuple[Path, str]]) -> tuple[str, ...]:
+    """Write what reading has left out or put right as `CocoDataset` has it."""
+    return tuple(f"{file}: {text}" for file, text in mended)
 
 
 def checked_content(
@@ -215,8 +224,14 @@ def checked_content(
         examined.pictures[image["id"]].orientation_for((image["width"], image["height"])) != 1
         for image in examined.sound["images"]
     )
+    folder = images.resolve()
     return SoundContent(
-        examined.sound, annotations, images, sum(turned), examined.remarks(annotations)
+        examined.sound,
+        annotations,
+        images,
+        turned=sum(turned),
+        mended=tuple((annotations, text) for text in examined.remarks()),
+        passed_over=tuple(folder / name for name in examined.passed_over),
     )
 
 

@@ -208,4 +208,5 @@ def sound_content(
         merged.image_folder,
         turned=sum(each.turned for each in parts),
         mended=tuple(line for each in parts for line in each.mended),
+        passed_over=tuple(path for each in parts for path in each.passed_over),
     )

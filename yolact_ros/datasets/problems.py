@@ -14,7 +14,7 @@ from .mending.annotations import Annotations
 from .mending.categories import check_categories
 from .mending.causes import NO_LISTS, Findings, Problem, count_by_cause, mismatch
 from .mending.foreign import guess_format
-from .mending.images import check_images, check_pictures, refuse_unknown_sizes
+from .mending.images import ImageEntry, check_images, check_pictures, refuse_unknown_sizes
 from .pictures import PictureHeader
 
 _SHOWN = 5
@@ -126,6 +126,7 @@ class Examination(NamedTuple):
         pictures: What the files say, by image id, of all that can be read.
         emptied: Ids of the images, and those of the categories, that have lost annotations.
         given: Number of images, annotations and categories in the file.
+        passed_over: File names that were looked at, and that no image of the mended set has.
     """
 
     problems: list[Problem]
@@ -134,6 +135,7 @@ class Examination(NamedTuple):
     pictures: dict[int, PictureHeader]
     emptied: tuple[set[int], set[int]]
     given: dict[str, int]
+    passed_over: tuple[str, ...]
 
     @property
     def errors(self) -> list[Problem]:
@@ -151,11 +153,10 @@ class Examination(NamedTuple):
         counts = (f"{len(self.sound[name])} of {self.given[name]} {name}" for name in _LISTS)
         return ", ".join(counts)
 
-    def remarks(self, annotation_file: Path | None = None) -> tuple[str, ...]:
-        """Say what was left out or put right, counted by cause, and in which file."""
-        file = f"{annotation_file}: " if annotation_file else ""
+    def remarks(self) -> tuple[str, ...]:
+        """Say what was left out or put right, counted by cause."""
         counts = count_by_cause(self.problems)
-        return tuple(f"{file}{cause}: {count}" for cause, count in counts.items())
+        return tuple(f"{cause}: {count}" for cause, count in counts.items())
 
     def require_use(self, annotation_file: Path, *, mend: bool = False) -> None:
         """Check that the sound content may be used in place of the file.
@@ -205,8 +206,10 @@ def examine(
     categories = check_categories(content["categories"], findings)
     images = check_images(content["images"], findings)
     pictures = {}
+    looked_at = _file_names(images.values())
     if image_folder is not None:
         pictures = check_pictures(list(images.values()), image_folder, findings)
+        looked_at |= _file_names(images.values())  # some are found elsewhere
     refuse_unknown_sizes(images.values(), findings)
     annotations = Annotations(images, categories, findings, crowds_as_objects)
     annotations.check(content["annotations"])
@@ -229,4 +232,9 @@ def examine(
         pictures=pictures,
         emptied=(annotations.lost_images, annotations.lost_categories),
         given={name: len(content[name]) for name in _LISTS},
+        passed_over=tuple(sorted(looked_at - {entry["file_name"] for entry in sound["images"]})),
     )
+
+
+def _file_names(images: Iterable[ImageEntry]) -> set[str]:
+    return {image.file_name for image in images if image.file_name}

@@ -32,8 +32,18 @@ from yolact_ros.errors import InputError
 from yolact_ros.flushing import flush_file, flush_folder
 from yolact_ros.provenance import file_sha256, user_cache
 
-from .coco import CocoDataset, CocoImage, CocoObject, SoundContent, described_dataset, images_of
+from .coco import (
+    CocoDataset,
+    CocoImage,
+    CocoObject,
+    SoundContent,
+    described_dataset,
+    images_of,
+    mended_lines,
+)
+from .mending.missing import files_below
 from .merge import sound_content
+from .pictures import look_at_all
 from .writing import replacing
 
 _FORMAT = 2
@@ -253,8 +263,9 @@ def records_folder() -> Path:
 def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
     """Read data sets as `merge.read_datasets` does, or take what was kept of that.
 
-    It is kept for as long as neither the files nor the pictures' sizes and times have changed.
-    Processes that ask at once wait for the first one.
+    It is kept for as long as neither the files nor the pictures' sizes and times have changed, and
+    the pictures that were left out are as they were: still missing, or as unreadable. Processes
+    that ask at once wait for the first one, and then take what it has read.
 
     Args:
         source: The files.
@@ -268,8 +279,14 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
         return source.read().dataset()  # which says what is wrong
     root = records_folder()
     folder = root / source.digest()
-    with _alone(root / f"{folder.name}.lock"):
+    lock = root / f"{folder.name}.lock"
+    with _locked(lock, fcntl.LOCK_SH):  # many at once look whether it is there
         dataset = _current(source, folder)
+        if dataset is not None:
+            os.utime(folder)
+            return dataset
+    with _locked(lock, fcntl.LOCK_EX):
+        dataset = _current(source, folder)  # another process may have read it
         if dataset is None:
             try:
                 _read_anew(source, folder, say)
@@ -314,15 +331,20 @@ def _digests(folder: Path, names: Iterable[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Let other processes wait; the system opens the lock of one that is killed."""
+def _locked(lock: Path, kind: int) -> Iterator[None]:
+    """Hold a lock; the system opens that of a process that is killed.
+
+    Args:
+        lock: The file.
+        kind: LOCK_SH, which any number of processes hold, or LOCK_EX, which lets all others wait.
+    """
     with lock.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, kind)
         yield
 
 
 def _kept(source: Source, folder: Path) -> CocoDataset:
-    description = json.loads((folder / _DESCRIPTION).read_text())
+    description = _description(folder)
     return CocoDataset(
         annotation_file=source.annotations[0],
         image_folder=Path(description["image_folder"]),
@@ -330,8 +352,13 @@ def _kept(source: Source, folder: Path) -> CocoDataset:
         category_ids=tuple(description["category_ids"]),
         images=Records(folder),
         turned=description["turned"],
-        mended=tuple(description["mended"]),
+        mended=mended_lines((source.annotations[at], text) for at, text in description["mended"]),
     )
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads((folder / _DESCRIPTION).read_text())
+    return description
 
 
 def _current(source: Source, folder: Path) -> CocoDataset | None:
@@ -339,10 +366,44 @@ def _current(source: Source, folder: Path) -> CocoDataset | None:
     if not _is_whole(folder):
         return None
     stamps, dataset = np.load(folder / _PICTURES), _kept(source, folder)
-    if dataset.mended:
-        return None  # what was left out may be there now
     now = _stamps(dataset.image_folder, file_names(dataset))
-    return dataset if np.array_equal(stamps, now) else None
+    if not np.array_equal(stamps, now):
+        return None
+    # what was left out may be there now
+    passed_over = _description(folder)["passed_over"]
+    return dataset if passed_over == _looks(source, passed_over["files"]) else None
+
+
+def _looks(source: Source, files: list[str], since: int | None = None) -> dict[str, Any]:
+    """Look again at the files that are no pictures of a set; the result changes with them.
+
+    Args:
+        source: What the set is read from.
+        files: Their paths.
+        since: When reading began, ns: what has changed since may have been read before or after.
+    """
+    headers, faults = look_at_all(dict(enumerate(files)), Path())
+    looks = {**{number: str(header) for number, header in headers.items()}, **faults}
+    if since is not None:
+        changes = {number: _changed(file) for number, file in enumerate(files)}
+        looks |= {number: "changed" for number, time in changes.items() if time >= since}
+    found = [looks[number] for number in range(len(files))]
+    # a missing picture is looked for below the whole folder
+    folders = source.images if not all(map(os.path.exists, files)) else ()
+    return {"files": files, "found": found, "below": list(map(_digest_of_names, folders))}
+
+
+def _changed(file: str) -> int:
+    """When a file, or its name, has come or changed, ns; 0: it is not there."""
+    try:
+        return os.stat(file).st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _digest_of_names(folder: Path) -> str:
+    names = sorted(map(os.fsencode, files_below(folder)))
+    return hashlib.sha256(b"\0".join(names)).hexdigest()
 
 
 def _is_whole(folder: Path) -> bool:
@@ -388,6 +449,7 @@ def _read_anew(source: Source, folder: Path, say: Callable[[str], None]) -> None
 
 
 def _write(source: Source, folder: Path) -> None:
+    begin = time.time_ns()
     sound = source.read()
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     for old in (unfinished, folder):
@@ -403,7 +465,8 @@ def _write(source: Source, folder: Path) -> None:
         "class_names": described.class_names,
         "category_ids": described.category_ids,
         "turned": sound.turned,
-        "mended": sound.mended,
+        "mended": [(source.annotations.index(file), text) for file, text in sound.mended],
+        "passed_over": _looks(source, list(map(str, sound.passed_over)), begin),
     }
     (unfinished / _DESCRIPTION).write_text(json.dumps(text))
     (unfinished / _SUMS).write_text(_sums(unfinished))

@@ -45,7 +45,7 @@ class Search:
     def __init__(self, folder: Path) -> None:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
-        for path in _files_below(folder):
+        for path in files_below(folder):
             name = _folded(PurePosixPath(path).name)
             self._by_name[name].append(path)
             if PurePosixPath(name).suffix in PICTURE_SUFFIXES:
@@ -122,7 +122,8 @@ def _folders_in(folder: Path) -> list[Path]:
     return sorted(inner, key=lambda entry: (not _OF_PICTURES.search(entry.name), entry))
 
 
-def _files_below(folder: Path) -> Iterator[str]:
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of the files below a folder, relative to it, with slashes."""
     left = _MOST_FILES
     for place, _, names in os.walk(folder):
         inner = Path(place).relative_to(folder).as_posix()
