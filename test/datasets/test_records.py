@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import fcntl
 import json
 import os
@@ -332,6 +333,37 @@ def test_what_is_kept_is_taken_by_many_at_once(source):
     lock = folder.with_name(f"{folder.name}.lock")
     with ThreadPoolExecutor() as pool, records._locked(lock, fcntl.LOCK_SH):
         pool.submit(read_recorded, source, pytest.fail).result(timeout=30)
+
+
+def test_a_folder_that_a_network_drive_cannot_remove_is_replaced(source, tmp_path, monkeypatch):
+    # NFS: a file that is mapped gets another name in its folder in place of being removed
+    folder = read_recorded(source, pytest.fail).images.folder
+    monkeypatch.setattr(shutil, "rmtree", lambda path, *options, **more: None)
+    os.utime(tmp_path / "pictures" / "1.png", ns=(0, 1))
+    expected = comparable(read_datasets(source.annotations, source.images))
+    reads = count_reads(monkeypatch)
+    for _ in range(2):
+        assert comparable(read_recorded(source, pytest.fail)) == expected
+    assert len(reads) == 1
+    monkeypatch.undo()
+    assert [path for path in folder.parent.glob(f"{folder.name}.*") if path.is_dir()]
+    os.utime(tmp_path / "pictures" / "1.png", ns=(0, 2))
+    read_recorded(source, pytest.fail)
+    assert not [path for path in folder.parent.glob(f"{folder.name}.*") if path.is_dir()]
+
+
+def test_without_room_for_what_was_read_it_is_read_each_time(source, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(records, "write_records", full)
+    expected = comparable(read_datasets(source.annotations, source.images))
+    for _ in range(2):
+        said = []
+        assert comparable(read_recorded(source, said.append)) == expected
+        assert len(said) == 1 and "No space left" in said[0]
+    lock = f"{source.digest()}.lock"
+    assert [path.name for path in records.records_folder().glob(f"{source.digest()}*")] == [lock]
 
 
 def test_a_large_file_is_read_by_another_process(source, monkeypatch, tmp_path):

@@ -292,6 +292,9 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
                 _read_anew(source, folder, say)
             except OverflowError:  # ids beyond 64 bits
                 return source.read().dataset()
+            except OSError as error:  # such as a full disk
+                say(f"what was read cannot be kept, and is read again: {error}")
+                return source.read().dataset()
             _remove_unused(root)
             dataset = _kept(source, folder)
         os.utime(folder)
@@ -451,14 +454,41 @@ def _read_anew(source: Source, folder: Path, say: Callable[[str], None]) -> None
 def _write(source: Source, folder: Path) -> None:
     begin = time.time_ns()
     sound = source.read()
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    for old in (unfinished, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    with _replacing_folder(folder) as unfinished:
+        _fill(unfinished, source, sound, begin)
+
+
+@contextlib.contextmanager
+def _replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which takes the place of `folder` where the block ends.
+
+    Other processes may have mapped files of `folder`: a network drive does not remove these at
+    once, but lets them move.
+    """
+    for left in folder.parent.glob(f"{folder.name}.*"):  # by processes that were killed
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f"{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+    ) as work:
+        unfinished = Path(work) / "new"
+        unfinished.mkdir()
+        yield unfinished
+        for file in unfinished.iterdir():
+            flush_file(file)
+        flush_folder(unfinished)
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(Path(work) / "old")
+        unfinished.rename(folder)
+        flush_folder(folder.parent)
+
+
+def _fill(folder: Path, source: Source, sound: SoundContent, begin: int) -> None:
+    """Write what was read into an empty folder; reading began at `begin`, ns."""
     images = sound.content["images"]
     stamps = _stamps(sound.image_folder, (image["file_name"] for image in images))
-    np.save(unfinished / _PICTURES, stamps)
-    write_records(images_of(sound.content), unfinished)
+    np.save(folder / _PICTURES, stamps)
+    write_records(images_of(sound.content), folder)
     described = described_dataset(sound.content, sound.annotation_file, sound.image_folder)
     text = {
         "image_folder": str(sound.image_folder.resolve()),
@@ -468,13 +498,8 @@ def _write(source: Source, folder: Path) -> None:
         "mended": [(source.annotations.index(file), text) for file, text in sound.mended],
         "passed_over": _looks(source, list(map(str, sound.passed_over)), begin),
     }
-    (unfinished / _DESCRIPTION).write_text(json.dumps(text))
-    (unfinished / _SUMS).write_text(_sums(unfinished))
-    for file in unfinished.iterdir():
-        flush_file(file)
-    flush_folder(unfinished)
-    unfinished.rename(folder)
-    flush_folder(folder.parent)
+    (folder / _DESCRIPTION).write_text(json.dumps(text))
+    (folder / _SUMS).write_text(_sums(folder))
 
 
 def _in_another_process(
