@@ -335,6 +335,49 @@ def test_what_is_kept_is_taken_by_many_at_once(source):
         pool.submit(read_recorded, source, pytest.fail).result(timeout=30)
 
 
+def test_digests_are_kept_while_they_hold(source, tmp_path, monkeypatch):
+    pictures = tmp_path / "pictures"
+    hashed = []
+
+    def digest(path, whole=records.file_sha256):
+        if path.parent == pictures:
+            hashed.append(path.name)
+        return whole(path)
+
+    monkeypatch.setattr(records, "file_sha256", digest)
+
+    def digests(mend):
+        hashed.clear()
+        found = read_recorded(Source(source.annotations, source.images, mend=mend), pytest.fail)
+        expected = read_datasets(source.annotations, source.images, mend=mend)
+        result = picture_digests(found)
+        names = sorted(hashed)
+        assert result == picture_digests(expected)
+        return names
+
+    assert [digests(mend=True), digests(mend=True)] == [["1.png", "2.png"], []]
+    (pictures / "1.png").write_bytes((pictures / "1.png").read_bytes() + b" ")
+    assert [digests(mend=True), digests(mend=True)] == [["1.png"], []]
+    one = (pictures / "1.png").rename(tmp_path / "1.png")
+    assert digests(mend=True) == []
+    one.rename(pictures / "1.png")
+    assert [digests(mend=True), digests(mend=True)] == [["1.png"], []]
+
+
+def test_digests_of_another_reading_do_not_count(source, tmp_path):
+    first = read_recorded(source, pytest.fail)
+    picture_digests(first)
+    kept = first.images.folder / "digests"
+    before = kept.read_bytes()
+    picture = tmp_path / "pictures" / "1.png"
+    picture.write_bytes(picture.read_bytes() + b" ")
+    again = read_recorded(source, pytest.fail)
+    kept.write_bytes(before)  # by a process that began before the picture changed
+    assert picture_digests(again) == picture_digests(
+        read_datasets(source.annotations, source.images)
+    )
+
+
 def test_a_folder_that_a_network_drive_cannot_remove_is_replaced(source, tmp_path, monkeypatch):
     # NFS: a file that is mapped gets another name in its folder in place of being removed
     folder = read_recorded(source, pytest.fail).images.folder

@@ -54,6 +54,8 @@ _DIGESTS = "digests"
 _LARGE = 32 << 20
 """Bytes of annotations from which another process reads them, so that all its memory comes back."""
 _DIGEST_SIZE = hashlib.sha256().digest_size
+_UNKNOWN = bytes(_DIGEST_SIZE).hex()
+"""Stands for a digest that is not known."""
 _HEARTBEAT = 10.0
 """Seconds between two signs of life."""
 _UNUSED = 30 * 24 * 3600.0
@@ -306,26 +308,67 @@ def picture_digests(dataset: CocoDataset) -> list[str]:
     if not isinstance(dataset.images, Records):
         return _digests(dataset.image_folder, file_names(dataset))
     folder, rows = dataset.images.folder, dataset.images.rows
-    kept = folder / _DIGESTS
-    every = _kept_digests(kept)
-    if every is None:
-        every = _digests(dataset.image_folder, Records(folder).names())
-        data = bytes.fromhex("".join(every))
-        with replacing(kept) as unfinished:
-            unfinished.write_bytes(hashlib.sha256(data).digest() + data)
+    stamps = (folder / _PICTURES).read_bytes()
+    names = list(Records(folder).names())
+    every = _kept_digests(folder, stamps) or [_UNKNOWN] * len(names)
+    if unknown := [row for row, digest in enumerate(every) if digest == _UNKNOWN]:
+        found = _digests(dataset.image_folder, (names[row] for row in unknown))
+        for row, digest in zip(unknown, found, strict=True):
+            every[row] = digest
+        with contextlib.suppress(OSError):  # such as a full disk: they are found anew next time
+            _keep_digests(folder, stamps, every)
     return every if rows is None else [every[row] for row in rows]
 
 
-def _kept_digests(path: Path) -> list[str] | None:
-    """The pictures' digests that a file has behind that of its own; None: not there, or damaged."""
+def _keep_digests(folder: Path, stamps: bytes, digests: Iterable[str]) -> None:
+    """Write the digests of pictures, those that are not known among them.
+
+    Args:
+        folder: The folder of records.
+        stamps: Content of its file of sizes and times, which the digests are of.
+        digests: One for each picture.
+    """
+    data = bytes.fromhex("".join(digests))
+    with replacing(folder / _DIGESTS) as unfinished:
+        unfinished.write_bytes(hashlib.sha256(stamps + data).digest() + data)
+
+
+def _kept_digests(folder: Path, stamps: bytes) -> list[str] | None:
+    """Read what `_keep_digests` has written; None: not there, damaged, or of other pictures."""
     try:
-        content = path.read_bytes()
+        content = (folder / _DIGESTS).read_bytes()
     except OSError:
         return None
     own, data = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
-    if own != hashlib.sha256(data).digest():
+    if own != hashlib.sha256(stamps + data).digest():
         return None
     return [data[at : at + _DIGEST_SIZE].hex() for at in range(0, len(data), _DIGEST_SIZE)]
+
+
+def _take_over_digests(old: Path, new: Path) -> None:
+    """Take over the digests of the pictures whose size and time have not changed.
+
+    Args:
+        old, new: Folders of records; the old one may be damaged, or not there.
+    """
+    if not _is_whole(old) or _image_folder(old) != _image_folder(new):
+        return
+    digests = _kept_digests(old, (old / _PICTURES).read_bytes())
+    if digests is not None:
+        known = dict(zip(_named_stamps(old), digests, strict=True))
+        taken = (known.get(picture, _UNKNOWN) for picture in _named_stamps(new))
+        _keep_digests(new, (new / _PICTURES).read_bytes(), taken)
+
+
+def _named_stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield each picture's name, size and time."""
+    stamps = np.load(folder / _PICTURES).tolist()
+    for name, (size, time_ns) in zip(Records(folder).names(), stamps, strict=True):
+        yield name, size, time_ns
+
+
+def _image_folder(folder: Path) -> Path:
+    return Path(_description(folder)["image_folder"])
 
 
 def _digests(folder: Path, names: Iterable[str]) -> list[str]:
@@ -456,6 +499,7 @@ def _write(source: Source, folder: Path) -> None:
     sound = source.read()
     with _replacing_folder(folder) as unfinished:
         _fill(unfinished, source, sound, begin)
+        _take_over_digests(folder, unfinished)
 
 
 @contextlib.contextmanager
