@@ -107,7 +107,8 @@ def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
 
     def digest(folder):
         file = folder / "annotations.json"
-        return dataset_digest([file], picture_digests(read_dataset(file, folder / "images")))
+        dataset = read_dataset(file, folder / "images")
+        return dataset_digest([file], picture_digests(dataset, print))
 
     copy = tmp_path / "copy"
     shutil.copytree(scenes, copy)

@@ -5,7 +5,9 @@ import json
 import os
 import pickle
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,19 +127,25 @@ def test_it_is_read_once_until_something_changes(source, monkeypatch, tmp_path):
         found = read_recorded(source, pytest.fail)
         expected = read_datasets(source.annotations, source.images, source.classes)
         assert comparable(found) == comparable(expected)
-        assert picture_digests(found) == picture_digests(expected) == picture_digests(found)
+        assert (
+            picture_digests(found, print)
+            == picture_digests(expected, print)
+            == picture_digests(found, print)
+        )
         assert file_names(found) == file_names(expected)
-        assert picture_digests(with_objects(found)) == picture_digests(with_objects(expected))
+        assert picture_digests(with_objects(found), print) == picture_digests(
+            with_objects(expected), pytest.fail
+        )
         return len(reads)
 
     assert [count(), count()] == [1, 0]
     os.utime(picture, ns=(0, 1))
     assert [count(), count()] == [1, 0]
-    before = picture_digests(read_recorded(source, pytest.fail))
+    before = picture_digests(read_recorded(source, pytest.fail), print)
     shutil.copy(tmp_path / "pictures" / "2.png", tmp_path / "pictures" / "3.png")
     picture.write_bytes(picture.read_bytes() + b" ")
     assert [count(), count()] == [1, 0]
-    assert picture_digests(read_recorded(source, pytest.fail)) != before
+    assert picture_digests(read_recorded(source, pytest.fail), print) != before
     annotations.write_text(annotations.read_text().replace("cup", "mug"))
     assert [count(), count()] == [1, 0]
     chosen = Source(source.annotations, source.images, ("mug",))
@@ -169,14 +177,14 @@ DAMAGES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_is_made_anew(source, name, damage):
     first = read_recorded(source, pytest.fail)
-    expected = comparable(first), picture_digests(first)
+    expected = comparable(first), picture_digests(first, print)
     folder = first.images.folder
     assert {*FILES} == {file.name for file in folder.iterdir()}
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(DAMAGES[damage](whole))
     assert (folder / name).read_bytes() != whole
     again = read_recorded(source, pytest.fail)
-    assert (comparable(again), picture_digests(again)) == expected
+    assert (comparable(again), picture_digests(again, print)) == expected
     assert (folder / name).read_bytes() == whole
 
 
@@ -196,12 +204,17 @@ def test_it_is_on_the_disk_before_it_has_its_name(source, monkeypatch):
     found = read_recorded(source, pytest.fail)
     folder = found.images.folder
     assert done == [folder.parent]
-    picture_digests(found)
+    picture_digests(found, print)
     assert done[1:] == [folder / "digests.unfinished", folder]
 
 
 def seen(dataset):
-    return comparable(dataset), dataset.remarks, picture_digests(dataset), file_names(dataset)
+    return (
+        comparable(dataset),
+        dataset.remarks,
+        picture_digests(dataset, print),
+        file_names(dataset),
+    )
 
 
 def count_reads(monkeypatch):
@@ -350,9 +363,9 @@ def test_digests_are_kept_while_they_hold(source, tmp_path, monkeypatch):
         hashed.clear()
         found = read_recorded(Source(source.annotations, source.images, mend=mend), pytest.fail)
         expected = read_datasets(source.annotations, source.images, mend=mend)
-        result = picture_digests(found)
+        result = picture_digests(found, print)
         names = sorted(hashed)
-        assert result == picture_digests(expected)
+        assert result == picture_digests(expected, print)
         return names
 
     assert [digests(mend=True), digests(mend=True)] == [["1.png", "2.png"], []]
@@ -366,16 +379,63 @@ def test_digests_are_kept_while_they_hold(source, tmp_path, monkeypatch):
 
 def test_digests_of_another_reading_do_not_count(source, tmp_path):
     first = read_recorded(source, pytest.fail)
-    picture_digests(first)
+    picture_digests(first, print)
     kept = first.images.folder / "digests"
     before = kept.read_bytes()
     picture = tmp_path / "pictures" / "1.png"
     picture.write_bytes(picture.read_bytes() + b" ")
     again = read_recorded(source, pytest.fail)
     kept.write_bytes(before)  # by a process that began before the picture changed
-    assert picture_digests(again) == picture_digests(
-        read_datasets(source.annotations, source.images)
+    assert picture_digests(again, print) == picture_digests(
+        read_datasets(source.annotations, source.images), pytest.fail
     )
+
+
+def test_long_hashing_says_how_far_it_is(source, monkeypatch):
+    pauses, said, go_on = [], [], threading.Event()
+
+    def wait(futures, pause, wait=records.wait):
+        pauses.append(pause)
+        if len(pauses) == 3:
+            go_on.set()
+        return wait(futures, None, FIRST_COMPLETED if len(pauses) < 3 else ALL_COMPLETED)
+
+    def digest(path, whole=records.file_sha256):
+        if path.name == "2.png":
+            go_on.wait()
+        return whole(path)
+
+    folder = source.images[0].resolve()
+    for read in (
+        read_recorded(source, pytest.fail),
+        read_datasets(source.annotations, source.images),
+    ):
+        with monkeypatch.context() as changes:
+            changes.setattr(records, "wait", wait)
+            changes.setattr(records, "file_sha256", digest)
+            found = picture_digests(read, said.append)
+        assert found == picture_digests(read, print)
+        assert pauses == [1, 10, 10], "after the first second, then every ten"
+        for line in said:
+            assert line.startswith(f"hashing the pictures in {folder}: 1 of 2 in ")
+        assert len(said) == 2
+        pauses.clear(), said.clear(), go_on.clear()
+
+
+def test_what_cannot_be_hashed_ends_it_early(source, tmp_path, monkeypatch):
+    hashed = []
+
+    def digest(path):
+        hashed.append(path.name)
+        if path.name == "0.png":
+            raise FileNotFoundError(path)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(records, "_SOON", 0.01)
+    monkeypatch.setattr(records, "file_sha256", digest)
+    with pytest.raises(FileNotFoundError):
+        records._hash_pictures(tmp_path, [f"{number}.png" for number in range(1000)], print)
+    assert len(hashed) < 500
 
 
 def test_a_folder_that_a_network_drive_cannot_remove_is_replaced(source, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -56,6 +56,8 @@ _LARGE = 32 << 20
 _DIGEST_SIZE = hashlib.sha256().digest_size
 _UNKNOWN = bytes(_DIGEST_SIZE).hex()
 """Stands for a digest that is not known."""
+_SOON = 1.0
+"""Seconds until the first sign of life of what may take no time."""
 _HEARTBEAT = 10.0
 """Seconds between two signs of life."""
 _UNUSED = 30 * 24 * 3600.0
@@ -303,16 +305,21 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
         return dataset
 
 
-def picture_digests(dataset: CocoDataset) -> list[str]:
-    """Return the SHA-256 of each image's file, in hexadecimal."""
+def picture_digests(dataset: CocoDataset, say: Callable[[str], None]) -> list[str]:
+    """Return the SHA-256 of each image's file, in hexadecimal.
+
+    Args:
+        dataset: Its `records` keep the digests.
+        say: Told of the progress where it takes more than a second.
+    """
     if not isinstance(dataset.images, Records):
-        return _digests(dataset.image_folder, file_names(dataset))
+        return _hash_pictures(dataset.image_folder, file_names(dataset), say)
     folder, rows = dataset.images.folder, dataset.images.rows
     stamps = (folder / _PICTURES).read_bytes()
     names = list(Records(folder).names())
     every = _kept_digests(folder, stamps) or [_UNKNOWN] * len(names)
     if unknown := [row for row, digest in enumerate(every) if digest == _UNKNOWN]:
-        found = _digests(dataset.image_folder, (names[row] for row in unknown))
+        found = _hash_pictures(dataset.image_folder, [names[row] for row in unknown], say)
         for row, digest in zip(unknown, found, strict=True):
             every[row] = digest
         with contextlib.suppress(OSError):  # such as a full disk: they are found anew next time
@@ -369,6 +376,25 @@ def _named_stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def _image_folder(folder: Path) -> Path:
     return Path(_description(folder)["image_folder"])
+
+
+def _hash_pictures(folder: Path, names: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    begin, pause = time.monotonic(), _SOON
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(file_sha256, folder / name) for name in names]
+        try:
+            while (waited := wait(futures, pause)).not_done:
+                for future in waited.done:
+                    future.result()  # raises what has gone wrong, before the rest is read
+                seconds = time.monotonic() - begin
+                say(
+                    f"hashing the pictures in {folder}: {len(waited.done)} of {len(names)} in "
+                    f"{seconds:.0f} s"
+                )
+                pause = _HEARTBEAT
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _digests(folder: Path, names: Iterable[str]) -> list[str]:

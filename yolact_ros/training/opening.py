@@ -35,7 +35,7 @@ def open_folder(
     """Open the run's folder; return the step after which it begins, None if it is finished."""
     options = run.options
     sets = {"train": data.training, "val": data.validation}
-    digests = {name: picture_digests(dataset) for name, dataset in sets.items()}
+    digests = {name: picture_digests(dataset, say) for name, dataset in sets.items()}
     if shared := _shared_pictures(data, digests["train"], digests["val"]):
         say(shared)
     settings = run.settings() | {
