@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several processes train as one with the joined batch."""
 
+import json
 import os
 import signal
 import socket
@@ -110,8 +111,15 @@ def test_a_signal_to_one_ends_two_processes_together_and_one_goes_on(arguments, 
     assert "batch_size was 2 and is 4; devices was 2 and is 1; max_steps was 1000" in printed
 
 
-def test_a_loss_that_is_no_number_on_one_process_stops_both(arguments, tmp_path):
+def test_a_loss_that_is_no_number_on_one_process_stops_both(arguments, scenes, tmp_path):
+    """They begin with fewer validation images than processes."""
+    content = json.loads((scenes / "annotations.json").read_text())
+    first = content["images"][0]["id"]
+    content["images"] = content["images"][:1]
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] == first]
+    (tmp_path / "one.json").write_text(json.dumps(content))
     options = ("--max-steps", "20", "--batch-size", "2", "--devices", "2", "--workers", "0")
+    options += ("--val", str(tmp_path / "one.json"), "--validate-every", "1")
     diverging = ("--learning-rate", "1e9", "--gradient-clip", "0")
     result = subprocess.run(
         [*COMMAND, *arguments(tmp_path / "run", *options, *diverging)],

@@ -88,7 +88,7 @@ class LastCheckpoint(Callback):
         self, trainer: lightning.Trainer, module: Any, batch: Any, batch_idx: int, *numbers: int
     ) -> None:
         """Break off where the run is to end, saved as it was before the validation."""
-        if batch_idx >= self.validation_images // trainer.world_size:
+        if batch_idx >= max(self.validation_images // trainer.world_size, 1):
             return  # some processes have one image more
         number, _ = self._agreed(trainer, due=False)
         if not number:

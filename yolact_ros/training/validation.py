@@ -73,4 +73,5 @@ class Validator:
             return self._results
         shares: list[list[dict[str, Any]]] = [[]] * dist.get_world_size()
         dist.all_gather_object(shares, self._results)
-        return [result for share in shares for result in share]
+        # Each further process segmented an image of one of these, see `Pictures`.
+        return [result for share in shares[: len(self.dataset)] for result in share]

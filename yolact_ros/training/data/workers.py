@@ -32,19 +32,23 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Pictures(Dataset[tuple[CocoImage, Pixels]]):
-    """The images of one process, with their pixels."""
+    """The images of one process, with their pixels: one at least, as Lightning demands.
+
+    A process beyond the number of images has one that another has too, which `Validator` drops.
+    """
 
     dataset: CocoDataset
     rank: int
     world_size: int
 
     def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.world_size))
+        return max(len(range(self.rank, len(self.dataset), self.world_size)), 1)
 
     def __getitem__(self, index: int) -> tuple[CocoImage, Pixels]:
         if index >= len(self):
             raise IndexError(index)
-        image = self.dataset.images[self.rank + index * self.world_size]
+        number = self.rank + index * self.world_size
+        image = self.dataset.images[number % len(self.dataset)]
         return image, self.dataset.read_image(image)
 
 
