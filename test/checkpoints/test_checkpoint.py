@@ -253,3 +253,15 @@ def test_a_file_of_something_else_than_tensors_is_refused(network, tmp_path):
     torch.save([torch.zeros(1)], path)
     with pytest.raises(CheckpointError, match=r"expected a dictionary of tensors .* got list"):
         load_checkpoint(network, path)
+
+
+def test_a_full_disk_is_the_systems_error_and_leaves_what_was_there(
+    network, tmp_path, files_end_at
+):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"before")
+    files_end_at(1000)
+    with pytest.raises(OSError, match=r"File too large: '.*/a\.safetensors'"):
+        save_checkpoint(network, path, {})
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -249,6 +249,23 @@ def test_a_broken_or_missing_checkpoint_is_named_and_the_one_before_offered(stop
     assert f"resume: {stopped / 'run.json'} is missing, cut off or damaged" in resume(stopped)
 
 
+def test_a_full_disk_is_told_with_the_command_that_goes_on(
+    stopped, resume, files_end_at, monkeypatch, capfd
+):
+    last, before = stopped / "last.ckpt", (stopped / "last.ckpt").read_bytes()
+    files_end_at(100_000)
+    told = resume(stopped, "--max-steps", "23", "--checkpoint-every", "1")
+    why = f"File too large for {len(before) / 1e6:.0f} MB; "
+    assert f"{last}.incomplete: expected room on the disk, got none ({why}" in told
+    assert last.read_bytes() == before and not list(stopped.glob("*.incomplete"))
+    offered = shlex.split(told.strip().partition(" go on: yolact-ros ")[2])
+    files_end_at(-1)
+    with monkeypatch.context() as changes:
+        changes.setattr("tempfile.tempdir", str(stopped / "none"))  # no other folder is needed
+        assert main(offered) == 0
+    assert (step_of(last), "best at step" in capfd.readouterr().out) == (22, True)
+
+
 def test_there_must_be_a_run_to_resume(tmp_path, resume):
     assert "found no run.json there" in resume(tmp_path / "none")
 

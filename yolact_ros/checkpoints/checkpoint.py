@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -114,6 +117,7 @@ def write_tensors(
 
     Raises:
         InputError: The name does not end in `.safetensors`, or there is no such folder.
+        OSError: It cannot be written, as where the disk is full.
     """
     path = expanded(path)
     if path.suffix != ".safetensors":
@@ -122,7 +126,12 @@ def write_tensors(
         raise InputError(f"path: expected a folder at {path.parent}, found none")
     with replacing(path) as unfinished:
         contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
-        save_file(contiguous, str(unfinished), metadata=dict(metadata))
+        try:
+            save_file(contiguous, str(unfinished), metadata=dict(metadata))
+        except SafetensorError as error:  # which has the system's answer as text alone
+            if found := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(found[1]), os.strerror(int(found[1]))) from None
+            raise
 
 
 @contextlib.contextmanager
@@ -131,6 +140,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         InputError: `path` is a folder.
+        OSError: It cannot be written; it names `path`.
     """
     if path.is_dir():
         raise InputError(f"out: expected a file name, got the folder {path}")
@@ -138,6 +148,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         publish(unfinished, path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk is told without a name
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

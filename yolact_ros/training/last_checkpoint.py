@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from signal import Signals
+from signal import SIGKILL, Signals
 from typing import Any, Protocol
 
 import lightning
 import torch
 import torch.distributed
 from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from yolact_ros.checkpoints.checkpoint import publish
 
@@ -32,6 +35,31 @@ class Stop(Protocol):
     at_once: bool
 
 
+class CheckpointWriter(TorchCheckpointIO):
+    """Writes a checkpoint to its path, and onto the disk.
+
+    Lightning's own goes through a temporary file in another folder, which may have less room, and
+    where a kill leaves it.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write it; nothing stays of what does not fit."""
+        del storage_options
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        try:
+            with open(path, "wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            Path(path).unlink(missing_ok=True)
+            size = f"{len(content.getbuffer()) / 1e6:.0f} MB"
+            raise OSError(error.errno, f"{error.strerror} for {size}", str(path)) from None
+
+
 @dataclass(eq=False, kw_only=True)
 class LastCheckpoint(Callback):
     """Keeps one file to resume the run from, and the one before it; none is ever half written.
@@ -40,6 +68,8 @@ class LastCheckpoint(Callback):
     nor repeats the validation. (Lightning's own callback saves before.) The step at which the run
     ends is not saved, but the one before the last: what follows the end is done again if it was
     interrupted.
+
+    A checkpoint that cannot be written ends the run; those before it stay.
 
     After a signal the step in progress is finished and saved, then KeyboardInterrupt is raised, on
     all processes alike; a validation in progress is broken off, and a resumed run repeats it.
@@ -109,6 +139,17 @@ class LastCheckpoint(Callback):
         if trainer.state.fn == "fit":
             self._save(trainer)
 
+    def on_exception(
+        self, trainer: lightning.Trainer, module: Any, exception: BaseException
+    ) -> None:
+        """End the other processes where this one, which writes the files, cannot go on.
+
+        They wait for it, and would report that it went away.
+        """
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, OSError) and isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(SIGKILL)
+
     def _is_due(self, trainer: lightning.Trainer) -> bool:
         step = trainer.global_step
         return (
@@ -131,7 +172,7 @@ class LastCheckpoint(Callback):
             return
         require_finite("weights", trainer.lightning_module.state_dict(), trainer.global_step)
         incomplete = self.path.with_name(f"{self.path.name}.incomplete")
-        trainer.save_checkpoint(incomplete)
+        trainer.save_checkpoint(incomplete)  # by `CheckpointWriter`
         if trainer.is_global_zero:
             if self.path.is_file():
                 _keep(self.path, self.previous)

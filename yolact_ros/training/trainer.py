@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +33,7 @@ from yolact_ros.training.data.training_set import TrainingSet
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 from .callbacks import FIGURES, BestWeights, EarlyEnd, ProgressBar, write_weights
-from .last_checkpoint import LastCheckpoint, Stop
+from .last_checkpoint import CheckpointWriter, LastCheckpoint, Stop
 from .loggers import make_loggers
 from .module import DivergedError, TrainingError, TrainingModule
 from .opening import Data, open_folder
@@ -43,6 +46,7 @@ from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 
 _LIGHTNING_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FEW_FOR_NORMS = 6  # images per device, from which on batch norms are trained, as published
 
 
@@ -84,7 +88,7 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
     Raises:
         DatasetError: A data set has problems.
         RunError: The folder cannot be used.
-        TrainingError: A loss is not finite, or the run ended early.
+        TrainingError: A loss is not finite, the run ended early, or the disk is full.
         InputError: Other options do not fit.
         KeyboardInterrupt: A signal came; the text says after which step, if after any.
     """
@@ -97,6 +101,15 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
         folder.require_new()
     data = _read_data(options)
     run = resolve(options, len(data.training), begun["precision"] if begun else None)
+    with _full_disk_told(folder, command, going_on):
+        return _train(folder, run, data, command, going_on, stop)
+
+
+def _train(
+    folder: RunFolder, run: Run, data: Data, command: str, going_on: str, stop: Stop
+) -> Trained:
+    """Open the folder and train."""
+    options = run.options
     module, start = _make_module(data.preset, run)
     loaders = _make_loaders(data, run)
     described = describe_start(command, options.seed)
@@ -127,6 +140,26 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
     trained = Trained(folder, trainer.global_step, best.step, best.figures)
     say(str(trained))
     return trained
+
+
+@contextmanager
+def _full_disk_told(folder: RunFolder, command: str, going_on: str) -> Iterator[None]:
+    """Turn the system's error where a file of the run has no room into how the run goes on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        # Lightning may meet a second one, of its log, on the way out.
+        causes = (error.filename, getattr(error.__context__, "filename", None), folder.path)
+        path = next(cause for cause in causes if cause)
+        free = shutil.disk_usage(folder.path if folder.path.is_dir() else folder.path.parent).free
+        resumed = folder.description.is_file()
+        raise TrainingError(
+            f"{path}: expected room on the disk, got none ({error.strerror}; "
+            f"{free / 1e6:.0f} MB are free); make room, then "
+            f"{'go on' if resumed else 'begin again'}: {going_on if resumed else command}"
+        ) from None
 
 
 def _finished(folder: RunFolder) -> Trained:
@@ -270,6 +303,7 @@ def _make_trainer(
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.gradient_clip or None,
         callbacks=callbacks,
+        plugins=[CheckpointWriter()],
         enable_checkpointing=False,
         logger=make_loggers(options.loggers, folder, first_step),
         log_every_n_steps=min(max(run.steps // 100, 1), 20),
