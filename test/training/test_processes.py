@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
 from yolact_ros.training.plots import read_log
+from yolact_ros.training.processes import share_of_cores
 
 from .conftest import COMMAND
 
@@ -23,6 +24,50 @@ OPTIONS = (
     *("--max-steps", "4", "--validate-every", "4", "--freeze-norms", "yes", "--seed", "1"),
     *("--recipe", "published", "--learning-rate", "0.001", "--workers", "0", "--average", "0.9"),
 )
+VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "SLURM_JOB_NAME")
+
+LIGHTNING = {"NODE_RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "4"}
+TORCHRUN = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "4"}
+SRUN = {"SLURM_PROCID": "0", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4"}
+STARTED = (
+    # by whom, whether it is the run's first, its status after SIGTERM, its share of 8 cores
+    ({}, True, 143, 2),
+    (LIGHTNING, True, 143, 2),
+    (LIGHTNING | {"LOCAL_RANK": "1"}, False, 0, 2),
+    (LIGHTNING | {"NODE_RANK": "1"}, False, 143, 2),
+    (TORCHRUN, True, 143, 2),
+    (TORCHRUN | {"RANK": "4"}, False, 143, 2),
+    (TORCHRUN | {"RANK": "5", "LOCAL_RANK": "1"}, False, 0, 2),
+    (TORCHRUN | SRUN, True, 143, 2),
+    (SRUN, True, 143, 8),
+    (SRUN | {"SLURM_PROCID": "3"}, False, 143, 8),
+    (SRUN | {"SLURM_JOB_NAME": "interactive"}, True, 143, 2),
+)
+
+
+@pytest.mark.parametrize(("variables", "first", "status", "cores"), STARTED)
+def test_the_first_of_all_speaks_and_cores_are_shared_where_nobody_else_did(
+    variables, first, status, cores, tmp_path, monkeypatch, capsys
+):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert share_of_cores(4) == cores
+    assert share_of_cores(100) == (8 if cores == 8 else 1)
+
+    def stopped(arguments, stop):
+        stop.number = signal.SIGTERM
+        raise KeyboardInterrupt("after step 3 of 9")
+
+    monkeypatch.setattr("yolact_ros.cli.train._train", stopped)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").touch()
+    data = ["--train", "a.json", "--train-images", ".", "--val", "a.json", "--val-images", "."]
+    assert main(["train", "--preset", "yolact_demo", "--out", "run", *data]) == status
+    said = "stopped by SIGTERM after step 3 of 9; nothing was begun"
+    assert (said in capsys.readouterr().err) == first
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,13 @@ from yolact_ros.choices import (
 )
 from yolact_ros.errors import InputError
 from yolact_ros.presets import TorchvisionSpec
-from yolact_ros.provenance import usable_cores
 from yolact_ros.training.data.augmentation import (
     ENTRIES,
     augmentation_named,
     parse_entry,
     with_entries,
 )
+from yolact_ros.training.processes import is_first_process, share_of_cores
 
 from .options import (
     Kind,
@@ -319,7 +319,8 @@ def _add_machine(group: Any) -> None:
     group.add_argument(
         "--threads",
         type=positive_int,
-        help="CPU threads per training process; unless given, an even share of the cores.",
+        help="CPU threads per training process; unless given, an even share of the cores, or all "
+        "that Slurm gives its task.",
     )
     group.add_argument(
         "--workers",
@@ -359,7 +360,7 @@ def _train(arguments: argparse.Namespace, stop: TrainingSignals) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
-    cores = max(usable_cores() // max(arguments.devices, 1), 1)
+    cores = share_of_cores(arguments.devices)
     if arguments.workers is None:
         arguments.workers = min(cores, 8) if _on_cuda(arguments.device) else 1
     torch.set_num_threads(arguments.threads or cores)
@@ -374,14 +375,16 @@ def _train(arguments: argparse.Namespace, stop: TrainingSignals) -> None:
 
 def _ended(arguments: argparse.Namespace, stop: TrainingSignals, when: str) -> int:
     number = stop.number or signal.SIGINT
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        return 0  # the first process of the machine tells, and would be killed for another status
+    # The machine's first process would be killed by what started the others for another status.
+    status = 0 if os.environ.get("LOCAL_RANK", "0") != "0" else 128 + number
+    if not is_first_process():
+        return status
     how = "nothing was begun"
     if (arguments.out / "run.json").is_file():
         how = f"to go on: {_resuming(arguments.command_line)}"
     text = f"stopped by {number.name} {when or 'before the first step'}; {how}"
     print(f"yolact-ros: {text}", file=sys.stderr)
-    return 128 + number
+    return status
 
 
 def _resuming(command: str) -> str:

@@ -9,6 +9,7 @@
 - `losses/`: predictions and targets to the terms of the loss;
 - `module`: one training step, as Lightning calls it;
 - `validation`, `callbacks`, `loggers`: measures the network, keeps the best weights, logs;
+- `processes`: which of several this one is;
 - `last_checkpoint`: what a run goes on from, and what ends it;
 - `opening`, `changes`, `run_folder`, `plots`, `preview`: what is written to repeat, resume and look
   at a run.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from yolact_ros.checkpoints import CheckpointError
 from yolact_ros.checkpoints.checkpoint import replacing
@@ -20,6 +19,7 @@ from yolact_ros.checkpoints.reading import read_pickled
 from yolact_ros.provenance import file_sha256, git_revision, versions
 
 from .changes import Changes, RunError, describe_other_data, find_changes
+from .processes import is_first_process
 
 
 class RunFolder:
@@ -211,12 +211,6 @@ def describe_start(command: str, seed: int) -> dict[str, str]:
         **versions(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
-
-
-def is_first_process() -> bool:
-    """Whether this is the process, of all of the run, that writes files and prints."""
-    first_machine = os.environ.get("NODE_RANK", "0") == "0"
-    return first_machine and int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def say(text: str) -> None:

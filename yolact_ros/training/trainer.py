@@ -40,8 +40,9 @@ from .opening import Data, open_folder
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
 from .preview import draw_samples
+from .processes import is_first_process
 from .recipe import averaging
-from .run_folder import RunFolder, describe_start, is_first_process, say
+from .run_folder import RunFolder, describe_start, say
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 

@@ -12,6 +12,7 @@ PROGRAMS = (
     *("apt", "apt-get", "git", "colcon", "rosdep", "cd", "touch", "cat", "grep", "source", "."),
     *("docker", "cmake", "make", "nvcc", "nvidia-smi", "nvpmodel", "jetson_clocks", "tegrastats"),
     *("fastdds", "exiftool", "ffmpeg", "rviz2", "rqt", "gz", "curl", "wget", "unzip", "mkdir"),
+    *("torchrun", "srun"),
 )
 """What begins a command, of lines of which some are output or settings."""
 MARKS = ("robot", "long")
