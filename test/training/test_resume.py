@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
+from yolact_ros.errors import InputError
 from yolact_ros.training import trainer
 from yolact_ros.training.module import TrainingModule
 from yolact_ros.training.plots import read_log
@@ -297,6 +298,52 @@ def test_it_goes_on_longer_with_another_rate_and_other_processes(stopped, argume
     (stopped / "last.safetensors").unlink()
     assert main(["train", *words, "--max-steps", "21"]) == 1
     assert "max_steps: expected more than the 21 steps that are done" in capfd.readouterr().err
+
+
+@pytest.fixture
+def introduced(arguments, monkeypatch, capfd):
+    """Resumes a run up to its first step, and returns what was printed."""
+
+    def no_steps(*_):
+        raise InputError("no steps are done")
+
+    def run(out, *more):
+        monkeypatch.setattr(trainer, "_fit", no_steps)
+        assert main(["train", *arguments(out, *OPTIONS, "--resume", *more)]) == 1
+        printed = capfd.readouterr()
+        assert "no steps are done" in printed.err
+        return printed.out
+
+    return run
+
+
+def test_a_resumed_run_neither_reads_nor_names_starting_weights(stopped, introduced, monkeypatch):
+    def unused(*_):
+        raise AssertionError("all weights are in the checkpoint")
+
+    with monkeypatch.context() as changes:
+        for name in ("start_backbone", "start_from_weights"):
+            changes.setattr(trainer, name, unused)
+        assert "all weights begin" not in (said := introduced(stopped))
+        assert f"resumed from step {STEPS - 1}\n" in said
+        description = json.loads((stopped / "run.json").read_text())
+        description["settings"] |= {"weights": "best.safetensors", "freeze_stages": 1}
+        (stopped / "run.json").write_text(json.dumps(description))
+        weights = ("--weights", str(stopped / "best.safetensors"), "--freeze-stages", "1")
+        assert "kept: " not in (said := introduced(stopped, *weights))
+        assert "the backbone's first 1 stages frozen" in said
+    for name in ("last.ckpt", "previous.ckpt"):
+        (stopped / name).unlink()
+    said = introduced(stopped, *weights)
+    assert "kept: " in said and "resumed from step 0: there is no checkpoint yet" in said
+
+
+def test_a_finished_run_is_made_longer(unbroken, introduced, tmp_path):
+    out = tmp_path / "longer"
+    shutil.copytree(unbroken, out)
+    said = introduced(out, "--max-steps", "22")
+    assert "max_steps was 20 and is 22" in said and f"resumed from step {STEPS - 1}\n" in said
+    assert "is finished" not in said
 
 
 def test_changed_data_need_a_word(stopped, scenes, tmp_path, resume):

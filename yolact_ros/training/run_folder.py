@@ -137,6 +137,10 @@ class RunFolder:
                 f"weights beside it: --weights {self.best}"
             ) from None
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is one, whole or not: a run resumes from it or not at all."""
+        return self.checkpoint.exists() or self.previous.exists()
+
     def step_to_resume(self, which: str, going_on: str) -> int:
         """Find the step after which a run goes on.
 
@@ -166,7 +170,7 @@ class RunFolder:
                 f"{fault}; the one before it, of step {before}, is whole, and the run goes on from "
                 f"there with: {going_on} previous"
             )
-        if self.checkpoint.exists() or self.previous.exists():
+        if self.has_checkpoint():
             raise RunError(
                 f"{fault}: no run can go on from it; a new run may begin with the weights beside "
                 f"it: --weights {self.best}"

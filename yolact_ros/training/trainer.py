@@ -111,7 +111,8 @@ def _train(
 ) -> Trained:
     """Open the folder and train."""
     options = run.options
-    module, start = _make_module(data.preset, run)
+    goes_on = options.resume is not None and folder.has_checkpoint()
+    module, start = _make_module(data.preset, run, goes_on=goes_on)
     loaders = _make_loaders(data, run)
     described = describe_start(command, options.seed)
     first_step = 0
@@ -211,17 +212,15 @@ def _with_objects(dataset: CocoDataset) -> CocoDataset:
     return kept
 
 
-def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None]:
-    """Make the network with its starting weights; without any, they are random."""
+def _make_module(preset: Preset, run: Run, *, goes_on: bool) -> tuple[TrainingModule, Start | None]:
+    """Make the network with its starting weights; without any, they are random.
+
+    A run that goes on has none: all of its weights are in the checkpoint.
+    """
     options, recipe = run.options, run.options.recipe
     torch.manual_seed(options.seed)
     network = build_network(preset)
-    if options.weights is not None:
-        start: Start | None = start_from_weights(
-            network, options.weights, options.weights_class_names or ()
-        )
-    else:
-        start = start_backbone(network, options.backbone_weights)
+    start = None if goes_on else _start(network, options)
     frozen_norms = options.freeze_norms == "yes"
     if options.freeze_norms == "auto":
         frozen_norms = start is not None and options.batch_size < _FEW_FOR_NORMS
@@ -235,17 +234,25 @@ def _make_module(preset: Preset, run: Run) -> tuple[TrainingModule, Start | None
         optimize=partial(recipe.optimize, steps=run.steps, batch=run.batch),
         seed=options.seed,
         frozen_norms=frozen_norms,
-        frozen_layers=_frozen_layers(network, options.freeze_stages, start),
+        frozen_layers=_frozen_layers(
+            network, options.freeze_stages, trained=goes_on or start is not None
+        ),
     )
     return module, start
 
 
-def _frozen_layers(network: Yolact, count: int, start: Start | None) -> list[nn.Module]:
+def _start(network: Yolact, options: TrainingOptions) -> Start | None:
+    if options.weights is None:
+        return start_backbone(network, options.backbone_weights)
+    return start_from_weights(network, options.weights, options.weights_class_names or ())
+
+
+def _frozen_layers(network: Yolact, count: int, *, trained: bool) -> list[nn.Module]:
     """The layers of the backbone's first stages."""
     stages = network.backbone.stages
     if count > len(stages):
         raise InputError(f"freeze_stages: expected at most {len(stages)}, got {count}")
-    if count and start is None:
+    if count and not trained:
         raise InputError("freeze_stages: expected weights to start from, which stay, got none")
     return [layer for stage in stages[:count] for layer in stage]
 
@@ -363,8 +370,9 @@ def _introduction(
         f"{preset.name} for {len(preset.class_names)} classes: {', '.join(preset.class_names)}",
         f"{len(training.images)} images; {run.steps} steps of {run.batch}, that is {passes:.1f} "
         f"passes; {run.device}, {run.precision}{frozen}",
-        str(start) if start is not None else "all weights begin at random",
     ]
+    if not first_step:
+        lines.append(str(start) if start is not None else "all weights begin at random")
     if run.options.input_size is not None:
         lines.append(f"input of {preset.input_size} x {preset.input_size} pixels")
     if training.factors is not None:
