@@ -65,20 +65,22 @@ def processor_name() -> str:
 
 
 def git_revision(directory: Path) -> str:
-    """Return the commit checked out in a directory, followed by "-dirty" if files differ.
+    """Return the commit of this project around a directory, with "-dirty" if files differ.
 
-    Returns "unknown" outside a repository or without git.
+    Returns "unknown" outside a checkout of this project, such as where it is installed within
+    another repository, and without git.
     """
     try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        _git(directory, "ls-files", "--error-unmatch", ":/yolact_ros/provenance.py")
+        return _git(directory, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(directory: Path, *words: str) -> str:
+    result = subprocess.run(
+        ["git", *words], cwd=directory, capture_output=True, text=True, check=True
+    )
     return result.stdout.strip()
 
 

@@ -211,7 +211,7 @@ def describe_start(command: str, seed: int) -> dict[str, str]:
     return {
         "command": command,
         "seed": str(seed),
-        "revision": git_revision(Path(__file__).parent),
+        "revision": git_revision(Path(__file__).resolve().parent),
         **versions(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
