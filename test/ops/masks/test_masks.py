@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -287,3 +288,15 @@ def test_crossings_equal_the_full_image(seed, prototype_size, image_size):
         masks = assembled(prototypes, coefficients, boxes, image_size)
     expected = full_image_masks(prototypes, coefficients, boxes, image_size)
     assert_equal_but_for_rounding(masks, expected, image_size)
+
+
+@pytest.mark.parametrize("side", [1.0, 0.2])  # of the boxes: computed whole, and crop by crop
+def test_products_that_are_too_large_are_found_without_a_warning(side):
+    """Of finite factors, as of a network that diverged."""
+    prototypes = torch.full((12, 16, 2), 3e38)
+    coefficients = torch.tensor([[2.0, 2.0], [-2.0, -2.0]])
+    boxes = torch.tensor([[0.0, 0.0, side, side]] * 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        full, absent = assembled(prototypes, coefficients, boxes, (24, 32))
+    assert not full.empty and absent.empty

@@ -141,12 +141,19 @@ def crop_logits(
         area = sum((x2 - x1) * (y2 - y1) for x1, x2, y1, y2 in group)
         whole = None
         if area > WHOLE_FROM * height * width * len(group):
-            whole = (weights @ prototypes.reshape(-1, count).T).reshape(-1, height, width)
+            whole = _product(weights, prototypes.reshape(-1, count).T).reshape(-1, height, width)
         for i, (x1, x2, y1, y2) in enumerate(group):
             if whole is None:
-                yield prototypes[y1:y2, x1:x2] @ weights[i]
+                yield _product(prototypes[y1:y2, x1:x2], weights[i])
             else:
                 yield whole[i, y1:y2, x1:x2]
+
+
+def _product(one: Floats, other: Floats) -> Floats:
+    """Multiply matrices; what is too large is infinite or no number, as in torch."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product: Floats = one @ other
+    return product
 
 
 def pack_mask(
