@@ -190,6 +190,9 @@ def rename(folder, tmp_path, names):
 
 def test_classes_that_the_network_lacks_are_said(folder, tmp_path, capsys):
     renamed = rename(folder, tmp_path, ["spoon"])
+    content = json.loads((renamed / "annotations.json").read_text())
+    content["images"][-1]["file_name"] = "gone.png"  # beyond the limit
+    (renamed / "annotations.json").write_text(json.dumps(content))
     more = ["--limit", "2", "--score-threshold", "0.5"]
     assert main(arguments(renamed, tmp_path / "out", *more)) == 0
     error = capsys.readouterr().err

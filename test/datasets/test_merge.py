@@ -108,6 +108,22 @@ def test_several_sets_are_read_as_one(tmp_path: Path) -> None:
         read_datasets(files, [*folders, tmp_path])
 
 
+@pytest.mark.parametrize("by", [int, str, float, "{}.png".format])  # what annotations call images
+def test_of_the_first_images_alone_all_is_checked(tmp_path: Path, by: Any) -> None:
+    labels = content({1: "cup"}, [(1, 1, SQUARE), (2, 1, SQUARE), (3, 1, [[0, 0]])], images=4)
+    for each in labels["annotations"]:
+        each["image_id"] = by(each["image_id"])
+    file = written(tmp_path, "lab", labels)  # with the first two pictures alone
+    dataset = read_datasets([file], [tmp_path / "lab"], limit=2)
+    assert [len(image.objects) for image in dataset.images] == [1, 1]
+    with pytest.raises(InputError, match=r"image 3 \(3\.png\)"):
+        read_datasets([file], [tmp_path / "lab"], limit=3)
+    labels["annotations"][2]["image_id"] = 77
+    file.write_text(json.dumps(labels))
+    with pytest.raises(InputError, match=r"annotation 2.* got 77"):
+        read_datasets([file], [tmp_path / "lab"], limit=2)
+
+
 def test_classes_that_are_not_there_are_named() -> None:
     parts = [content({1: "cup", 2: "mug"}, []), content({1: "spoon"}, [])]
     assert [len(each["categories"]) for each in keep_classes(parts, ["cup", "spoon"])] == [1, 1]

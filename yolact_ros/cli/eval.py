@@ -59,7 +59,9 @@ def register(commands: Any) -> None:
         ],
     )
     parser.add_argument(
-        "--limit", type=positive_int, help="Measure the first N images only; unless given, all."
+        "--limit",
+        type=positive_int,
+        help="Measure the first N images only; unless given, all.",
     )
     parser.add_argument(
         "--batch-size", type=positive_int, default=1, help="Images that are segmented at once."
@@ -98,11 +100,11 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from yolact_ros.evaluation.evaluate import evaluate
     from yolact_ros.evaluation.summary import describe_run
 
-    dataset = read_datasets([arguments.annotations], [arguments.images], arguments.classes)
+    dataset = read_datasets(
+        [arguments.annotations], [arguments.images], arguments.classes, limit=arguments.limit
+    )
     for remark in dataset.remarks:
         print(f"yolact-ros: {remark}", file=sys.stderr)
-    if arguments.limit:
-        dataset = dataclasses.replace(dataset, images=dataset.images[: arguments.limit])
     segmenter = build_segmenter(arguments)
     _restrict(segmenter, dataset)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -114,11 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     pictures = choose_pictures(arguments.calibrate)
     calibration = describe_calibration(pictures, arguments.calibrate)
-    dataset = read_datasets([arguments.val], [arguments.val_images], ())
+    dataset = read_datasets([arguments.val], [arguments.val_images], limit=arguments.limit)
     for remark in dataset.remarks:
         print(f"yolact-ros: {remark}", file=sys.stderr)
-    if arguments.limit:
-        dataset = dataclasses.replace(dataset, images=dataset.images[: arguments.limit])
     if dataset.lack_of_objects:
         raise InputError(f"--val: {dataset.lack_of_objects}")
     with tempfile.TemporaryDirectory() as folder:

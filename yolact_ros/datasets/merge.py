@@ -12,6 +12,7 @@ from yolact_ros.errors import InputError
 
 from .classes import keep_classes
 from .coco import CocoDataset, SoundContent, checked_content
+from .first_images import first_images
 from .paths import common_folder, relative_name
 from .problems import read_content
 
@@ -167,6 +168,7 @@ def read_datasets(
     classes: Collection[str] = (),
     *,
     mend: bool = False,
+    limit: int | None = None,
 ) -> CocoDataset:
     """Read one or more data sets as one, with the checks of `read_dataset`.
 
@@ -177,12 +179,14 @@ def read_datasets(
         images: The image folder of each, or one of all.
         classes: Names of the classes to keep; none: all.
         mend: As for `read_dataset`.
+        limit: Number of images of each file to take, the first ones; None: all. What is said of the
+            others is not checked, and their files are not looked at.
 
     Raises:
         DatasetError: A file has errors.
         InputError: The folders do not fit the files, or the classes are not there.
     """
-    return sound_content(annotations, images, classes, mend=mend).dataset()
+    return sound_content(annotations, images, classes, mend=mend, limit=limit).dataset()
 
 
 def sound_content(
@@ -191,10 +195,16 @@ def sound_content(
     classes: Collection[str] = (),
     *,
     mend: bool = False,
+    limit: int | None = None,
 ) -> SoundContent:
     """Read and check as `read_datasets` does, without the conversion."""
     parts = [
-        checked_content(part.content, part.annotation_file, part.image_folder, mend=mend)
+        checked_content(
+            part.content if limit is None else first_images(part.content, limit),
+            part.annotation_file,
+            part.image_folder,
+            mend=mend,
+        )
         for part in read_labelled_folders(annotations, images, classes)
     ]
     if len(parts) == 1:
