@@ -19,6 +19,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from yolact_ros.checkpoints.checkpoint import publish
+from yolact_ros.flushing import flush_file
 
 from .module import require_finite
 
@@ -50,10 +51,8 @@ class CheckpointWriter(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         try:
-            with open(path, "wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
+            Path(path).write_bytes(content.getbuffer())
+            flush_file(Path(path))
         except OSError as error:
             Path(path).unlink(missing_ok=True)
             size = f"{len(content.getbuffer()) / 1e6:.0f} MB"
