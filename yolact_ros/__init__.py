@@ -3,8 +3,7 @@
 
 The map, in the order of imports: a part imports only parts of rows above its own.
 
-    1   structures masks choices errors provenance  what everything shares; NumPy, no torch;
-        flushing                                    files that outlast a power cut
+    1   structures masks choices errors provenance flushing   what all share; NumPy, no torch
     2   presets findings                                class lists; what a check found; plain data
     3   ops visualization datasets web space tracking   tensors; drawing; pictures; 3D
     4   network scenes recordings                       layers; synthetic scenes with their truth

@@ -149,7 +149,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         publish(unfinished, path)
     except OSError as error:
-        error.filename = str(path)  # a full disk is told without a name
+        if error.errno is not None:
+            error.filename = str(path)  # a full disk is told without a name
         raise
     finally:
         unfinished.unlink(missing_ok=True)

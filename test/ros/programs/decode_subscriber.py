@@ -3,7 +3,8 @@
 
     python3 decode_subscriber.py N FOLDER
 
-Each message is kept as it came (FOLDER/K.cdr) and decoded (FOLDER/K.npz: masks, stamp, frame_id).
+Each message is kept as it came (FOLDER/K.cdr) and decoded (FOLDER/K.npz: masks, stamp, frame_id),
+but for those without a frame_id, which only show that messages arrive.
 """
 
 import sys
@@ -25,6 +26,9 @@ def main():
     def on_instances(data):
         nonlocal count
         message = deserialize_message(data, InstanceArray)
+        if not message.header.frame_id:
+            print("heard", flush=True)
+            return
         size = message.image_height, message.image_width
         masks = [full_mask(instance.mask, *size) for instance in message.instances]
         (folder / f"{count}.cdr").write_bytes(data)
