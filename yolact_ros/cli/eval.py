@@ -59,9 +59,7 @@ def register(commands: Any) -> None:
         ],
     )
     parser.add_argument(
-        "--limit",
-        type=positive_int,
-        help="Measure the first N images only; unless given, all.",
+        "--limit", type=positive_int, help="Measure the first N images only; unless given, all."
     )
     parser.add_argument(
         "--batch-size", type=positive_int, default=1, help="Images that are segmented at once."

@@ -64,7 +64,7 @@ class NodeExecutor(Executor):
             return  # listed, and destroyed before it could be waited for: the next turn lists anew
         if entity not in self._slow:
             task()
-            if (error := _error_of(task, entity)) is not None:
+            if (error := _settle(task, entity)) is not None:
                 raise error
         elif task not in self._begun:  # until its thread runs, it is offered again
             self._begun.add(task)
@@ -73,13 +73,16 @@ class NodeExecutor(Executor):
     def _run(self, task: Any, entity: Any) -> None:
         task()
         self._begun.discard(task)
-        error = _error_of(task, entity)
+        error = _settle(task, entity)
         if error is not None and not self._ended():  # at the end an answer may have no way any more
             self._on_error(error)
 
 
-def _error_of(task: Any, entity: Any) -> BaseException | None:
-    """Return what a callback raised, other than that its entity was destroyed before its turn."""
+def _settle(task: Any, entity: Any) -> BaseException | None:
+    """Let others of its group run, and return what a callback raised.
+
+    None: nothing, or that its entity was destroyed before its turn.
+    """
     error: BaseException | None = task.exception()
     if error is not None and entity is not None:
         _free_group(entity)

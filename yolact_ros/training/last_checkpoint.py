@@ -19,7 +19,6 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from yolact_ros.checkpoints.checkpoint import publish
-from yolact_ros.flushing import flush_file
 
 from .module import require_finite
 
@@ -37,7 +36,7 @@ class Stop(Protocol):
 
 
 class CheckpointWriter(TorchCheckpointIO):
-    """Writes a checkpoint to its path, and onto the disk.
+    """Writes a checkpoint to its path; `publish` has it on the disk.
 
     Lightning's own goes through a temporary file in another folder, which may have less room, and
     where a kill leaves it.
@@ -52,7 +51,6 @@ class CheckpointWriter(TorchCheckpointIO):
         torch.save(checkpoint, content)
         try:
             Path(path).write_bytes(content.getbuffer())
-            flush_file(Path(path))
         except OSError as error:
             Path(path).unlink(missing_ok=True)
             size = f"{len(content.getbuffer()) / 1e6:.0f} MB"
