@@ -103,7 +103,7 @@ def test_the_folder_holds_everything_to_repeat_the_run(run, scenes):
 
 def test_the_digest_sees_annotations_and_pictures(scenes, tmp_path):
     from yolact_ros.datasets.coco import read_dataset
-    from yolact_ros.datasets.records import picture_digests
+    from yolact_ros.datasets.picture_files import picture_digests
 
     def digest(folder):
         file = folder / "annotations.json"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.datasets.records import file_names, picture_digests
+from yolact_ros.datasets.picture_files import picture_digests
+from yolact_ros.datasets.records import file_names
 from yolact_ros.presets import Preset, preset_to_json
 
 from .changes import Changes, RunError, describe_changes

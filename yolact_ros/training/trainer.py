@@ -18,7 +18,8 @@ from torch import nn
 
 from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
-from yolact_ros.datasets.records import Source, read_recorded, with_objects
+from yolact_ros.datasets.kept_records import Source, read_recorded
+from yolact_ros.datasets.records import with_objects
 from yolact_ros.errors import InputError
 from yolact_ros.network import Yolact, build_network
 from yolact_ros.presets import (
