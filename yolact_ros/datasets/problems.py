@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolact_ros.errors import InputError
 
+from .large_json import read_json
 from .mending.annotations import Annotations
 from .mending.categories import check_categories
 from .mending.causes import NO_LISTS, Findings, Problem, count_by_cause, mismatch
@@ -70,15 +70,14 @@ def read_content(annotation_file: Path, class_names: Sequence[str] = ()) -> dict
         return DatasetError(annotation_file, [Problem("file", "", text)])
 
     try:
-        data = annotation_file.read_bytes()
+        content = read_json(annotation_file)
     except FileNotFoundError:
         raise error("expected a JSON file in COCO's format, got no such file") from None
     except OSError as cause:
         raise error(f"expected a file that can be read, got: {cause.strerror}") from cause
-    try:
-        content = json.loads(data)
     except (ValueError, RecursionError) as cause:
-        raise error(f"expected JSON, got: {guess_format(data) or cause}") from cause
+        guess = guess_format(annotation_file.read_bytes())
+        raise error(f"expected JSON, got: {guess or cause}") from cause
     if not isinstance(content, dict) or not any(name in content for name in _LISTS):
         expected = "expected an object with images, annotations and categories"
         if not isinstance(content, dict):
