@@ -50,6 +50,8 @@ def test_the_usual_is_not_strange(folder: Path) -> None:
         folder,
         {"segmentation": [other], "bbox": [19, 4, 10, 9]},
         {"segmentation": [[-0.9, 1, 40.9, 1, 40.9, 30.9]]},
+        {"segmentation": [[-0.9, 0, 40, 0, 40, 30]], "bbox": [1.5, 2, 36.5, 26]},
+        {"segmentation": [[4, 5, 14, 5, 14, 15]], "bbox": [8, 9, 2, 2], "iscrowd": 1},
         {"segmentation": CORNER, "iscrowd": 1, "area": 2},
     )
 
@@ -79,6 +81,22 @@ def test_a_strange_annotation_is_named(
 ) -> None:
     [warning] = warnings_of(folder, annotation)
     assert warning == Problem(kind, "annotation 3 (image 3, a.png)", text, fatal=False)
+
+
+@pytest.mark.parametrize(
+    ("box", "found"),
+    [
+        ([10.5, 5, 27.5, 20], "x 10.5 to 38, y 5 to 25"),
+        ([8, 5, 27.5, 20], "x 8 to 35.5, y 5 to 25"),
+        ([8, 7.5, 30, 17.5], "x 8 to 38, y 7.5 to 25"),
+        ([8, 5, 30, 17.5], "x 8 to 38, y 5 to 22.5"),
+    ],
+)
+def test_a_box_that_cuts_its_outline_is_named(folder: Path, box: list[float], found: str) -> None:
+    outline = [8, 5, 38, 5, 38, 25]
+    [warning] = warnings_of(folder, {"segmentation": [outline], "bbox": box})
+    assert (warning.kind, warning.fatal) == ("boxes tighter than outlines", False)
+    assert warning.text.startswith(f"expected a box around x 8 to 38, y 5 to 25, got {found}: ")
 
 
 def test_boxes_as_outlines_are_named(folder: Path) -> None:

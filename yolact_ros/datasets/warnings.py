@@ -16,7 +16,7 @@ from .classes import names_alike
 from .coco import CocoDataset, CocoImage, CocoObject
 from .mending.causes import Problem
 from .pictures import PictureHeader
-from .segmentation import extent_of
+from .segmentation import Extent, extent_of
 
 TINY_AREA = 16
 """Objects with fewer pixels are called tiny."""
@@ -25,6 +25,8 @@ LARGE_SIDE = 4 * 700
 """Pictures with a longer side, four times that of the largest preset's input, are called large."""
 
 _BORDER = 1.0  # pixels: annotation tools round to either side of it
+_CUT = 2.0, 0.05
+"""Pixels, and share of an outline's side, that a box may leave out: programs round it."""
 _FEW_OBJECTS = 9  # that may all be rectangles
 
 Finding = tuple[str, str, str]
@@ -116,8 +118,27 @@ def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]
             f"expected a polygon within {image.width}x{image.height} pixels, "
             f"got x {left:g} to {right:g}, y {top:g} to {bottom:g}",
         )
+    if not thing.crowd and _cuts(thing.box, extent, image):
+        box = thing.box
+        yield (
+            "boxes tighter than outlines",
+            f"expected a box around x {left:g} to {right:g}, y {top:g} to {bottom:g}, got "
+            f"x {box[0]:g} to {box[2]:g}, y {box[1]:g} to {box[3]:g}: `--recipe published` crops "
+            "masks by it, and each pixel of the outline beyond adds 100 to the mask loss; "
+            "`--augment tight_boxes=on` takes boxes from the masks",
+        )
     if not thing.crowd and thing.area < TINY_AREA:
         yield "tiny objects", f"expected {TINY_AREA} pixels or more, got {thing.area:g}"
+
+
+def _cuts(box: Extent, outline: Extent, image: CocoImage) -> bool:
+    """Whether a box leaves out some of the part of an outline that is in the image."""
+    for side, end in ((0, image.width), (1, image.height)):
+        first, last = max(outline[side], 0), min(outline[side + 2], end)
+        left_out = max(box[side] - first, last - box[side + 2])
+        if left_out > max(_CUT[0], _CUT[1] * (last - first)):
+            return True
+    return False
 
 
 def _of_pictures(dataset: CocoDataset, pictures: Mapping[int, PictureHeader]) -> Iterator[Finding]:
