@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from yolact_ros.checkpoints import read_metadata
 from yolact_ros.cli.main import main
 from yolact_ros.errors import InputError
 from yolact_ros.training import trainer
@@ -334,8 +335,44 @@ def test_a_resumed_run_neither_reads_nor_names_starting_weights(stopped, introdu
         assert "the backbone's first 1 stages frozen" in said
     for name in ("last.ckpt", "previous.ckpt"):
         (stopped / name).unlink()
+    best = (stopped / "best.safetensors").read_bytes()
     said = introduced(stopped, *weights)
     assert "kept: " in said and "resumed from step 0: there is no checkpoint yet" in said
+    [kept] = stopped.glob("best_of_step_*.safetensors")
+    assert f"the best weights so far stay as {kept}\n" in said
+    assert kept.read_bytes() == best and kept.stem.endswith(f"_{read_metadata(kept)['step']}")
+
+
+def test_a_second_machine_goes_on_from_the_checkpoint_that_the_first_chooses(
+    stopped, unbroken, arguments, monkeypatch, capfd
+):
+    """Whether it looks before the first one has moved the checkpoint or after."""
+    monkeypatch.setenv("NODE_RANK", "1")
+    begun = []
+
+    def begin(trainer, module, loaders, checkpoint, best):
+        begun.append(checkpoint)
+        raise InputError("no steps are done")
+
+    monkeypatch.setattr(trainer, "_fit", begin)
+
+    def start(out, *more, status=1):
+        begun.clear()
+        words = arguments(out, *OPTIONS, "--nodes", "2", "--resume", *more)
+        assert main(["train", *words]) == status
+        assert not capfd.readouterr().out
+        return begun
+
+    last, previous = stopped / "last.ckpt", stopped / "previous.ckpt"
+    last.write_bytes(b"broken")
+    assert start(stopped, "previous") == [last]
+    last.unlink()
+    assert start(stopped, "previous") == [last]
+    previous.rename(last)
+    assert start(stopped, "previous") == [last]
+    last.unlink()
+    assert start(stopped) == [None]
+    assert start(unbroken, status=0) == [], "it is finished, and the first one ends, too"
 
 
 def test_a_finished_run_is_made_longer(unbroken, introduced, tmp_path):

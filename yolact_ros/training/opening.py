@@ -57,7 +57,7 @@ def open_folder(
     changes: Changes = {}
     if options.resume:
         changes = folder.find_changes(settings, pictures, data_changed=options.data_changed)
-        if _is_finished(folder, run):
+        if is_finished(folder, run):
             return None
         first_step = folder.step_to_resume(options.resume, going_on)
         if first_step >= run.steps:
@@ -65,6 +65,8 @@ def open_folder(
                 f"max_steps: expected more than the {first_step} steps that are done, "
                 f"got {run.steps}"
             )
+        if not first_step and folder.best.is_file():
+            say(f"no checkpoint is left; the best weights so far stay as {folder.keep_best()}")
         if changes:
             say(f"changed: {describe_changes(changes)}")
     start = {**described, **run.places(), "first_step": first_step, "changes": changes}
@@ -72,7 +74,7 @@ def open_folder(
     return first_step
 
 
-def _is_finished(folder: RunFolder, run: Run) -> bool:
+def is_finished(folder: RunFolder, run: Run) -> bool:
     """Whether the last weights are those at the end of this run, or of a longer one."""
     if not folder.last.is_file():
         return False

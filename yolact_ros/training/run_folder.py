@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from yolact_ros.checkpoints import CheckpointError
+from yolact_ros.checkpoints import CheckpointError, read_metadata
 from yolact_ros.checkpoints.checkpoint import replacing
 from yolact_ros.checkpoints.reading import read_pickled
 from yolact_ros.provenance import file_sha256, git_revision, versions
@@ -139,7 +140,14 @@ class RunFolder:
 
     def has_checkpoint(self) -> bool:
         """Whether there is one, whole or not: a run resumes from it or not at all."""
-        return self.checkpoint.exists() or self.previous.exists()
+        # The first machine may move the previous one while another looks.
+        return any(path.exists() for path in (self.checkpoint, self.previous, self.checkpoint))
+
+    def keep_best(self) -> Path:
+        """Copy the best weights to a name that a run that begins anew does not write to."""
+        kept = self.path / f"best_of_step_{read_metadata(self.best)['step']}.safetensors"
+        shutil.copyfile(self.best, kept)
+        return kept
 
     def step_to_resume(self, which: str, going_on: str) -> int:
         """Find the step after which a run goes on.

@@ -37,7 +37,7 @@ from .callbacks import FIGURES, BestWeights, EarlyEnd, ProgressBar, write_weight
 from .last_checkpoint import CheckpointWriter, LastCheckpoint, Stop
 from .loggers import make_loggers
 from .module import DivergedError, TrainingError, TrainingModule
-from .opening import Data, open_folder
+from .opening import Data, is_finished, open_folder
 from .options import Run, TrainingOptions, resolve
 from .plots import draw_curve
 from .preview import draw_samples
@@ -122,8 +122,8 @@ def _train(
         if opened is None:
             return _finished(folder)
         first_step = opened
-    elif options.resume and folder.checkpoint.is_file():
-        first_step = folder.step_to_resume("last", going_on)
+    elif options.resume and is_finished(folder, run):  # as the first one finds
+        return _finished(folder)
     say(_introduction(run, module, start, loaders, first_step))
     if is_first_process() and not options.resume:
         draw_samples(loaders.training, data.preset.class_names, folder.samples)
@@ -131,7 +131,7 @@ def _train(
     last = _make_last_checkpoint(run, folder, len(data.validation), stop)
     trainer = _make_trainer(run, folder, [best, last], first_step, module.frozen_norms)
     try:
-        _fit(trainer, module, loaders, folder.checkpoint if first_step else None, best)
+        _fit(trainer, module, loaders, folder.checkpoint if goes_on else None, best)
     except DivergedError as error:
         raise DivergedError(f"{error}; {_remedy(trainer, loaders, folder, going_on)}") from None
     if trainer.should_stop:
