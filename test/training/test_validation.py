@@ -44,14 +44,23 @@ def test_processes_measure_together_what_one_does(scenes, monkeypatch, images, p
     def gather(gathered, own):
         gathered[:] = segmented
 
-    measured = []
+    def broadcast(shared):
+        if validation.dist.get_rank() == 0:
+            sent[:] = shared
+        shared[:] = sent
+
+    measured, sent = [], []
     monkeypatch.setattr(validation.dist, "is_initialized", lambda: True)
     monkeypatch.setattr(validation.dist, "get_world_size", lambda: processes)
     monkeypatch.setattr(validation.dist, "all_gather_object", gather)
+    monkeypatch.setattr(validation.dist, "broadcast_object_list", broadcast)
     monkeypatch.setattr(
         validation, "coco_metrics", lambda truth, results, kind: measured.append(results) or ALL
     )
-    Validator(dataset).measure()
+    for rank in range(processes):
+        monkeypatch.setattr(validation.dist, "get_rank", lambda rank=rank: rank)
+        assert set(Validator(dataset).measure().values()) == {1}
+    assert len(measured) == 2, "the first process alone measures masks and boxes"
     for results in measured:
         ids = [result["image_id"] for result in results]
         assert sorted(ids) == [image.id for image in dataset.images]

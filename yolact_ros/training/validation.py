@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,6 @@ class Validator:
 
     def __init__(self, dataset: CocoDataset) -> None:
         self.dataset = dataset
-        self._truth = dataset.content
         self._segmenter: Segmenter | None = None
         self._results: list[dict[str, Any]] = []
 
@@ -61,17 +61,27 @@ class Validator:
         Returns:
             "mask_ap", "mask_ap50", "box_ap" and "box_ap50", 0 to 1, the same on every process.
         """
-        results, self._results, self._segmenter = self._gathered(), [], None
+        results, self._results, self._segmenter = self._results, [], None
+        if not (dist.is_available() and dist.is_initialized()):
+            return self._figures(results)
+        shares: list[list[dict[str, Any]]] = [[]] * dist.get_world_size()
+        dist.all_gather_object(shares, results)
+        shared: list[Any] = [None]
+        if dist.get_rank() == 0:
+            # Each further process segmented an image of one of these, see `Pictures`.
+            counted = shares[: len(self.dataset)]
+            shared = [self._figures([result for share in counted for result in share])]
+        dist.broadcast_object_list(shared)
+        [figures] = shared
+        return dict(figures)
+
+    @cached_property
+    def _truth(self) -> dict[str, Any]:
+        return self.dataset.content  # on the process alone that measures
+
+    def _figures(self, results: list[dict[str, Any]]) -> dict[str, float]:
         figures: dict[str, float] = {}
         for kind, name in (("segm", "mask"), ("bbox", "box")):
             metrics = coco_metrics(self._truth, results, kind)
             figures |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
         return figures
-
-    def _gathered(self) -> list[dict[str, Any]]:
-        if not (dist.is_available() and dist.is_initialized()):
-            return self._results
-        shares: list[list[dict[str, Any]]] = [[]] * dist.get_world_size()
-        dist.all_gather_object(shares, self._results)
-        # Each further process segmented an image of one of these, see `Pictures`.
-        return [result for share in shares[: len(self.dataset)] for result in share]
