@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the options of a run become, before its first step."""
 
+import copy
 import json
 
 import lightning
 import pytest
+import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import nn
 
+from yolact_ros.datasets.coco import CocoDataset, CocoImage
+from yolact_ros.errors import InputError
 from yolact_ros.presets import get_preset
 from yolact_ros.training import trainer
 from yolact_ros.training.options import TrainingOptions, resolve
 from yolact_ros.training.recipe import RECIPES
 from yolact_ros.training.run_folder import RunFolder
+from yolact_ros.training.validation import Validator
 
 
 @pytest.fixture
@@ -59,3 +64,22 @@ def test_the_average_that_is_used_is_warmed_up(options, tmp_path):
         averaging._average_model.update_parameters(module)
     left = averaging._average_model.module.layer.weight.item()
     assert 0 < left < 1e-5, "0.96 where the decay is 0.998 from the start"
+
+
+def test_the_average_copies_no_data(options, monkeypatch):
+    """Lightning copies the whole module, and a data set as Python objects takes gigabytes."""
+    copied = []
+
+    def end(made, module, *_):
+        [averaging] = [each for each in made.callbacks if isinstance(each, WeightAveraging)]
+        averaging.setup(made, module, "fit")
+        everything = {}
+        copy.deepcopy(averaging._average_model, everything)
+        copied.extend(everything.values())
+        raise InputError("no steps are done")
+
+    monkeypatch.setattr(trainer, "_fit", end)
+    with pytest.raises(InputError, match="no steps"):
+        trainer.train(options("short"), "", "", None)
+    assert any(isinstance(each, torch.Tensor) for each in copied)
+    assert not any(isinstance(each, (CocoDataset, CocoImage, Validator)) for each in copied)
