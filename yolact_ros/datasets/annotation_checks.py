@@ -176,13 +176,13 @@ def _locate(polygons: list[list[float]], width: int, height: int, notes: Sequenc
         return _nothing(
             OUTSIDE,
             f"segmentation: expected a polygon within the image of {width}x{height} pixels, "
-            f"got x {left:g} to {right:g}, y {top:g} to {bottom:g}",
+            f"got {corners(extent)}",
         )
     if left == right or top == bottom or _is_line(polygons):
         return _nothing(
             ZERO_AREAS,
             "segmentation: expected an outline of some area, got a line or a point, "
-            f"x {left:g} to {right:g}, y {top:g} to {bottom:g}",
+            f"{corners(extent)}",
         )
     return Outline(polygons, extent, notes)
 
@@ -253,8 +253,8 @@ def box_fault(box: Any, extent: Extent, width: int, height: int) -> Note | None:
     if not w or not h:
         return BOXES_EMPTY, f"bbox: expected some width and height, got {w:g} x {h:g}"
     if not fits((x, y, x + w, y + h), extent):
-        found = _corners((x, y, x + w, y + h))
-        text = f"bbox: expected a box about the outline, {_corners(extent)}, got {found}"
+        found = corners((x, y, x + w, y + h))
+        text = f"bbox: expected a box about the outline, {corners(extent)}, got {found}"
         return BOXES_MISFIT, text
     return None
 
@@ -302,6 +302,7 @@ def _touches(extent: Extent, width: int, height: int) -> bool:
     return right >= 0 and bottom >= 0 and left <= width and top <= height
 
 
-def _corners(extent: Extent) -> str:
+def corners(extent: Extent) -> str:
+    """Write an extent as messages have it."""
     left, top, right, bottom = extent
     return f"x {left:g} to {right:g}, y {top:g} to {bottom:g}"

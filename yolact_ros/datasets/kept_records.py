@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -124,11 +124,6 @@ def read_recorded(source: Source, say: Callable[[str], None]) -> CocoDataset:
         return dataset
 
 
-def _digests(folder: Path, names: Iterable[str]) -> list[str]:
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(file_sha256, (folder / name for name in names)))
-
-
 @contextlib.contextmanager
 def _locked(lock: Path, kind: int) -> Iterator[None]:
     """Hold a lock; the system opens that of a process that is killed.
@@ -220,7 +215,8 @@ def _is_whole(folder: Path) -> bool:
 def _sums(folder: Path) -> str:
     """The digests of the files of a folder, as the program sha256sum writes them."""
     names = (_DESCRIPTION, STAMPS, *map(file_of, COLUMNS))
-    digests = _digests(folder, names)
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(file_sha256, map(folder.joinpath, names)))
     return "".join(f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True))
 
 

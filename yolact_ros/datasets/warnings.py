@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .annotation_checks import corners
 from .classes import names_alike
 from .coco import CocoDataset, CocoImage, CocoObject
 from .mending.causes import Problem
@@ -115,17 +116,14 @@ def _of_object(thing: CocoObject, image: CocoImage) -> Iterator[tuple[str, str]]
     ):
         yield (
             "outlines beyond the image",
-            f"expected a polygon within {image.width}x{image.height} pixels, "
-            f"got x {left:g} to {right:g}, y {top:g} to {bottom:g}",
+            f"expected a polygon within {image.width}x{image.height} pixels, got {corners(extent)}",
         )
     if not thing.crowd and _cuts(thing.box, extent, image):
-        box = thing.box
         yield (
             "boxes tighter than outlines",
-            f"expected a box around x {left:g} to {right:g}, y {top:g} to {bottom:g}, got "
-            f"x {box[0]:g} to {box[2]:g}, y {box[1]:g} to {box[3]:g}: `--recipe published` crops "
-            "masks by it, and each pixel of the outline beyond adds 100 to the mask loss; "
-            "`--augment tight_boxes=on` takes boxes from the masks",
+            f"expected a box around {corners(extent)}, got {corners(thing.box)}: "
+            "`--recipe published` crops masks by it, and each pixel of the outline beyond adds 100 "
+            "to the mask loss; `--augment tight_boxes=on` takes boxes from the masks",
         )
     if not thing.crowd and thing.area < TINY_AREA:
         yield "tiny objects", f"expected {TINY_AREA} pixels or more, got {thing.area:g}"

@@ -146,7 +146,8 @@ class RunFolder:
     def keep_best(self) -> Path:
         """Copy the best weights to a name that a run that begins anew does not write to."""
         kept = self.path / f"best_of_step_{read_metadata(self.best)['step']}.safetensors"
-        shutil.copyfile(self.best, kept)
+        with replacing(kept) as unfinished:
+            shutil.copyfile(self.best, unfinished)
         return kept
 
     def step_to_resume(self, which: str, going_on: str) -> int:

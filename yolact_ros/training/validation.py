@@ -72,8 +72,8 @@ class Validator:
             counted = shares[: len(self.dataset)]
             shared = [self._figures([result for share in counted for result in share])]
         dist.broadcast_object_list(shared)
-        [figures] = shared
-        return dict(figures)
+        figures: dict[str, float] = shared[0]
+        return figures
 
     @cached_property
     def _truth(self) -> dict[str, Any]:
