@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -321,6 +322,7 @@ def _in_another_process(
 
 def _answer(sender: Connection, function: Callable[..., None], arguments: Sequence[Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    gc.disable()  # millions of lists without a cycle would be searched for cycles, again and again
     try:
         function(*arguments)
     except Exception as error:
