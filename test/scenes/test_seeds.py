@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"dataset synth (\S+) --images (\d+) --seed (\d+)")
 USES = {
     "train": "training",
+    "lanes": "lanes in training",
     "new": "fine-tuning",
     "val": "validation",
     "unseen": "figures",

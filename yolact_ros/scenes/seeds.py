@@ -5,6 +5,7 @@ from __future__ import annotations
 
 SEEDS = {
     "training": range(4_000),  # of the shipped weights
+    "lanes in training": range(4_000, 5_000),  # what docs/demo_weights.md adds to them, to compare
     "fine-tuning": range(5_000, 5_060),  # the example of docs/training.md
     "constants": range(10_000, 11_000),  # thresholds and the like, in code and tests
     "figures": range(1_000_000, 2_000_000),  # everything that is reported, and nothing else
