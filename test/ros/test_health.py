@@ -59,6 +59,13 @@ def camera(base=SEEING, **changed):
     return dataclasses.replace(base, **changed)
 
 
+times = st.floats(0, 1000)
+counts = st.dictionaries(
+    st.sampled_from(("replaced", "bad", "failed", "raised", "unpublished", "too_old", "lost")),
+    st.integers(0, 100),
+)
+
+
 @pytest.mark.parametrize(
     "seen, node, level, cause, words",
     [
@@ -91,6 +98,16 @@ def camera(base=SEEING, **changed):
         (camera(BLIND, since_result=None), {}, ERROR, Cause.STARVED, "no result for 50 s"),
         (camera(BLIND, since_result=None, since_wanted=1.0), {}, OK, Cause.SEGMENTING, ""),
         (camera(BLIND, since_result=None, since_active=1.0), {}, OK, Cause.SEGMENTING, ""),
+        # A camera that pauses hides nothing that is worse.
+        (
+            camera(BLIND, since_image=3.0, since_result=11.0),
+            {},
+            ERROR,
+            Cause.STARVED,
+            "no result for 11 s",
+        ),
+        (camera(since_image=3.0, recent={"failed": 1}), {}, ERROR, Cause.SEGMENTATION_FAILS, ""),
+        (camera(BLIND, since_image=11.0, since_result=12.0), {}, ERROR, Cause.NO_IMAGE, ""),
         # What was lost is not what came and has no answer.
         (camera(BLIND, unanswered={"received": 9, "replaced": 8, "lost": 5}), {}, *STARVED, "8"),
         (BLIND, {"several": False}, WARN, Cause.NO_RESULT, "90 frames came"),
@@ -307,6 +324,21 @@ def test_trouble_with_images_comes_before_that_with_depth():
     assert judge_camera(worse, ACTIVE)[:2] == (ERROR, Cause.DEPTH_STOPPED)
 
 
+@given(
+    paused=times,
+    since_result=st.none() | times,
+    unanswered=counts,
+    recent=counts,
+    space=st.sampled_from(
+        [None, MEASURING, WITHOUT_OBJECTS, depth(since_depth=20.0, since_measured=20.0)]
+    ),
+)
+def test_a_pause_of_the_camera_hides_nothing(paused, **seen):
+    seen = camera(**seen)
+    during = judge_camera(dataclasses.replace(seen, since_image=paused), ACTIVE)
+    assert during.level >= judge_camera(seen, ACTIVE).level, during.text
+
+
 def test_every_fault_of_depth_has_a_cause():
     faults = {*SPACE_OUTCOMES} - {"measured", "overtaken", "not_wanted", "space_stopped"}
     silent = {"unmatched", "no_camera_info"}  # judged by time
@@ -323,13 +355,6 @@ def test_the_node_is_judged_by_the_worst_of_its_cameras():
     assert judge_node(ACTIVE, {"": blind}) == blind
     whole = judge_node(ACTIVE, {"a": good, "b": blind, "c": blind})
     assert whole == (ERROR, Cause.NO_IMAGE, f"b: {blind.text}; c: {blind.text}")
-
-
-times = st.floats(0, 1000)
-counts = st.dictionaries(
-    st.sampled_from(("replaced", "bad", "failed", "raised", "unpublished", "too_old", "lost")),
-    st.integers(0, 100),
-)
 
 
 @given(

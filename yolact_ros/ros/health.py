@@ -211,16 +211,19 @@ def judge_node(node: NodeHealth, cameras: Mapping[str, Verdict]) -> Verdict:
 def judge_camera(camera: CameraHealth, node: NodeHealth) -> Verdict:
     """Judge a camera: by the image that does not come, the result that does not, what was lost.
 
-    If somebody wants objects, also by the depth that does not come or cannot be used.
+    If somebody wants objects, also by the depth that does not come or cannot be used. Of several
+    troubles the worst counts, so that a pause of the camera hides no error.
     """
     if node.loading is not None or node.problem or node.lifecycle != "active":
         return judge_node(node, {})
-    for verdict in (_without_image(camera), _without_result(camera, node)):
-        if verdict is not None:
-            return verdict
-    faults = [_with_faults(camera), _without_objects(camera, node)]
-    if found := [verdict for verdict in faults if verdict is not None]:
-        return max(found, key=lambda verdict: verdict.level)
+    troubles = (
+        _without_image(camera),
+        _without_result(camera, node),
+        _with_faults(camera),
+        _without_objects(camera, node),
+    )
+    if found := [verdict for verdict in troubles if verdict is not None]:
+        return max(found, key=lambda verdict: verdict.level)  # the first of the worst
     if camera.since_wanted is None:
         return Verdict(Level.OK, Cause.IDLE, "idle: nobody subscribes to a result")
     if (peculiarity := _peculiar_depth(camera)) is not None:
