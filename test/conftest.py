@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 # A busy machine takes its time: what is slow is found by benchmarks, not by chance.
-hypothesis.settings.register_profile("yolact_ros", deadline=None)
+# Each run has the same examples; `--hypothesis-profile=explore` draws others.
+hypothesis.settings.register_profile("yolact_ros", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.load_profile("yolact_ros")
 
 TEST = Path(__file__).parent
