@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from yolact_ros.cli.main import main
+from yolact_ros.errors import InputError
 from yolact_ros.training.plots import read_log
-from yolact_ros.training.processes import share_of_cores
+from yolact_ros.training.processes import require_ranks, share_of_cores
 
 from .conftest import COMMAND
 
@@ -70,6 +72,32 @@ def test_the_first_of_all_speaks_and_cores_are_shared_where_nobody_else_did(
     assert (said in capsys.readouterr().err) == first
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "end"),
+    [
+        *(("MASTER_PORT", value, 65536) for value in ("x", "-1", "65536", "")),
+        *(("NODE_RANK", value, 2) for value in ("x", "2")),
+        ("LOCAL_RANK", "4", 4),
+        ("RANK", "8", 8),
+    ],
+)
+def test_variables_that_fit_no_process_of_the_run_are_refused(name, value, end, monkeypatch):
+    for each in VARIABLES:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, value)
+    text = f"{name}: expected a number from 0 to {end - 1} in this variable, with --devices 4 and "
+    with pytest.raises(InputError, match=re.escape(f"{text}--nodes 2, got {value!r}")):
+        require_ranks(4, 2)
+    monkeypatch.setenv(name, str(end - 1))
+    require_ranks(4, 2)
+
+
+def free_port(bound):
+    """Bind to a port that nobody else uses, and return it."""
+    bound.bind(("127.0.0.1", 0))
+    return bound.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def one_process(arguments, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
@@ -106,8 +134,7 @@ def test_two_machines_equal_one_with_the_doubled_batch(one_process, arguments, t
     """Two processes that find each other as two machines do, by address and number."""
     out = tmp_path / "machines"
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port = free_port(free)
     processes = [
         subprocess.Popen(
             [*COMMAND, *arguments(out, *OPTIONS, "--batch-size", "2", "--nodes", "2")],
@@ -127,6 +154,53 @@ def test_two_machines_equal_one_with_the_doubled_batch(one_process, arguments, t
     printed = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(printed)
     require_equal(one_process, out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("machine", [0, 1])
+def test_a_machine_that_waits_for_another_says_so_and_can_be_ended(
+    machine, number, arguments, tmp_path
+):
+    out = tmp_path / "run"
+    with socket.socket() as free:
+        variables = {"MASTER_PORT": str(free_port(free)), "NODE_RANK": str(machine)}
+    with subprocess.Popen(
+        [*COMMAND, *arguments(out, *OPTIONS, "--nodes", "2")],
+        cwd=tmp_path,
+        env={**os.environ, "MASTER_ADDR": "127.0.0.1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        printed = ""
+        while not printed.endswith("(MASTER_ADDR, MASTER_PORT)\n"):
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        assert "waiting for 2 processes on 2 machines at 127.0.0.1:" in printed
+        process.send_signal(number)
+        rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + number, rest
+    assert ("before the first step; to go on: yolact-ros train" in rest) is (machine == 0)
+    assert "Traceback" not in rest
+
+
+def test_an_address_that_is_taken_is_told(arguments, tmp_path):
+    with socket.socket() as taken:
+        port = free_port(taken)
+        taken.listen()
+        result = subprocess.run(
+            [*COMMAND, *arguments(tmp_path / "run", *OPTIONS, "--nodes", "2")],
+            cwd=tmp_path,
+            env={**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert result.returncode == 1, result.stderr
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("yolact-ros: nodes: expected 2 processes on 2 machines at 127.0.0.1:")
+    assert "address already in use" in line.lower()
 
 
 def test_a_signal_to_one_ends_two_processes_together_and_one_goes_on(arguments, tmp_path, capfd):

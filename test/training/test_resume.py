@@ -338,7 +338,7 @@ def test_a_resumed_run_neither_reads_nor_names_starting_weights(stopped, introdu
         (stopped / name).unlink()
     best = (stopped / "best.safetensors").read_bytes()
     said = introduced(stopped, *weights)
-    assert "kept: " in said and "resumed from step 0: there is no checkpoint yet" in said
+    assert "kept: " in said and "resumed from step 0: there is no checkpoint\n" in said
     [kept] = stopped.glob("best_of_step_*.safetensors")
     assert f"the best weights so far stay as {kept}\n" in said
     assert kept.read_bytes() == best and kept.stem.endswith(f"_{read_metadata(kept)['step']}")

@@ -66,7 +66,7 @@ def open_folder(
                 f"got {run.steps}"
             )
         if not first_step and folder.best.is_file():
-            say(f"no checkpoint is left; the best weights so far stay as {folder.keep_best()}")
+            say(f"the best weights so far stay as {folder.keep_best()}")
         if changes:
             say(f"changed: {describe_changes(changes)}")
     start = {**described, **run.places(), "first_step": first_step, "changes": changes}

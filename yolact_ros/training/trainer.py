@@ -36,6 +36,7 @@ from yolact_ros.training.losses.multibox import MultiBoxLoss
 from .callbacks import FIGURES, BestWeights, EarlyEnd, ProgressBar, write_weights
 from .last_checkpoint import CheckpointWriter, LastCheckpoint, Stop
 from .loggers import make_loggers
+from .meeting import MeetingStrategy
 from .module import DivergedError, TrainingError, TrainingModule
 from .opening import Data, is_finished, open_folder
 from .options import Run, TrainingOptions, resolve
@@ -303,7 +304,7 @@ def _make_trainer(
         accelerator="gpu" if run.device == "cuda" else "cpu",
         devices=options.devices,
         num_nodes=options.nodes,
-        strategy="ddp" if run.processes > 1 else "auto",
+        strategy=MeetingStrategy() if run.processes > 1 else "auto",
         sync_batchnorm=run.processes > 1 and run.device == "cuda" and not frozen_norms,
         use_distributed_sampler=False,  # StepSampler shares out the samples
         precision=_LIGHTNING_PRECISIONS[run.precision],  # type: ignore[arg-type]
@@ -383,6 +384,6 @@ def _introduction(
             f"{training.factors.max():.1f} times in a pass of {training.pass_length}"
         )
     if run.options.resume:
-        none = "" if first_step else ": there is no checkpoint yet"
+        none = "" if first_step else ": there is no checkpoint"
         lines.append(f"resumed from step {first_step}{none}")
     return "\n".join(lines)
