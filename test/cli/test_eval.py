@@ -262,5 +262,5 @@ def test_broken_data_sets_are_named(folder, tmp_path, capsys):
 def test_the_report_is_no_file(folder, tmp_path, refused):
     (tmp_path / "out").write_text("mine")
     status, message = refused(*arguments(folder, tmp_path / "out"))
-    assert status == 2 and "--out: expected a folder, not a file, got" in message
+    assert status == 2 and "--out: expected a folder, not a file, where" in message
     assert (tmp_path / "out").read_text() == "mine"

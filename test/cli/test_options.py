@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +16,18 @@ import pytest
 
 from yolact_ros import choices
 from yolact_ros.cli.main import build_parser
-from yolact_ros.cli.options import CommandParser, HelpFormatter, ImageSize, image_size
+from yolact_ros.cli.options import (
+    CommandParser,
+    HelpFormatter,
+    ImageSize,
+    file_ending,
+    image_size,
+    natural,
+    output_file,
+    output_folder,
+    parallel,
+    positive_int,
+)
 from yolact_ros.scenes.scene import SCENE_CLASSES
 from yolact_ros.training.data.augmentation import augmentation_named
 from yolact_ros.training.recipe import RECIPES
@@ -176,10 +188,56 @@ def wrong_value(action: argparse.Action) -> str | None:
     if "a file name, not a folder" in name:
         return "/"
     if "a folder, not a file" in name:
-        return __file__
+        return f"{__file__}/folder"
     if "a regular expression" in name:
         return "(wrong"
     return "-7.5:wrong"
+
+
+def refused(check: Any, text: str) -> str:
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        check(text)
+    return str(error.value)
+
+
+def test_no_number_is_too_large_for_what_it_is_handed_to() -> None:
+    for kind in (positive_int, natural):
+        assert kind(str(2**31 - 1)) == 2**31 - 1
+        assert refused(kind, str(2**31)) == "expected an integer below 2147483648, got '2147483648'"
+
+
+def test_processes_and_threads_are_as_many_as_the_cores_bear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for cores, most in ((1, 16), (4, 16), (5, 20), (64, 256)):
+        monkeypatch.setattr("yolact_ros.cli.options.usable_cores", lambda: cores)  # noqa: B023
+        kind = parallel(0)
+        assert kind("0") == 0 and kind(str(most)) == most
+        text = f"expected an integer from 0 to {most}, as this process may use {cores} cores"
+        for wrong in (str(most + 1), "-1"):
+            assert refused(kind, wrong) == f"{text}, got '{wrong}'"
+
+
+def test_outputs_are_where_files_may_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    for name in ("new", "new/in/new", "."):
+        assert output_folder(str(tmp_path / name)) == tmp_path / name
+    for name in ("file", "file/in", "gone", "gone/in"):
+        assert "a folder, not a file, where" in refused(output_folder, str(tmp_path / name))
+    for kind in (output_file, file_ending(".json")):
+        for name in ("new.json", "new/in/new.json"):
+            assert kind(str(tmp_path / name)) == tmp_path / name
+        for name in ("file/x.json", "gone/x.json"):
+            assert "where files may be written" in refused(kind, str(tmp_path / name))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_outputs_are_where_this_user_may_write(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o555)
+    for name in ("closed", "closed/in"):
+        refused(output_folder, str(tmp_path / name))
+    refused(output_file, str(tmp_path / "closed" / "x.json"))
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def test_convert_refuses_what_does_not_fit(
 def test_convert_writes_safetensors_alone(authors_file, tmp_path, refused):
     status, message = refused("weights", "convert", authors_file, tmp_path / "mine.pth")
     assert status == 2
-    assert "OUT: expected a file name that ends in .safetensors, not a folder, got" in message
+    assert "OUT: expected a file name that ends in .safetensors, not a folder, where" in message
 
 
 def test_inspect_says_what_is_in_a_file(network, authors_file, tmp_path, capsys):

@@ -30,6 +30,7 @@ from .options import (
     file_ending,
     natural,
     output_folder,
+    parallel,
     positive_int,
     require_new,
     shared,
@@ -321,7 +322,7 @@ def _register_synth(actions: Any) -> None:
         help="Things spread on a table (random), or passing before and behind one another (lanes).",
     )
     parser.add_argument(
-        "--workers", type=positive_int, help="Processes that render; unless given, one per core."
+        "--workers", type=parallel(1), help="Processes that render; unless given, one per core."
     )
     parser.set_defaults(run=run_synth)
 

@@ -26,6 +26,7 @@ from yolact_ros.choices import (
 )
 from yolact_ros.errors import InputError
 from yolact_ros.presets import get_preset, preset_names
+from yolact_ros.provenance import usable_cores
 
 if TYPE_CHECKING:
     from yolact_ros.inference import Segmenter
@@ -118,19 +119,39 @@ def accepted_by(check: Callable[[str], object]) -> Callable[[str], str]:
     return parse
 
 
+_INTEGERS_END = 2**31
+"""What libraries take as a number of steps or as a seed is below."""
+
+
+def _integer(text: str) -> int:
+    value = int(text)
+    if value >= _INTEGERS_END:
+        raise argparse.ArgumentTypeError(f"expected an integer below {_INTEGERS_END}, got {text!r}")
+    return value
+
+
 def _path(text: str) -> Path:
     """A path; the shell leaves `~` alone in `--weights=~/file`."""
     return Path(os.path.expanduser(text))
 
 
+def _may_write(folder: Path) -> bool:
+    """Whether a folder, or the one that it would be made in, takes files; nothing is made here."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 def file_ending(*suffixes: str) -> Kind[Path]:
     """Make the kind of a path with one of these suffixes, in lower or upper case."""
-    expected = f"a file name that ends in {', '.join(suffixes)}, not a folder"
+    expected = (
+        f"a file name that ends in {', '.join(suffixes)}, not a folder, where files may be written"
+    )
     return Kind(
         "FILE",
         _path,
         expected,
-        lambda path: path.suffix.lower() in suffixes and not path.is_dir(),
+        lambda path: path.suffix.lower() in suffixes and output_file.allows(path),
     )
 
 
@@ -138,6 +159,18 @@ def from_to(metavar: str, make: type[Number], low: float, high: float) -> Kind[N
     """Make the kind of a number from `low` to `high`."""
     expected = f"{'an integer' if make is int else 'a number'} from {low:g} to {high:g}"
     return Kind(metavar, make, expected, lambda value: low <= value <= high)
+
+
+def parallel(low: int) -> Kind[int]:
+    """Make the kind of a number of processes or threads, `low` or more.
+
+    Each takes memory and time of the machine, and some hundreds too many would stop it: so at most
+    four for each core that may be used, or 16.
+    """
+    cores = usable_cores()
+    most = max(4 * cores, 16)
+    expected = f"an integer from {low} to {most}, as this process may use {cores} cores"
+    return Kind("N", int, expected, lambda value: low <= value <= most)
 
 
 class ImageSize(NamedTuple):
@@ -158,8 +191,8 @@ class ImageSize(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
-positive_int = Kind("N", int, "an integer of 1 or more", lambda value: value >= 1)
-natural = Kind("N", int, "an integer of 0 or more", lambda value: value >= 0)
+positive_int = Kind("N", _integer, "an integer of 1 or more", lambda value: value >= 1)
+natural = Kind("N", _integer, "an integer of 0 or more", lambda value: value >= 0)
 fraction = from_to("F", float, 0, 1)
 positive = Kind("X", float, "a number above 0", lambda value: 0 < value < math.inf)
 non_negative = Kind("X", float, "a number of 0 or more", lambda value: 0 <= value < math.inf)
@@ -170,10 +203,15 @@ topic_name = Kind(
     "a name such as /camera/image_raw",
     lambda text: re.fullmatch(r"/?[A-Za-z_]\w*(/\w+)*", text, re.ASCII) is not None,
 )
-output_file = Kind("FILE", _path, "a file name, not a folder", lambda path: not path.is_dir())
+output_file = Kind(
+    "FILE",
+    _path,
+    "a file name, not a folder, where files may be written",
+    lambda path: not path.is_dir() and _may_write(path.parent),
+)
 existing_file = Kind("FILE", _path, "an existing file", Path.is_file)
 existing_folder = Kind("DIR", _path, "an existing folder", Path.is_dir)
-output_folder = Kind("DIR", _path, "a folder, not a file", lambda path: not path.is_file())
+output_folder = Kind("DIR", _path, "a folder, not a file, where files may be written", _may_write)
 device_name = Kind(
     "DEVICE",
     str,
@@ -266,7 +304,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         help="Width and height of the images, in pixels.",
     ),
     "--threads": dict(
-        type=positive_int, help="Number of CPU threads; unless given, PyTorch decides."
+        type=parallel(1), help="Number of CPU threads; unless given, PyTorch decides."
     ),
     "--seed": dict(
         type=natural, default=0, help="Seed of all random numbers, which makes runs repeatable."

@@ -33,7 +33,7 @@ from yolact_ros.training.data.augmentation import (
     parse_entry,
     with_entries,
 )
-from yolact_ros.training.processes import is_first_process, share_of_cores
+from yolact_ros.training.processes import is_first_process, require_ranks, share_of_cores
 
 from .options import (
     Kind,
@@ -44,6 +44,7 @@ from .options import (
     from_to,
     natural,
     non_negative,
+    parallel,
     positive,
     positive_int,
     shared,
@@ -313,18 +314,24 @@ def _add_machine(group: Any) -> None:
         default="auto",
         help="Floating-point format of the network; losses and weights are always in fp32.",
     )
-    for name, what in (("devices", "Training processes per machine, one for each GPU."),
-                       ("nodes", "Number of machines that train together.")):  # fmt: skip
-        group.add_argument(f"--{name}", type=positive_int, default=1, help=what)
+    group.add_argument(
+        "--devices",
+        type=parallel(1),
+        default=1,
+        help="Training processes per machine, one for each GPU.",
+    )
+    group.add_argument(
+        "--nodes", type=positive_int, default=1, help="Number of machines that train together."
+    )
     group.add_argument(
         "--threads",
-        type=positive_int,
+        type=parallel(1),
         help="CPU threads per training process; unless given, an even share of the cores, or all "
         "that Slurm gives its task.",
     )
     group.add_argument(
         "--workers",
-        type=natural,
+        type=parallel(0),
         help="Processes that prepare images, per training process; unless given, 1 on a CPU, and "
         "with GPUs an even share of the cores up to 8.",
     )
@@ -341,6 +348,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, stop: TrainingSignals) -> None:
+    require_ranks(arguments.devices, arguments.nodes)
     for name in arguments.loggers:
         module = LOGGERS[name].replace("-", "_")
         if importlib.util.find_spec(module) is None:
