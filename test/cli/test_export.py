@@ -76,7 +76,7 @@ def test_a_file_is_replaced_only_with_force(tmp_path, weights, refused, made, ca
     folder = tmp_path / "folder.onnx"
     folder.mkdir()
     status, line = refused(*command[:-1], str(folder), "--force")
-    assert status == 2 and ".onnx, .pt2, not a folder, got " in line
+    assert status == 2 and ".onnx, .pt2, not a folder, where" in line
     assert refused(*command, "--opset", "17")[0] == 2
     assert out.read_text() == "old" and not made
     form = ["--raw", "--batch", "2", "--opset", "21"]

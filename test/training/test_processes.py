@@ -172,14 +172,17 @@ def test_a_machine_that_waits_for_another_says_so_and_can_be_ended(
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        printed = ""
-        while not printed.endswith("(MASTER_ADDR, MASTER_PORT)\n"):
-            line = process.stdout.readline()
-            assert line, printed
-            printed += line
-        assert "waiting for 2 processes on 2 machines at 127.0.0.1:" in printed
-        process.send_signal(number)
-        rest = process.communicate(timeout=60)[0]
+        try:
+            printed = ""
+            while not printed.endswith("(MASTER_ADDR, MASTER_PORT)\n"):
+                line = process.stdout.readline()
+                assert line, printed
+                printed += line
+            assert "waiting for 2 processes on 2 machines at 127.0.0.1:" in printed
+            process.send_signal(number)
+            rest = process.communicate(timeout=60)[0]
+        finally:
+            process.kill()
     assert process.returncode == 128 + number, rest
     assert ("before the first step; to go on: yolact-ros train" in rest) is (machine == 0)
     assert "Traceback" not in rest
