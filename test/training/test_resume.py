@@ -248,8 +248,73 @@ def test_a_broken_or_missing_checkpoint_is_named_and_the_one_before_offered(stop
     previous.write_bytes(content)
     assert main(offered) == 0
     assert (stopped / "last.safetensors").is_file() and not previous.exists()
-    (stopped / "run.json").write_bytes(b"")
-    assert f"resume: {stopped / 'run.json'} is missing, cut off or damaged" in resume(stopped)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", "{}", '{"settings": 3, "starts": []}', '{"a']
+)
+def test_a_description_that_is_none_is_named(content, stopped, resume):
+    (stopped / "run.json").write_text(content)
+    told = resume(stopped)
+    assert f"resume: {stopped / 'run.json'} is missing, cut off, damaged or another prog" in told
+
+
+@pytest.mark.parametrize("left_out", ["state_dict", "optimizer_states", "loops", "global_step"])
+def test_a_checkpoint_of_another_program_is_named(left_out, stopped, resume):
+    content = torch.load(stopped / "last.ckpt", weights_only=True)
+    del content[left_out]
+    torch.save(content, stopped / "last.ckpt")
+    assert "last.ckpt is cut off, damaged or another program's; the one bef" in resume(stopped)
+    torch.save([content], stopped / "last.ckpt")
+    assert "last.ckpt is cut off, damaged or another program's; the one bef" in resume(stopped)
+
+
+def test_a_checkpoint_of_another_network_is_told(stopped, resume):
+    content = torch.load(stopped / "last.ckpt", weights_only=True)
+    content["state_dict"].popitem()
+    torch.save(content, stopped / "last.ckpt")
+    told = resume(stopped)
+    assert "resume: expected a checkpoint of this run's network, got another's" in told
+    assert "a bug" not in told
+
+
+def lose(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [lose, empty])
+@pytest.mark.parametrize("names", [("best",), ("last",), ("best", "last")])
+def test_weights_that_are_gone_are_made_again(harm, names, unbroken, resume, tmp_path):
+    """Of a finished run; somebody moved the best weights to where they are used."""
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    for name in names:
+        harm(out / f"{name}.safetensors")
+    printed = resume(out, status=0)
+    assert f"resumed from step {STEPS - 1}\n" in printed
+    assert ("best.safetensors is missing or damaged" in printed) is ("best" in names)
+    last = load_file(out / "last.safetensors")
+    assert all(torch.equal(v, last[k]) for k, v in load_file(unbroken / "last.safetensors").items())
+    best = read_metadata(out / "best.safetensors")
+    expected = (
+        str(STEPS) if "best" in names else read_metadata(unbroken / "best.safetensors")["step"]
+    )
+    assert best["step"] == expected and f"best at step {expected} of {STEPS}" in printed
+
+
+def test_a_finished_run_without_any_checkpoint_says_what_is_left(unbroken, resume, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    for name in ("best.safetensors", "last.ckpt", "previous.ckpt"):
+        (out / name).unlink()
+    last = (out / "last.safetensors").read_bytes()
+    told = resume(out)
+    assert f"is finished, and {out / 'best.safetensors'} is missing or damaged; its last" in told
+    assert (out / "last.safetensors").read_bytes() == last
 
 
 def test_a_full_disk_is_told_with_the_command_that_goes_on(

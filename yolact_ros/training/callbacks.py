@@ -16,6 +16,7 @@ from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.network import Yolact
 
 from .module import require_finite
+from .run_folder import has_weights, say
 from .validation import Validator
 
 FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
@@ -77,7 +78,10 @@ class BestWeights(Callback):
         return {name: getattr(self, name) for name in ("step", "figures", "measured_step")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from an earlier `state_dict`."""
+        """Continue from an earlier `state_dict`, or look anew where the weights are gone."""
+        if state_dict["step"] and not has_weights(self.path):
+            say(f"{self.path} is missing or damaged; the best of what is left is kept there")
+            return
         for name, value in state_dict.items():
             setattr(self, name, value)
 

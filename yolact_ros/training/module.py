@@ -116,7 +116,19 @@ class TrainingModule(lightning.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set rates and weight decay as the options say for the step, not as they were before."""
+        """Set rates and weight decay as the options say for the step, not as they were before.
+
+        Raises:
+            TrainingError: The checkpoint is of another network.
+        """
+        own, saved = self.state_dict(), checkpoint["state_dict"]
+        if {name: v.shape for name, v in own.items()} != {
+            name: v.shape for name, v in saved.items()
+        }:
+            raise TrainingError(
+                "resume: expected a checkpoint of this run's network, got another's: put last.ckpt "
+                "or previous.ckpt of this run in its place"
+            )
         optimizer, scheduler = self.optimize(self.network)
         scheduler.last_epoch = checkpoint["global_step"] - 1
         with warnings.catch_warnings():

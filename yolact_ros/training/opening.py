@@ -14,7 +14,7 @@ from yolact_ros.presets import Preset, preset_to_json
 
 from .changes import Changes, RunError, describe_changes
 from .options import Run
-from .run_folder import RunFolder, dataset_digest, say
+from .run_folder import RunFolder, dataset_digest, has_weights, say
 
 
 class Data(NamedTuple):
@@ -65,7 +65,7 @@ def open_folder(
                 f"max_steps: expected more than the {first_step} steps that are done, "
                 f"got {run.steps}"
             )
-        if not first_step and folder.best.is_file():
+        if not first_step and has_weights(folder.best):
             say(f"the best weights so far stay as {folder.keep_best()}")
         if changes:
             say(f"changed: {describe_changes(changes)}")
@@ -75,8 +75,11 @@ def open_folder(
 
 
 def is_finished(folder: RunFolder, run: Run) -> bool:
-    """Whether the last weights are those at the end of this run, or of a longer one."""
-    if not folder.last.is_file():
+    """Whether the last weights are those at the end of this run, or of a longer one.
+
+    Weights that are gone or damaged are made again while there is a checkpoint.
+    """
+    if not has_weights(folder.last) or (folder.has_checkpoint() and not has_weights(folder.best)):
         return False
     text = read_metadata(folder.last)
     return int(text["step"]) >= run.steps or run.end().items() <= text.items()

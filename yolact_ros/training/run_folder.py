@@ -22,6 +22,9 @@ from yolact_ros.provenance import file_sha256, git_revision, versions
 from .changes import Changes, RunError, describe_other_data, find_changes
 from .processes import is_first_process
 
+_CONTENT = {"global_step", "state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"}
+"""What a checkpoint has that a run goes on from."""
+
 
 class RunFolder:
     """The files of a run.
@@ -91,7 +94,7 @@ class RunFolder:
         changes = find_changes(self.settings(), _as_json(settings))
         other = [name for name in pictures if f"{name}_sha256" in changes]
         if other and not data_changed:
-            before = self._read(self.pictures)
+            before = self._read(self.pictures, dict.fromkeys(other, dict))
             told = [
                 f"{name}: {describe_other_data(before[name], pictures[name])}" for name in other
             ]
@@ -126,17 +129,19 @@ class RunFolder:
     def _described(self) -> dict[str, Any]:
         if not self.description.is_file():
             raise RunError(f"resume: expected a run in {self.path}, found no run.json there")
-        return self._read(self.description)
+        return self._read(self.description, {"settings": dict, "starts": list})
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path, parts: Mapping[str, type]) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads(path.read_text())
-            return content
-        except (ValueError, OSError):
-            raise RunError(
-                f"resume: {path} is missing, cut off or damaged; a new run may begin with the "
-                f"weights beside it: --weights {self.best}"
-            ) from None
+            if all(isinstance(content[name], part) for name, part in parts.items()):
+                return content
+        except (ValueError, OSError, KeyError, TypeError):
+            pass
+        raise RunError(
+            f"resume: {path} is missing, cut off, damaged or another program's; a new run may "
+            f"begin with the weights beside it: --weights {self.best}"
+        )
 
     def has_checkpoint(self) -> bool:
         """Whether there is one, whole or not: a run resumes from it or not at all."""
@@ -187,11 +192,20 @@ class RunFolder:
         return 0
 
 
+def has_weights(path: Path) -> bool:
+    """Whether a run's file of weights is there, and whole as far as its beginning tells."""
+    try:
+        return "step" in read_metadata(path)
+    except CheckpointError:
+        return False
+
+
 def _step_of(checkpoint: Path) -> int | None:
     """The steps done; None if the file is missing or cannot be read."""
     try:
-        return int(read_pickled(checkpoint)["global_step"])
-    except (CheckpointError, KeyError, TypeError, ValueError):
+        content = read_pickled(checkpoint)
+        return int(content["global_step"]) if content.keys() >= _CONTENT else None
+    except (CheckpointError, AttributeError, KeyError, TypeError, ValueError):
         return None
 
 

@@ -34,6 +34,7 @@ from yolact_ros.training.data.training_set import TrainingSet
 from yolact_ros.training.losses.multibox import MultiBoxLoss
 
 from .callbacks import FIGURES, BestWeights, EarlyEnd, ProgressBar, write_weights
+from .changes import RunError
 from .last_checkpoint import CheckpointWriter, LastCheckpoint, Stop
 from .loggers import make_loggers
 from .meeting import MeetingStrategy
@@ -44,7 +45,7 @@ from .plots import draw_curve
 from .preview import draw_samples
 from .processes import is_first_process
 from .recipe import averaging
-from .run_folder import RunFolder, describe_start, say
+from .run_folder import RunFolder, describe_start, has_weights, say
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 
@@ -168,6 +169,11 @@ def _full_disk_told(folder: RunFolder, command: str, going_on: str) -> Iterator[
 
 def _finished(folder: RunFolder) -> Trained:
     """The result of a run that was resumed after its end."""
+    if not has_weights(folder.best):  # nor is there a checkpoint
+        raise RunError(
+            f"resume: the run in {folder.path} is finished, and {folder.best} is missing or "
+            f"damaged; its last weights are {folder.last}"
+        )
     say(f"the run in {folder.path} is finished")
     text = read_metadata(folder.best)
     figures = {name: float(text[name]) for name in FIGURES}
