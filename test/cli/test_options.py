@@ -219,7 +219,7 @@ def test_processes_and_threads_are_as_many_as_the_cores_bear(
 
 
 def test_outputs_are_where_files_may_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(mode=0o777)
     (tmp_path / "gone").symlink_to(tmp_path / "nothing")
     for name in ("new", "new/in/new", "."):
         assert output_folder(str(tmp_path / name)) == tmp_path / name

@@ -121,10 +121,11 @@ class TrainingModule(lightning.LightningModule):
         Raises:
             TrainingError: The checkpoint is of another network.
         """
-        own, saved = self.state_dict(), checkpoint["state_dict"]
-        if {name: v.shape for name, v in own.items()} != {
-            name: v.shape for name, v in saved.items()
-        }:
+        own, saved = (
+            {name: value.shape for name, value in values.items()}
+            for values in (self.state_dict(), checkpoint["state_dict"])
+        )
+        if own != saved:
             raise TrainingError(
                 "resume: expected a checkpoint of this run's network, got another's: put last.ckpt "
                 "or previous.ckpt of this run in its place"
