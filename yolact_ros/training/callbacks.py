@@ -16,7 +16,7 @@ from yolact_ros.checkpoints import save_checkpoint
 from yolact_ros.network import Yolact
 
 from .module import require_finite
-from .run_folder import has_weights, say
+from .run_folder import say, weights_text
 from .validation import Validator
 
 FIGURES = ("mask_ap", "mask_ap50", "box_ap", "box_ap50")
@@ -79,7 +79,7 @@ class BestWeights(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from an earlier `state_dict`, or look anew where the weights are gone."""
-        if state_dict["step"] and not has_weights(self.path):
+        if state_dict["step"] and not weights_text(self.path):
             say(f"{self.path} is missing or damaged; the best of what is left is kept there")
             return
         for name, value in state_dict.items():

@@ -14,8 +14,6 @@ from .module import TrainingError
 
 _PATIENCE = 5.0
 """Seconds after which it is told who is missing: on one machine, all are there in less."""
-_SIGNAL_PERIOD = 0.2
-"""Seconds that a signal waits for its answer."""
 
 
 class MeetingStrategy(DDPStrategy):
@@ -44,12 +42,10 @@ class MeetingStrategy(DDPStrategy):
 
         meeting = Thread(target=meet, daemon=True)
         meeting.start()
-        waited = 0.0
-        while meeting.is_alive():
-            meeting.join(_SIGNAL_PERIOD)
-            waited += _SIGNAL_PERIOD
-            if waited - _SIGNAL_PERIOD < _PATIENCE <= waited and self.local_rank == 0:
-                print(f"waiting for {self._whom()}", flush=True)
+        meeting.join(_PATIENCE)  # signals are answered meanwhile
+        if meeting.is_alive() and self.local_rank == 0:
+            print(f"waiting for {self._whom()}", flush=True)
+        meeting.join()
         if failures:
             reason = first_line(failures[0])
             raise TrainingError(f"nodes: expected {self._whom()}, got: {reason}") from failures[0]

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.datasets.picture_files import picture_digests
 from yolact_ros.datasets.records import file_names
@@ -14,7 +13,7 @@ from yolact_ros.presets import Preset, preset_to_json
 
 from .changes import Changes, RunError, describe_changes
 from .options import Run
-from .run_folder import RunFolder, dataset_digest, has_weights, say
+from .run_folder import RunFolder, dataset_digest, say, weights_text
 
 
 class Data(NamedTuple):
@@ -65,7 +64,7 @@ def open_folder(
                 f"max_steps: expected more than the {first_step} steps that are done, "
                 f"got {run.steps}"
             )
-        if not first_step and has_weights(folder.best):
+        if not first_step and weights_text(folder.best):
             say(f"the best weights so far stay as {folder.keep_best()}")
         if changes:
             say(f"changed: {describe_changes(changes)}")
@@ -79,9 +78,9 @@ def is_finished(folder: RunFolder, run: Run) -> bool:
 
     Weights that are gone or damaged are made again while there is a checkpoint.
     """
-    if not has_weights(folder.last) or (folder.has_checkpoint() and not has_weights(folder.best)):
+    text = weights_text(folder.last)
+    if not text or (folder.has_checkpoint() and not weights_text(folder.best)):
         return False
-    text = read_metadata(folder.last)
     return int(text["step"]) >= run.steps or run.end().items() <= text.items()
 
 

@@ -192,12 +192,13 @@ class RunFolder:
         return 0
 
 
-def has_weights(path: Path) -> bool:
-    """Whether a run's file of weights is there, and whole as far as its beginning tells."""
+def weights_text(path: Path) -> dict[str, str]:
+    """The text entries of a run's file of weights; none if it is missing, damaged or another's."""
     try:
-        return "step" in read_metadata(path)
+        text = read_metadata(path)
     except CheckpointError:
-        return False
+        return {}
+    return text if "step" in text else {}
 
 
 def _step_of(checkpoint: Path) -> int | None:

@@ -16,7 +16,6 @@ import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import nn
 
-from yolact_ros.checkpoints import read_metadata
 from yolact_ros.datasets.coco import CocoDataset
 from yolact_ros.datasets.kept_records import Source, read_recorded
 from yolact_ros.datasets.records import with_objects
@@ -45,7 +44,7 @@ from .plots import draw_curve
 from .preview import draw_samples
 from .processes import is_first_process
 from .recipe import averaging
-from .run_folder import RunFolder, describe_start, has_weights, say
+from .run_folder import RunFolder, describe_start, say, weights_text
 from .starting_weights import Start, start_backbone, start_from_weights
 from .validation import Validator
 
@@ -169,15 +168,15 @@ def _full_disk_told(folder: RunFolder, command: str, going_on: str) -> Iterator[
 
 def _finished(folder: RunFolder) -> Trained:
     """The result of a run that was resumed after its end."""
-    if not has_weights(folder.best):  # nor is there a checkpoint
+    text = weights_text(folder.best)
+    if not text:  # nor is there a checkpoint
         raise RunError(
             f"resume: the run in {folder.path} is finished, and {folder.best} is missing or "
             f"damaged; its last weights are {folder.last}"
         )
     say(f"the run in {folder.path} is finished")
-    text = read_metadata(folder.best)
     figures = {name: float(text[name]) for name in FIGURES}
-    steps = int(read_metadata(folder.last)["step"])
+    steps = int(weights_text(folder.last)["step"])
     trained = Trained(folder, steps, int(text["step"]), figures)
     say(str(trained))
     return trained
