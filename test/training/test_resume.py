@@ -259,6 +259,13 @@ def test_a_description_that_is_none_is_named(content, stopped, resume):
     assert f"resume: {stopped / 'run.json'} is missing, cut off, damaged or another prog" in told
 
 
+def test_settings_that_are_not_there_are_named(stopped, resume):
+    (stopped / "run.json").write_text('{"settings": {}, "starts": []}')
+    told = resume(stopped)
+    assert "resume: expected the settings of the run, got others: " in told
+    assert "seed was None and is 4" in told and "a bug" not in told
+
+
 @pytest.mark.parametrize("left_out", ["state_dict", "optimizer_states", "loops", "global_step"])
 def test_a_checkpoint_of_another_program_is_named(left_out, stopped, resume):
     content = torch.load(stopped / "last.ckpt", weights_only=True)

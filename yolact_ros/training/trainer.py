@@ -99,11 +99,11 @@ def train(options: TrainingOptions, command: str, going_on: str, stop: Stop) -> 
     if options.resume or (not is_first_process() and folder.description.is_file()):
         begun = folder.settings()
         if options.freeze_norms == "auto":
-            options = replace(options, freeze_norms=begun["freeze_norms"])
+            options = replace(options, freeze_norms=begun.get("freeze_norms", "auto"))
     elif is_first_process():
         folder.require_new()
     data = _read_data(options)
-    run = resolve(options, len(data.training), begun["precision"] if begun else None)
+    run = resolve(options, len(data.training), begun.get("precision") if begun else None)
     with _full_disk_told(folder, command, going_on):
         return _train(folder, run, data, command, going_on, stop)
 
